@@ -1,0 +1,62 @@
+"""Hosts: machines that run instances."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class HostKind(StrEnum):
+    """How a host is reached."""
+
+    LOCAL = "local"  # Unix socket
+    SSH = "ssh"
+
+
+class HostState(StrEnum):
+    """Whether a host answers."""
+
+    ADDING = "adding"
+    UP = "up"
+    DEGRADED = "degraded"  # SSH answers, libvirt does not
+    LOST = "lost"
+    REMOVING = "removing"
+
+
+class Accel(StrEnum):
+    """What runs a guest's CPU, as the probe found it."""
+
+    KVM = "kvm"
+    TCG = "tcg"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The record of a host. ``inventory`` holds CPU, NUMA, memory, pools, bridges, versions, firmware."""
+
+    id: str
+    name: str
+    kind: HostKind
+    address: str
+    port: int
+    user: str
+    host_key: str  # approved public key line, pinned
+    libvirt_socket: str
+    state: HostState
+    state_reason: str
+    state_since: datetime | None
+    accel: Accel
+    accel_reason: str
+    cpu_ratio: float  # overcommit
+    memory_ratio: float
+    reserved_memory_mib: int
+    inventory: Mapping[str, Any]
+    seen_at: datetime | None
+    created_at: datetime
+    revision: int
+    zone: str = "default"
+    labels: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,42 @@
+"""Images: immutable, named by digest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class ImageState(StrEnum):
+    """Where an image is in its life."""
+
+    WAITING = "waiting"  # for its upload
+    IMPORTING = "importing"
+    READY = "ready"
+    ERROR = "error"
+    DELETING = "deleting"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """The record of an image; sizes in bytes. The file is ``<digest>.<format>`` in the image store."""
+
+    id: str
+    name: str
+    project_id: str | None  # None: for everybody
+    state: ImageState
+    digest: str  # sha256 of the file as kept, "" until ready
+    format: str  # qcow2 or raw
+    size: int
+    virtual_size: int
+    os_id: str
+    default_user: str
+    min_memory_mib: int
+    min_disk: int
+    source: Mapping[str, Any]  # kind: upload | url | catalogue, and where from
+    error: Mapping[str, Any] | None
+    operation_id: str | None
+    created_at: datetime
+    revision: int

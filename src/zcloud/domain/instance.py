@@ -1,0 +1,143 @@
+"""Instances: what is asked for, what is recorded, and which state may follow which."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class InstanceStatus(StrEnum):
+    """What an instance is doing, as people read it."""
+
+    BUILDING = "building"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    PAUSED = "paused"
+    STARTING = "starting"
+    STOPPING = "stopping"
+    RESTARTING = "restarting"
+    DELETING = "deleting"
+    ERROR = "error"
+    UNKNOWN = "unknown"  # its host does not answer
+    MISSING = "missing"  # its domain was deleted behind our back
+
+
+class Power(StrEnum):
+    """What the owner wants the instance to be."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+
+
+class Firmware(StrEnum):
+    """How the guest boots."""
+
+    BIOS = "bios"
+    UEFI = "uefi"
+
+
+class Ready(StrEnum):
+    """Whether the guest says that it is ready; set by the observer."""
+
+    NONE = "none"  # not running
+    WAITING = "waiting"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class NicRequest:
+    """A network interface that is asked for: a network's name or id, and perhaps a chosen address."""
+
+    network: str
+    address: str = ""
+    mac: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DiskRequest:
+    """A data disk that is asked for: bytes, and the pool by name or id (empty: the default)."""
+
+    size: int
+    pool: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceSpec:
+    """What ``launch`` asks for; references are names or ids, resolved by the service."""
+
+    name: str
+    image: str
+    flavor: str = ""
+    vcpus: int = 0
+    memory_mib: int = 0
+    root_size: int = 0  # bytes; 0 takes the flavor's or the image's
+    pool: str = ""
+    firmware: Firmware = Firmware.BIOS
+    nics: tuple[NicRequest, ...] = ()
+    disks: tuple[DiskRequest, ...] = ()
+    ssh_keys: tuple[str, ...] = ()  # public keys, or names of stored ones
+    user_data: str = ""  # sealed at rest
+    password_hash: str = ""  # sealed at rest
+    tags: tuple[str, ...] = ()
+    host: str = ""  # pin to a host
+    protected: bool = False
+    start: bool = True
+    ready_within_s: int = 600
+    guest: Mapping[str, Any] = field(default_factory=dict)  # timezone, ntp, proxies (see domain/guest.py)
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """The record of an instance."""
+
+    id: str  # also the domain's uuid
+    name: str
+    domain_name: str  # libvirt's name, fixed at birth
+    project_id: str
+    host_id: str
+    image_id: str
+    status: InstanceStatus
+    desired: Power
+    vcpus: int
+    memory_mib: int
+    flavor: str
+    firmware: Firmware
+    machine: str  # pinned machine type
+    tags: tuple[str, ...]
+    protected: bool
+    incarnation: int  # counts starts
+    revision: int  # counts changes of what is desired; the ETag
+    ready: Ready
+    ready_detail: str
+    ready_deadline: datetime | None
+    observed: Mapping[str, Any]  # power, reason, guest addresses, OS, drift; set by the observer
+    error: Mapping[str, Any] | None
+    operation_id: str | None  # the operation that works on it: the lock
+    created_by: str
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None
+    hardware: Mapping[str, Any] = field(default_factory=dict)  # root volume, NVRAM path, seed path, cpu mode
+    guest: Mapping[str, Any] = field(default_factory=dict)  # keys, timezone, ntp, proxies: nothing secret
+
+
+# Which statuses each verb starts from.
+MAY_START = frozenset({InstanceStatus.STOPPED, InstanceStatus.ERROR})
+MAY_STOP = frozenset({InstanceStatus.RUNNING, InstanceStatus.PAUSED, InstanceStatus.ERROR})
+MAY_RESTART = frozenset({InstanceStatus.RUNNING, InstanceStatus.PAUSED})
+MAY_DELETE = frozenset(InstanceStatus) - {InstanceStatus.DELETING}
+
+
+@dataclass(frozen=True, slots=True)
+class Flavor:
+    """A named size; ``root_size`` in bytes."""
+
+    name: str
+    vcpus: int
+    memory_mib: int
+    root_size: int

@@ -1,0 +1,108 @@
+"""Users, projects, roles and what lets them in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a person may do; each includes the ones after it."""
+
+    ADMIN = "admin"  # everything, everywhere
+    OPERATOR = "operator"  # hosts, pools, networks and every project's instances; no people
+    MEMBER = "member"  # own project's instances
+    VIEWER = "viewer"  # looks only
+
+    @property
+    def rank(self) -> int:
+        """Give a number that grows with what the role may do."""
+        return {"viewer": 1, "member": 2, "operator": 3, "admin": 4}[self.value]
+
+    def includes(self, other: Role) -> bool:
+        """Say whether this role may do all that ``other`` may."""
+        return self.rank >= other.rank
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """A project's limits; None is unlimited. ``volume_bytes`` counts what guests see."""
+
+    instances: int | None = None
+    vcpus: int | None = None
+    memory_mib: int | None = None
+    volume_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """The record of a project."""
+
+    id: str
+    name: str
+    description: str
+    quota: Quota
+    created_at: datetime
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """The record of a user. ``role`` holds everywhere (None: only in the projects the user belongs to)."""
+
+    id: str
+    name: str
+    role: Role | None
+    disabled: bool
+    password_hash: str  # argon2id, "" where no password login is allowed
+    created_at: datetime
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """The record of an API token; the token itself is shown once and kept as SHA-256 only."""
+
+    id: str
+    name: str
+    user_id: str
+    role: Role | None  # at most this, None: all that the user may
+    project_id: str | None  # only here, None: everywhere that the user may
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SshKey:
+    """A stored public key of a user."""
+
+    id: str
+    user_id: str
+    name: str
+    public_key: str
+    fingerprint: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asks: the user behind a session or token with the roles that hold for this request.
+
+    ``role`` holds everywhere, ``project_roles`` per project id. Console tickets bind to ``session_id``.
+    """
+
+    user_id: str
+    user_name: str
+    role: Role | None
+    project_roles: tuple[tuple[str, Role], ...] = ()
+    session_id: str = ""
+    address: str = ""
+    request_id: str = ""
+
+    def role_in(self, project_id: str | None) -> Role | None:
+        """Give the role that holds in a project: the higher of the global one and the project's."""
+        found = [role for pid, role in self.project_roles if pid == project_id]
+        roles = found + ([self.role] if self.role else [])
+        return max(roles, key=lambda role: role.rank, default=None)
