@@ -1,0 +1,65 @@
+"""How a driver says what it can do: one ``INFO`` record and its ``OPTIONS``. The reference is generated from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from zcloud.domain.errors import InvalidInput
+
+
+class OptionType(StrEnum):
+    """The type of an option's value."""
+
+    TEXT = "text"
+    PATH = "path"
+    INTEGER = "integer"
+    SIZE = "size"  # bytes
+    BOOLEAN = "boolean"
+    CHOICE = "choice"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of a driver; ``default`` None means that it must be given."""
+
+    name: str
+    type: OptionType
+    doc: str
+    default: Any = None
+    choices: tuple[str, ...] = ()
+
+
+_PYTHON_TYPE = {OptionType.INTEGER: int, OptionType.SIZE: int, OptionType.BOOLEAN: bool}
+
+
+def check_options(options: tuple[Option, ...], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the values with the defaults filled in; raises InvalidInput (unknown, missing, of the wrong type)."""
+    known = {option.name: option for option in options}
+    for name in given:
+        if name not in known:
+            raise InvalidInput(f"There is no option {name[:60]!r}.", hint=f"Known: {', '.join(known)}.", field=name)
+    result: dict[str, Any] = {}
+    for option in options:
+        value = given.get(option.name, option.default)
+        if value is None:
+            raise InvalidInput(f"The option {option.name!r} is missing: {option.doc}", field=option.name)
+        _check_value(option, value)
+        result[option.name] = value
+    return result
+
+
+def _check_value(option: Option, value: Any) -> None:
+    wanted = _PYTHON_TYPE.get(option.type, str)
+    wrong = not isinstance(value, wanted) or (wanted is int and isinstance(value, bool))
+    if wrong or (option.choices and value not in option.choices):
+        expected = " or ".join(option.choices) or option.type.value
+        raise InvalidInput(f"The option {option.name!r} must be {expected}.", field=option.name)
+    if option.type is OptionType.PATH and (
+        not value.startswith("/") or ".." in value.split("/") or "\0" in value or "//" in value
+    ):
+        raise InvalidInput(f"The option {option.name!r} must be an absolute, plain path.", field=option.name)
+    if wanted is int and value < 0:
+        raise InvalidInput(f"The option {option.name!r} must not be negative.", field=option.name)

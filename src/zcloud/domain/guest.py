@@ -1,0 +1,94 @@
+"""What a guest is to be told about itself: names, people, network, and the owner's own wishes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from zcloud.domain.errors import InvalidInput
+
+
+@dataclass(frozen=True, slots=True)
+class GuestUser:
+    """A user to be made in the guest; ``password_hash`` is a crypt(3) hash (SHA-512), never a password."""
+
+    name: str
+    ssh_keys: tuple[str, ...] = ()
+    password_hash: str = field(default="", repr=False)
+    sudo: bool = False
+    shell: str = "/bin/bash"
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GuestRoute:
+    """A route of a NIC: network in CIDR form, gateway, and a metric (0: the guest's own)."""
+
+    to: str
+    via: str
+    metric: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GuestNic:
+    """A network card as the guest shall set it up: static ``addresses`` with prefix, or DHCP without any."""
+
+    mac: str
+    addresses: tuple[str, ...] = ()  # "192.0.2.7/24", "2001:db8::7/64"
+    gateway: str = ""
+    gateway6: str = ""
+    dns: tuple[str, ...] = ()
+    search: tuple[str, ...] = ()
+    mtu: int = 0  # 0: the driver's own
+    routes: tuple[GuestRoute, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GuestOptions:
+    """Settings inside the guest that an owner may choose; an empty one leaves the image's own."""
+
+    locale: str = ""
+    timezone: str = ""
+    ntp: tuple[str, ...] = ()
+    apt_proxy: str = ""
+    dnf_proxy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GuestSpec:
+    """Everything that the seed of one guest is made of.
+
+    ``instance_id`` never changes over the guest's life: with a new one cloud-init takes the guest for a new
+    machine and makes its host keys again. ``ssh_keys`` and ``password_hash`` are the image's default user's.
+    """
+
+    instance_id: str
+    hostname: str
+    fqdn: str = ""
+    ssh_keys: tuple[str, ...] = ()
+    password_hash: str = field(default="", repr=False)
+    root_password_hash: str = field(default="", repr=False)
+    users: tuple[GuestUser, ...] = ()
+    nics: tuple[GuestNic, ...] = ()
+    options: GuestOptions = GuestOptions()
+    user_data: str = field(default="", repr=False)
+
+
+def parse_options(raw: Mapping[str, Any]) -> GuestOptions:
+    """Give the options of a plain mapping (``InstanceSpec.guest``); raises InvalidInput naming the field."""
+    known = {each.name for each in fields(GuestOptions)}
+    for name, value in raw.items():
+        if name not in known:
+            raise InvalidInput(
+                f"There is no guest option {str(name)[:60]!r}.",
+                hint=f"The options are {', '.join(sorted(known))}.",
+                field=f"guest.{str(name)[:60]}",
+            )
+        many = name == "ntp"
+        fits = isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+        if not (fits if many else isinstance(value, str)):
+            kind = "a list of texts" if many else "a text"
+            raise InvalidInput(f"The guest option {name!r} is not {kind}.", field=f"guest.{name}")
+    values = {name: tuple(value) if name == "ntp" else value for name, value in raw.items()}
+    return GuestOptions(**values)

@@ -1,0 +1,54 @@
+"""The contract of a network driver. A later network kind is one file that obeys it and passes tests/conformance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from zcloud.domain.driver import Option
+from zcloud.domain.network import Network, NetworkScope, Port
+from zcloud.domain.plug import NicPlug
+from zcloud.ports import HostLink
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkInfo:
+    """What a network driver is. ``serves_dhcp`` and ``serves_dns`` say what it gives to guests by itself."""
+
+    kind: str
+    title: str
+    doc: str
+    scope: NetworkScope
+    serves_dhcp: bool
+    serves_dns: bool
+
+
+class NetworkDriver(Protocol):
+    """One network on one host."""
+
+    INFO: ClassVar[NetworkInfo]
+    OPTIONS: ClassVar[tuple[Option, ...]]
+
+    def __init__(self, network: Network, link: HostLink) -> None: ...
+
+    def check(self) -> None:
+        """Check the prerequisites without changing anything (the bridge is there, the subnet is not in use)."""
+        ...
+
+    def ensure_network(self) -> None: ...
+
+    def remove_network(self) -> None: ...
+
+    def ensure_port(self, port: Port) -> NicPlug:
+        """Admit a port: DHCP and DNS entries where served, anti-spoofing elements; all before the guest starts."""
+        ...
+
+    def plug(self, port: Port) -> NicPlug:
+        """Give how the port is plugged, without looking."""
+        ...
+
+    def remove_port(self, port: Port) -> None: ...
+
+    def list_ports(self) -> set[str]:
+        """Give the taps that the host has entries for in this network (healing and orphans)."""
+        ...

@@ -1,0 +1,130 @@
+"""The contract of a storage driver. A later pool kind is one file that obeys it and passes tests/conformance.
+
+A driver reaches its host through the link it is given and knows nothing of the store. ``ensure_`` verbs may run
+twice; ``delete_`` verbs find an absent thing fine. All raise StorageFailed, CommandFailed and HostUnreachable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, BinaryIO, ClassVar, Protocol
+
+from zcloud.domain.driver import Option
+from zcloud.domain.plug import DiskSource
+from zcloud.domain.storage import Pool
+from zcloud.ports import HostLink
+
+
+class Feature(StrEnum):
+    """What a kind of pool can do."""
+
+    SHARED = "shared"  # the same volumes on several hosts
+    THIN = "thin"
+    COPY_ON_WRITE = "copy_on_write"
+    GROW_LIVE = "grow_live"
+
+
+@dataclass(frozen=True, slots=True)
+class StorageInfo:
+    """What a storage driver is."""
+
+    kind: str
+    title: str
+    doc: str
+    features: frozenset[Feature]
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """A pool's size and free space as the backend reports them, in bytes."""
+
+    total: int
+    available: int
+
+
+@dataclass(frozen=True, slots=True)
+class BaseImage:
+    """An image that volumes are made over: digest (sha256 of the file), format, sizes in bytes."""
+
+    digest: str
+    format: str
+    size: int
+    virtual_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeSpec:
+    """A volume to be made: bytes that the guest sees, and the base it is a copy-on-write copy of."""
+
+    id: str
+    size: int
+    base: BaseImage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeFacts:
+    """A volume as the backend has it; sizes in bytes."""
+
+    id: str
+    allocated: int
+
+
+class StorageDriver(Protocol):
+    """One pool on one host."""
+
+    INFO: ClassVar[StorageInfo]
+    OPTIONS: ClassVar[tuple[Option, ...]]
+
+    def __init__(self, pool: Pool, link: HostLink) -> None: ...
+
+    def check(self) -> None:
+        """Check the prerequisites without changing anything (tools, permissions, search bits for QEMU)."""
+        ...
+
+    def ensure_pool(self) -> None: ...
+
+    def remove_pool(self) -> None:
+        """Remove what ``ensure_pool`` made; raises InUse where anything not ours is in it."""
+        ...
+
+    def capacity(self) -> Capacity: ...
+
+    def has_base(self, base: BaseImage) -> bool: ...
+
+    def ensure_base(
+        self, base: BaseImage, source: Callable[[], BinaryIO], progress: Callable[[int], None] | None = None
+    ) -> None:
+        """Put a read-only base into the pool, named by its digest; ``source`` opens the image's file."""
+        ...
+
+    def delete_base(self, digest: str) -> None: ...
+
+    def list_bases(self) -> list[str]: ...
+
+    def ensure_volume(self, spec: VolumeSpec) -> DiskSource: ...
+
+    def disk_source(self, spec: VolumeSpec) -> DiskSource:
+        """Give where the volume is, without looking."""
+        ...
+
+    def delete_volume(self, volume_id: str) -> None: ...
+
+    def list_volumes(self) -> list[VolumeFacts]:
+        """Give all volumes of ours in the pool (for usage and orphans)."""
+        ...
+
+    def ensure_artifact(self, name: str, data: bytes) -> str:
+        """Keep a small file beside the volumes (a guest seed); gives its path on the host."""
+        ...
+
+    def artifact_path(self, name: str) -> str: ...
+
+    def delete_artifact(self, name: str) -> None: ...
+
+    def list_artifacts(self) -> list[str]: ...
+
+
+OpenImage = Callable[[], BinaryIO]
+Options = dict[str, Any]
