@@ -1,0 +1,72 @@
+"""What drivers hand to the compute driver: plain records of how a disk or a NIC is plugged in.
+
+They state facts about the host; how the guest sees the device is decided in ``drivers/compute/design``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from string import ascii_lowercase
+
+
+class DiskKind(StrEnum):
+    """What a disk's path is on the host."""
+
+    FILE = "file"
+    BLOCK = "block"
+
+
+class DiskFormat(StrEnum):
+    """How the bytes are laid out."""
+
+    RAW = "raw"
+    QCOW2 = "qcow2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskSource:
+    """Where a volume is on its host. ``direct_io`` is False where the file system has no O_DIRECT."""
+
+    volume_id: str
+    path: str
+    format: DiskFormat = DiskFormat.QCOW2
+    kind: DiskKind = DiskKind.FILE
+    read_only: bool = False
+    direct_io: bool = True
+
+
+class NicKind(StrEnum):
+    """What a NIC is plugged into: a Linux bridge, or a network of libvirt's."""
+
+    BRIDGE = "bridge"
+    NETWORK = "network"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NicPlug:
+    """How a port is plugged in on its host.
+
+    ``source`` is the bridge's or the libvirt network's name, ``tap`` the host device (chosen by zcloud, at
+    most 15 bytes). ``isolated`` ports of one bridge cannot talk to each other. ``mtu`` None is the network's
+    own. ``boot_order`` None never boots from the NIC; the root disk has order 1.
+    """
+
+    port_id: str
+    mac: str
+    tap: str
+    kind: NicKind
+    source: str
+    isolated: bool = False
+    mtu: int | None = None
+    boot_order: int | None = None
+
+
+def disk_target(slot: int) -> str:
+    """Give the name of the disk in a slot, as libvirt's events and statistics call it: 0 is ``vda``."""
+    name = ""
+    slot += 1
+    while slot:
+        slot, letter = divmod(slot - 1, 26)
+        name = ascii_lowercase[letter] + name
+    return f"vd{name}"
