@@ -30,7 +30,7 @@ _MIRROR = (
     "Some index files failed to download",
 )
 
-Run = Callable[["Command"], None]
+Run = Callable[["Command"], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ class Command:
     env: Mapping[str, str] | None = None
 
 
-def run(command: Command) -> None:
-    """Run ``command`` to its end.
+def run(command: Command) -> str:
+    """Run ``command`` to its end and give its output (what it wrote to stdout and stderr).
 
     The program gets a process group of its own: a Ctrl-C reaches only us, and we stop the whole group
     and let it undo its mounts. Raises ToolMissing, DiskFull, MirrorUnreachable or BuildFailed, the
@@ -70,6 +70,7 @@ def run(command: Command) -> None:
         raise
     if process.returncode != 0:
         raise failure(command.argv[0], process.returncode, output)
+    return output
 
 
 def _stop(process: subprocess.Popen[str]) -> None:
