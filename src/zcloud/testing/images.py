@@ -1,0 +1,45 @@
+"""Built images for tests: made once, kept, and made anew when what they are made from changes."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from pathlib import Path
+
+import zcloud.imagebuild
+from zcloud.imagebuild.build import Progress, build_image, find_recipe
+
+CACHE_VARIABLE = "ZCLOUD_TEST_CACHE"
+_DEFAULT_CACHE = Path("/var/cache/zcloud/test")
+
+
+def cache_directory() -> Path:
+    """Give (and make) the directory that test runs share; ``ZCLOUD_TEST_CACHE`` names another one."""
+    directory = Path(os.environ.get(CACHE_VARIABLE) or _DEFAULT_CACHE)
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+def built_image(name: str, progress: Progress = lambda _: None) -> Path:
+    """Give the image of the recipe ``name``, building it unless the cache has it (about a minute).
+
+    Processes that ask at once wait for one build. Raises what ``build_image`` raises.
+    """
+    directory = cache_directory()
+    path = directory / f"{name}-{_fingerprint()}.qcow2"
+    with (directory / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            build_image(find_recipe(name), path, progress=progress)
+            for stale in directory.glob(f"{name}-*.qcow2"):
+                if stale != path:
+                    stale.unlink()
+    return path
+
+
+def _fingerprint() -> str:
+    digest = hashlib.sha256()
+    for source in sorted(Path(zcloud.imagebuild.__path__[0]).glob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:12]
