@@ -1,0 +1,257 @@
+"""The closed list of commands that zcloud may run on a host, as data, and the check against it.
+
+Every command is an argument vector that matches one ``Form`` below; whatever is not described is refused. The same
+check runs before a local command, before an SSH command, and once more inside the root helper. A later command is
+one more line here with its cases in ``tests/unit/hosts/test_commands.py``.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from zcloud.domain.errors import CommandForbidden
+from zcloud.hosts.nftscript import check_script
+
+DEFAULT_ROOTS = ("/var/lib/libvirt/images", "/var/lib/zcloud", "/var/log/libvirt")
+"""Paths below which commands may work; pools' own paths are added by the configuration (``hosts.roots``)."""
+
+PROBE_DIRECTORY = "/var/lib/zcloud/probe"
+"""Where the KVM probe's kernel and initramfs lie on a host."""
+
+_MAX_ARGUMENTS = 256
+_MAX_ARGUMENT = 8192
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
+_FACTS = re.compile(
+    r"/proc/(cpuinfo|meminfo|loadavg|uptime|stat|modules|mounts|version|cmdline|pressure/(cpu|memory|io))"
+    r"|/sys/module/kvm(_intel|_amd)?/parameters/[a-z0-9_]+"
+    r"|/sys/class/net/[A-Za-z0-9_.-]{1,15}/(address|mtu|operstate|speed|carrier|bridge/[a-z_]+|brport/[a-z_]+)"
+    r"|/sys/kernel/mm/(ksm|transparent_hugepage)/[a-z_]+"
+    r"|/etc/os-release|/etc/machine-id"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A value that a regular expression describes whole."""
+
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """An absolute, normalised path below an allowed root, after ``prefix``.
+
+    ``place`` accepts a root itself, ``facts`` the readable files of /proc, /sys and /etc named above; with ``within``
+    the path must lie below that directory, whatever the roots are.
+    """
+
+    prefix: str = ""
+    place: bool = False
+    facts: bool = False
+    within: str = ""
+
+
+Kind = Text | Path
+Kinds = Mapping[str, Kind]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One allowed command: its fixed beginning, then flags and options in any order, then operands.
+
+    ``options`` take a value as their next argument. ``required`` names options that must be there; the last
+    ``optional`` operands may be absent. ``script`` means that standard input is an nft script and is checked too.
+    """
+
+    words: str
+    flags: frozenset[str] = frozenset()
+    options: Kinds = field(default_factory=dict)
+    operands: tuple[Kind, ...] = ()
+    optional: int = 0
+    required: tuple[str, ...] = ()
+    script: bool = False
+
+
+def flags(*names: str) -> frozenset[str]:
+    """Give a set of flags."""
+    return frozenset(names)
+
+
+FILE = Path()
+PLACE = Path(place=True)
+READABLE = Path(facts=True)
+NUMBER = Text(r"[0-9]{1,19}")
+SIZE = Text(r"[0-9]{1,19}[KMGT]?")
+MODE = Text(r"0?[0-7]{3}")
+OWNER = Text(r"[a-z_][a-z0-9_-]{0,31}|[0-9]{1,10}")
+OWNERS = Text(r"([a-z_][a-z0-9_-]{0,31}|[0-9]{1,10})?(:([a-z_][a-z0-9_-]{0,31}|[0-9]{1,10}))?")
+DEVICE = Text(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}")
+FORMAT = Text(r"raw|qcow2")
+IMAGE_OPTION = r"(preallocation|cluster_size|lazy_refcounts|compat|extended_l2|nocow|compression_type)=[a-z0-9.]{1,16}"
+IMAGE_OPTIONS = Text(rf"{IMAGE_OPTION}(,{IMAGE_OPTION})*")
+STAT_FORMAT = Text(r"[%A-Za-z0-9 ]{1,60}")
+
+_SAVE: Kinds = {"-m": MODE, "-o": OWNER, "-g": OWNER}
+_LINK: Kinds = {"dev": DEVICE, "type": Text("[a-z]{1,15}"), "master": DEVICE}
+_CREATE: Kinds = {"-f": FORMAT, "-b": FILE, "-F": FORMAT, "-o": IMAGE_OPTIONS}
+_CONVERT: Kinds = {
+    "-f": FORMAT, "-O": FORMAT, "-o": IMAGE_OPTIONS, "-B": FILE, "-F": FORMAT, "-S": SIZE, "-m": NUMBER,
+    "-t": Text("none|writeback|directsync"), "-T": Text("none|writeback|directsync"),
+}  # fmt: skip
+_PROBE: Kinds = {
+    "-accel": Text("kvm|tcg"),
+    "-machine": Text("q35|pc|microvm"),
+    "-cpu": Text("host|max"),
+    "-m": Text("[0-9]{2,3}"),
+    "-smp": Text("1"),
+    "-kernel": Path(within=PROBE_DIRECTORY),
+    "-initrd": Path(within=PROBE_DIRECTORY),
+    "-append": Text(r"[A-Za-z0-9_=., -]{0,200}"),
+    "-sandbox": Text("on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"),
+    "-serial": Text("stdio"),
+    "-monitor": Text("none"),
+    "-display": Text("none"),
+    "-vga": Text("none"),
+}
+
+FORMS: tuple[Form, ...] = (
+    # Disk images. The format is always said, so that no image is probed (CVE-2024-32498 began with a probe).
+    Form("qemu-img create", flags("-q"), _CREATE, (FILE, SIZE), 1, ("-f",)),
+    Form("qemu-img info", flags("-U", "--output=json", "--backing-chain"), {"-f": FORMAT}, (FILE,)),
+    Form("qemu-img convert", flags("-q", "-n", "-U", "-W", "-c"), _CONVERT, (FILE, FILE), 0, ("-f", "-O")),
+    Form("qemu-img resize", flags("-q", "--shrink"), {"-f": FORMAT}, (FILE, SIZE), 0, ("-f",)),
+    Form("qemu-img check", flags("-q", "-U", "--output=json"), {"-f": FORMAT}, (FILE,), 0, ("-f",)),
+    Form("qemu-img measure", flags("-U", "--output=json"), {"-f": FORMAT, "-O": FORMAT, "--size": SIZE}, (FILE,), 1),
+    # Files. ``install`` of /dev/null makes an empty file with its owner and mode, ``dd`` fills it from standard input.
+    Form("install -d", flags(), _SAVE, (PLACE,)),
+    Form("install -D", flags(), _SAVE, (Text("/dev/null"), FILE), 0, ("-m",)),
+    Form("dd status=none bs=1M conv=fsync,nocreat", operands=(Path(prefix="of="),)),
+    Form("mkdir", flags("-p"), {"-m": MODE}, (PLACE,)),
+    Form("rmdir", operands=(FILE,)),
+    Form("rm", flags("-f"), operands=(FILE,)),
+    Form("mv", flags("-f", "-n", "-T"), operands=(FILE, FILE)),
+    Form("cp", flags("-T", "-f", "-p", "--reflink=auto", "--sparse=auto", "--sparse=always"), operands=(FILE, FILE)),
+    Form("chown", flags("-h"), operands=(OWNERS, FILE)),
+    Form("chmod", operands=(MODE, FILE)),
+    Form("truncate", flags("-c"), {"-s": SIZE}, (FILE,), 0, ("-s",)),
+    Form("sync", flags("-d", "-f"), operands=(PLACE,)),
+    Form("cat", operands=(READABLE,)),
+    Form("head", options={"-c": NUMBER}, operands=(READABLE,)),
+    Form("tail", options={"-c": NUMBER}, operands=(READABLE,)),
+    Form("stat", flags("-f"), {"-c": STAT_FORMAT}, (PLACE,), 0, ("-c",)),
+    Form("df", flags("-B1", "--output=size,used,avail,target,fstype"), operands=(PLACE,)),
+    Form("du", flags("-s", "-x", "-B1", "--apparent-size"), operands=(PLACE,)),
+    Form("find", operands=(PLACE, *(Text(re.escape(w)) for w in
+         ("-mindepth", "1", "-maxdepth", "1", "-type", "f", "-printf", r"%p\0%s\0%b\0")))),
+    Form("sha256sum", operands=(FILE,)),
+    # Network: our own nftables table, and looking.
+    Form("nft -f -", script=True),
+    Form("nft -c -f -", script=True),
+    Form("nft -j list table bridge zcloud"),
+    Form("nft -j list set bridge zcloud", operands=(Text("[a-z][a-z0-9_]{0,30}"),)),
+    Form("nft -j list chain bridge zcloud", operands=(Text("[a-z][a-z0-9_]{0,30}"),)),
+    Form("ip -j link show", flags("up"), _LINK),
+    Form("ip -j -d link show", flags("up"), _LINK),
+    Form("ip -j addr show", flags("up"), _LINK),
+    Form("ip -j route show", options={"dev": DEVICE, "table": Text("main|all")}),
+    Form("ip -j neigh show", options={"dev": DEVICE}),
+    Form("bridge -j link show", options={"dev": DEVICE}),
+    # The KVM probe: our own kernel, no devices, no disk, no network, in QEMU's sandbox.
+    Form(
+        "qemu-system-x86_64",
+        flags("-nodefaults", "-nographic", "-no-reboot", "-no-user-config"),
+        _PROBE,
+        required=("-accel", "-sandbox", "-kernel", "-initrd"),
+    ),
+    # Facts.
+    Form("qemu-system-x86_64 --version"),
+    Form("qemu-img --version"),
+    Form("systemctl is-active", operands=(Text(r"[A-Za-z0-9@_.-]{1,80}"),)),
+    Form("sysctl -n", operands=(Text(r"[a-z0-9_][a-zA-Z0-9_./-]{1,120}"),)),
+    Form("uname", flags("-r", "-m", "-s", "-n")),
+    Form("lscpu", flags("-J")),
+    Form("id", flags("-u", "-g"), operands=(OWNER,), optional=1),
+    Form("true"),
+)  # fmt: skip
+
+
+def check(argv: Sequence[str], *, stdin: bytes = b"", roots: Sequence[str] = DEFAULT_ROOTS) -> list[str]:
+    """Check a command against the list and give the paths under ``roots`` that it names.
+
+    A caller with the file system at hand resolves these paths, so that no symbolic link leads out. ``stdin`` is
+    looked at only for nft scripts. Raises CommandForbidden.
+    """
+    if not argv or len(argv) > _MAX_ARGUMENTS or any(_is_hostile(word) for word in argv):
+        raise CommandForbidden("The command is empty, too long, or holds control characters.")
+    form = _find_form(argv)
+    if form.script:
+        check_script(stdin)
+    words = iter(argv[len(form.words.split()) :])
+    return [path for path in _match(form, words, roots) if path]
+
+
+def takes_script(argv: Sequence[str]) -> bool:
+    """Tell whether the command's standard input has to be there for ``check``."""
+    return bool(argv) and _find_form(argv).script
+
+
+def _is_hostile(word: str) -> bool:
+    return len(word) > _MAX_ARGUMENT or _UNPRINTABLE.search(word) is not None
+
+
+def _find_form(argv: Sequence[str]) -> Form:
+    """Give the form with the longest fixed beginning."""
+    fitting = [form for form in FORMS if tuple(argv[: len(form.words.split())]) == tuple(form.words.split())]
+    if not fitting:
+        raise CommandForbidden(f"The command {' '.join(argv[:2])[:80]!r} is not in the list.", program=argv[0][:80])
+    return max(fitting, key=lambda form: len(form.words.split()))
+
+
+def _match(form: Form, words: Iterator[str], roots: Sequence[str]) -> Iterator[str]:
+    """Walk through the arguments and give each path; raises CommandForbidden at the first that does not fit."""
+    operands = list(form.operands)
+    seen: set[str] = set()
+    plain = False
+    for word in words:
+        if word == "--" and not plain:
+            plain = True
+        elif not plain and word in form.flags:
+            seen.add(word)
+        elif not plain and word in form.options and word not in seen:
+            seen.add(word)
+            yield _take(form, form.options[word], next(words, ""), roots)
+        elif operands:
+            yield _take(form, operands.pop(0), word, roots)
+        else:
+            raise _forbidden(form, word)
+    missing = [name for name in form.required if name not in seen]
+    if missing or len(operands) > form.optional:
+        raise CommandForbidden(f"{form.words}: {', '.join(missing) or 'an operand'} is missing.", program=form.words)
+
+
+def _take(form: Form, kind: Kind, value: str, roots: Sequence[str]) -> str:
+    """Check one value; gives the path for a path below the roots, else nothing."""
+    if isinstance(kind, Text):
+        if re.fullmatch(kind.pattern, value) is None:
+            raise _forbidden(form, value)
+        return ""
+    path = value.removeprefix(kind.prefix) if value.startswith(kind.prefix) else ""
+    if kind.facts and _FACTS.fullmatch(path):
+        return ""
+    if not is_below(path, [kind.within] if kind.within else roots, or_same=kind.place):
+        raise _forbidden(form, value)
+    return path
+
+
+def is_below(path: str, roots: Sequence[str], *, or_same: bool = False) -> bool:
+    """Tell whether an absolute, normalised path lies below one of the roots (or is one, with ``or_same``)."""
+    if not path.startswith("/") or posixpath.normpath(path) != path or path.startswith("//"):
+        return False
+    return any(path.startswith(root.rstrip("/") + "/") or (or_same and path == root) for root in roots)
+
+
+def _forbidden(form: Form, value: str) -> CommandForbidden:
+    return CommandForbidden(f"{form.words}: the argument {value[:80]!r} is not allowed here.", program=form.words)
