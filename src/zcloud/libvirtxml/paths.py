@@ -15,7 +15,6 @@ from lxml import etree
 
 NAMESPACES: Mapping[str, str] = {
     "dnsmasq": "http://libvirt.org/schemas/network/dnsmasq/1.0",
-    "qemu": "http://libvirt.org/schemas/domain/qemu/1.0",
     "zcloud": "urn:zcloud:instance:1",
 }
 

@@ -1,0 +1,261 @@
+"""From an instance's plan to libvirt's domain XML: every decision about virtual hardware is made here.
+
+Pure: records in, text out. A domain is designed once, when its instance is born; later changes patch the XML
+that libvirt has (``patch.py``), so what libvirt filled in (addresses, aliases) and what others added stays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from zcloud.domain.host import Accel
+from zcloud.domain.plug import DiskFormat, DiskKind, DiskSource, NicKind, NicPlug, disk_target
+from zcloud.libvirtxml.disk import Disk
+from zcloud.libvirtxml.domain import Domain
+from zcloud.libvirtxml.nic import Interface
+
+SPARE_ROOT_PORTS = 12
+"""PCI Express places left for hot-plug: q35 itself has one."""
+
+SEED_TARGET = "vdz"
+"""The seed's name in libvirt, out of the way of data disks that come later."""
+
+SERIAL_LENGTH = 20
+"""What a virtio disk's serial holds (VIRTIO_BLK_ID_BYTES)."""
+
+BALLOON_PERIOD_S = 10
+AGENT_CHANNEL = "org.qemu.guest_agent.0"
+
+
+class CpuMode(StrEnum):
+    """Which CPU the guest sees (https://libvirt.org/formatdomain.html#cpu-model-and-topology)."""
+
+    HOST_MODEL = "host-model"
+    HOST_PASSTHROUGH = "host-passthrough"
+    MAXIMUM = "maximum"  # the only one for TCG, which refuses host-passthrough
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UefiFirmware:
+    """UEFI's images on the host: code, the template of its variables, and the instance's own variables."""
+
+    loader: str
+    nvram_template: str
+    nvram: str
+    secure_boot: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainPlan:
+    """All that the design needs. Paths are absolute paths on the host.
+
+    ``disks`` are in the order of their slots, the root first. ``machine`` is a canonical q35 type, such as
+    pc-q35-7.2. ``cpu_mode`` counts where KVM is. ``uefi`` None boots by BIOS; ``vnc_socket`` empty means no
+    graphics; ``seed`` empty means no cloud-init disk.
+    """
+
+    instance_id: str
+    domain_name: str
+    instance_name: str
+    project: str
+    incarnation: int
+    title: str = ""
+    description: str = ""
+    vcpus: int
+    max_vcpus: int
+    memory_mib: int
+    accel: Accel
+    machine: str
+    cpu_mode: CpuMode = CpuMode.HOST_MODEL
+    uefi: UefiFirmware | None = None
+    disks: tuple[DiskSource, ...]
+    seed: str = ""
+    nics: tuple[NicPlug, ...] = ()
+    console_log: str
+    vnc_socket: str = ""
+    free_page_reporting: bool = True
+
+
+def design_domain(plan: DomainPlan) -> str:
+    """Give the domain's XML. Raises InvalidXml if a text holds characters that XML does not allow."""
+    domain = Domain.create()
+    _identify(domain, plan)
+    _size(domain, plan)
+    _boot(domain, plan)
+    set_cpu(domain, plan.accel, plan.cpu_mode)
+    _run(domain)
+    for slot, source in enumerate(plan.disks):
+        _fill_disk(domain.disks.add(), source, disk_target(slot), boot_order=1 if slot == 0 else None)
+    if plan.seed:
+        _fill_seed(domain.disks.add(), plan.seed)
+    for plug in plan.nics:
+        _fill_nic(domain.interfaces.add(), plug)
+    _add_controllers(domain, plan)
+    _add_consoles(domain, plan)
+    _add_helpers(domain, plan)
+    return domain.to_xml(pretty=True)
+
+
+def design_disk(source: DiskSource, target: str) -> str:
+    """Give the XML of a disk that is attached to a domain later."""
+    disk = Disk.create()
+    _fill_disk(disk, source, target, boot_order=None)
+    return disk.to_xml(pretty=True)
+
+
+def design_nic(plug: NicPlug) -> str:
+    """Give the XML of a NIC that is attached to a domain later."""
+    nic = Interface.create()
+    _fill_nic(nic, plug)
+    return nic.to_xml(pretty=True)
+
+
+def domain_type(accel: Accel) -> str:
+    """Give libvirt's word for what runs the CPU; a host without a probe's word gets what works anywhere."""
+    return "kvm" if accel is Accel.KVM else "qemu"
+
+
+def set_cpu(domain: Domain, accel: Accel, mode: CpuMode) -> None:
+    """Choose the CPU: ``mode`` under KVM, all that QEMU can emulate otherwise."""
+    chosen = mode if accel is Accel.KVM else CpuMode.MAXIMUM
+    domain.type = domain_type(accel)
+    domain.cpu.mode = chosen
+    if chosen is CpuMode.HOST_MODEL:
+        del domain.cpu.check, domain.cpu.migratable
+    else:
+        domain.cpu.check = "none"
+        domain.cpu.migratable = "on"
+
+
+def _identify(domain: Domain, plan: DomainPlan) -> None:
+    domain.name = plan.domain_name
+    domain.uuid = plan.instance_id
+    domain.title = " ".join(plan.title.split()) or None  # libvirt refuses a title of several lines
+    domain.description = plan.description or None
+    domain.mark.name = plan.instance_name
+    domain.mark.project = plan.project
+    domain.mark.incarnation = plan.incarnation
+
+
+def _size(domain: Domain, plan: DomainPlan) -> None:
+    domain.memory = domain.current_memory = plan.memory_mib << 20
+    domain.vcpus = plan.max_vcpus
+    domain.vcpu_placement = "static"
+    if plan.vcpus != plan.max_vcpus:
+        domain.current_vcpus = plan.vcpus
+    # One socket: licences count sockets, and each core can be plugged by itself.
+    domain.cpu.sockets, domain.cpu.cores, domain.cpu.threads = 1, plan.max_vcpus, 1
+
+
+def _boot(domain: Domain, plan: DomainPlan) -> None:
+    domain.os.type = "hvm"
+    domain.os.arch = "x86_64"
+    domain.os.machine = plan.machine
+    domain.features.acpi = True
+    domain.features.apic = True
+    domain.features.vmport = False
+    if plan.uefi is None:
+        return
+    domain.os.loader = plan.uefi.loader
+    domain.os.loader_type = "pflash"
+    domain.os.loader_readonly = True
+    domain.os.nvram = plan.uefi.nvram
+    domain.os.nvram_template = plan.uefi.nvram_template
+    if plan.uefi.secure_boot:
+        domain.os.loader_secure = True
+        domain.features.smm = True  # guards the variables; secure boot is refused without it
+
+
+def _run(domain: Domain) -> None:
+    domain.clock.offset = "utc"
+    for name, policy in (("rtc", "catchup"), ("pit", "delay")):
+        timer = domain.clock.timers.add()
+        timer.name, timer.tick_policy = name, policy
+    hpet = domain.clock.timers.add()
+    hpet.name, hpet.present = "hpet", False
+    domain.on_poweroff = "destroy"
+    domain.on_reboot = "restart"
+    domain.on_crash = "destroy"  # the observer records the crash; what follows is its decision
+    domain.power_management.suspend_to_mem = False
+    domain.power_management.suspend_to_disk = False
+
+
+def _fill_disk(disk: Disk, source: DiskSource, target: str, boot_order: int | None) -> None:
+    block = source.kind is DiskKind.BLOCK
+    disk.type, disk.device = source.kind.value, "disk"
+    disk.driver, disk.format = "qemu", source.format.value
+    disk.cache = "none" if source.direct_io else "writeback"
+    # Native I/O needs O_DIRECT and blocks where a file's blocks are yet to be allocated.
+    disk.io = "native" if block and source.direct_io else "threads"
+    if not source.read_only:
+        disk.error_policy = "enospace"  # a full pool pauses the guest
+        disk.read_error_policy = "report"
+        disk.discard = disk.detect_zeroes = "unmap"
+    disk.source.dev = source.path if block else None
+    disk.source.file = None if block else source.path
+    disk.target, disk.bus = target, "virtio"
+    disk.read_only = source.read_only
+    disk.serial = source.volume_id[:SERIAL_LENGTH]
+    disk.boot_order = boot_order
+
+
+def _fill_seed(disk: Disk, path: str) -> None:
+    """A read-only virtio disk: cloud kernels have no AHCI and would never see a CD-ROM on q35."""
+    seed = DiskSource(volume_id="seed", path=path, format=DiskFormat.RAW, read_only=True, direct_io=False)
+    _fill_disk(disk, seed, SEED_TARGET, boot_order=None)
+    disk.snapshot = "no"
+
+
+def _fill_nic(nic: Interface, plug: NicPlug) -> None:
+    bridge = plug.kind is NicKind.BRIDGE
+    nic.type = plug.kind.value
+    nic.mac = plug.mac
+    nic.source_bridge = plug.source if bridge else None
+    nic.source_network = None if bridge else plug.source
+    nic.tap = plug.tap
+    nic.model = "virtio"
+    nic.isolated = True if plug.isolated else None
+    nic.mtu = plug.mtu
+    nic.boot_order = plug.boot_order
+    if plug.boot_order is None:
+        nic.rom = False  # without a boot ROM the firmware is through sooner
+
+
+def _add_controllers(domain: Domain, plan: DomainPlan) -> None:
+    """One PCI Express root port per device and the spare ones; libvirt gives them their places."""
+    helpers = 4  # USB, virtio-serial, balloon, RNG
+    used = len(plan.disks) + bool(plan.seed) + len(plan.nics) + helpers
+    for index in range(used + SPARE_ROOT_PORTS):
+        port = domain.controllers.add()
+        port.type, port.index, port.model = "pci", index + 1, "pcie-root-port"
+    usb = domain.controllers.add()
+    usb.type, usb.model = "usb", "qemu-xhci"
+    serial = domain.controllers.add()
+    serial.type = "virtio-serial"
+
+
+def _add_consoles(domain: Domain, plan: DomainPlan) -> None:
+    serial = domain.serials.add()
+    serial.type = "pty"
+    serial.log, serial.log_append = plan.console_log, True
+    agent = domain.channels.add()
+    agent.type, agent.target_type, agent.target_name = "unix", "virtio", AGENT_CHANNEL
+    if not plan.vnc_socket:
+        return
+    tablet = domain.inputs.add()
+    tablet.type, tablet.bus = "tablet", "usb"
+    screen = domain.graphics.add()
+    screen.type = "vnc"
+    listen = screen.listens.add()
+    listen.type, listen.socket = "socket", plan.vnc_socket
+    domain.videos.add().model = "virtio"
+
+
+def _add_helpers(domain: Domain, plan: DomainPlan) -> None:
+    domain.balloon.model = "virtio"
+    domain.balloon.free_page_reporting = True if plan.free_page_reporting else None
+    domain.balloon.stats_period = BALLOON_PERIOD_S
+    rng = domain.rngs.add()
+    rng.model, rng.backend, rng.source = "virtio", "random", "/dev/urandom"
+    domain.panics.add().model = "isa"

@@ -1,0 +1,38 @@
+"""Changes to a domain's XML after its birth: each touches what it names and nothing else.
+
+They take libvirt's inactive XML and give the XML to define; where nothing has to change, the text itself.
+"""
+
+from __future__ import annotations
+
+from zcloud.domain.host import Accel
+from zcloud.drivers.compute.design import CpuMode, domain_type, set_cpu
+from zcloud.libvirtxml.domain import Domain
+
+
+def patch_accel(xml: str, accel: Accel, cpu_mode: CpuMode = CpuMode.HOST_MODEL) -> str:
+    """Fit a domain to what runs CPUs on its host now; done at every cold start.
+
+    A domain that runs as it is stays as it is. Otherwise it gets ``cpu_mode`` (KVM) or ``maximum`` (TCG), and
+    loses the model and features that were chosen for the other kind; topology and guest NUMA stay.
+    """
+    domain = Domain.parse(xml)
+    refused = accel is not Accel.KVM and domain.cpu.mode == CpuMode.HOST_PASSTHROUGH
+    if domain.type == domain_type(accel) and not refused:
+        return xml
+    del domain.cpu.model_fallback, domain.cpu.model, domain.cpu.vendor, domain.cpu.match
+    for feature in domain.cpu.features:
+        domain.cpu.features.remove(feature)
+    if accel is not Accel.KVM:
+        del domain.features.ioapic  # libvirt refuses KVM's own without KVM
+    set_cpu(domain, accel, cpu_mode)
+    return domain.to_xml()
+
+
+def patch_incarnation(xml: str, incarnation: int) -> str:
+    """Write which run of the instance the next start is."""
+    domain = Domain.parse(xml)
+    if domain.mark.incarnation == incarnation:
+        return xml
+    domain.mark.incarnation = incarnation
+    return domain.to_xml()
