@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ipaddress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from zcloud.domain.errors import InvalidInput
+from zcloud.domain.instance import Instance
+from zcloud.domain.network import Network, Port
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,5 +93,38 @@ def parse_options(raw: Mapping[str, Any]) -> GuestOptions:
         if not (fits if many else isinstance(value, str)):
             kind = "a list of texts" if many else "a text"
             raise InvalidInput(f"The guest option {name!r} is not {kind}.", field=f"guest.{name}")
-    values = {name: tuple(value) if name == "ntp" else value for name, value in raw.items()}
+    values: dict[str, Any] = {name: tuple(value) if name == "ntp" else value for name, value in raw.items()}
     return GuestOptions(**values)
+
+
+def describe_guest(
+    instance: Instance,
+    nics: Sequence[tuple[Port, Network]],
+    user_data: str = "",
+    password_hash: str = "",
+) -> GuestSpec:
+    """Give what a guest is told about itself, from the records; raises InvalidInput for unknown options."""
+    fqdn = nics[0][0].hostname if nics else ""
+    return GuestSpec(
+        instance_id=instance.id,
+        hostname=instance.name,
+        fqdn=fqdn,
+        ssh_keys=tuple(instance.guest.get("ssh_keys", ())),
+        password_hash=password_hash,
+        nics=tuple(_describe_nic(port, network, first=slot == 0) for slot, (port, network) in enumerate(nics)),
+        options=parse_options(instance.guest.get("options", {})),
+        user_data=user_data,
+    )
+
+
+def _describe_nic(port: Port, network: Network, *, first: bool) -> GuestNic:
+    if not port.address:
+        return GuestNic(port.mac)
+    prefix = ipaddress.IPv4Network(network.cidr).prefixlen
+    return GuestNic(
+        port.mac,
+        addresses=(f"{port.address}/{prefix}",),
+        gateway=network.gateway if first else "",
+        dns=network.dns or ((network.gateway,) if network.gateway else ()),
+        search=(network.search,) if network.search else (),
+    )

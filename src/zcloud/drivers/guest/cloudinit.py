@@ -1,0 +1,159 @@
+"""Builds a NoCloud seed (https://cloudinit.readthedocs.io/en/latest/reference/datasources/nocloud.html).
+
+Pure: the same spec always gives the same bytes. zcloud's own part comes first and the owner's are merged
+into it by cloud-init itself, so a user data that brings ``users`` or ``ssh_authorized_keys`` adds to ours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
+from typing import Any
+
+import yaml
+
+from zcloud.domain.guest import GuestNic, GuestOptions, GuestSpec, GuestUser
+from zcloud.drivers.guest.checks import check_spec
+from zcloud.drivers.guest.userdata import CLOUD_CONFIG, MERGE_TYPE, OwnerData, Part, parse_user_data
+
+# Of these the owner's word counts; for the rest of zcloud's scalars (names, passwords) zcloud's does.
+_OWNER_WINS = ("locale", "timezone", "ssh_pwauth", "manage_etc_hosts", "preserve_hostname", "ntp", "apt")
+_READY_WORD = "zcloud-ready"
+
+
+@dataclass(frozen=True, slots=True)
+class SeedFiles:
+    """The three files of a NoCloud seed, as bytes."""
+
+    meta_data: bytes
+    user_data: bytes = field(repr=False)
+    network_config: bytes
+
+
+def build_seed(spec: GuestSpec) -> SeedFiles:
+    """Give the seed of a guest.
+
+    Raises InvalidInput (a value of ours, ``details["field"]`` names it) or InvalidCloudInit (the owner's
+    user data, with the line where there is one).
+    """
+    check_spec(spec)
+    owner = parse_user_data(spec.user_data)
+    meta = {"instance-id": spec.instance_id, "local-hostname": spec.hostname}
+    ours = "#cloud-config\n" + _dump(_cloud_config(spec, owner))
+    return SeedFiles(
+        meta_data=_dump(meta).encode(),
+        user_data=_join(ours, owner.parts).encode(),
+        network_config=_dump(_network_config(spec.nics)).encode(),
+    )
+
+
+def ready_marker(instance_id: str) -> str:
+    """Give the line that cloud-init prints on the console when it is through."""
+    return f"{_READY_WORD} {instance_id}"
+
+
+def _cloud_config(spec: GuestSpec, owner: OwnerData) -> dict[str, Any]:
+    message = ready_marker(spec.instance_id)
+    config: dict[str, Any] = {
+        "hostname": spec.hostname,
+        **({"fqdn": spec.fqdn} if spec.fqdn else {}),
+        "preserve_hostname": False,
+        "manage_etc_hosts": "localhost",
+        "users": ["default", *(_user(each) for each in spec.users)],
+        **({"ssh_authorized_keys": list(spec.ssh_keys)} if spec.ssh_keys else {}),
+        "ssh_pwauth": False,
+        **_passwords(spec),
+        **_options(spec.options),
+        "final_message": f"{owner.final_message}\n{message}" if owner.final_message else message,
+    }
+    return {key: value for key, value in config.items() if key not in _OWNER_WINS or key not in owner.keys}
+
+
+def _user(user: GuestUser) -> dict[str, Any]:
+    record: dict[str, Any] = {"name": user.name, "shell": user.shell, "lock_passwd": not user.password_hash}
+    if user.password_hash:
+        record["hashed_passwd"] = user.password_hash
+    if user.groups:
+        record["groups"] = list(user.groups)
+    if user.sudo:
+        record["sudo"] = ["ALL=(ALL) NOPASSWD:ALL"]
+    if user.ssh_keys:
+        record["ssh_authorized_keys"] = list(user.ssh_keys)
+    return record
+
+
+def _passwords(spec: GuestSpec) -> dict[str, Any]:
+    config: dict[str, Any] = {}
+    if spec.password_hash:
+        config["password"] = spec.password_hash
+    if spec.root_password_hash:
+        root = {"name": "root", "password": spec.root_password_hash, "type": "hash"}
+        config["chpasswd"] = {"expire": False, "users": [root]}
+    elif spec.password_hash:
+        config["chpasswd"] = {"expire": False}
+    return config
+
+
+def _options(options: GuestOptions) -> dict[str, Any]:
+    config: dict[str, Any] = {}
+    if options.locale:
+        config["locale"] = options.locale
+    if options.timezone:
+        config["timezone"] = options.timezone
+    if options.ntp:
+        config["ntp"] = {"enabled": True, "servers": list(options.ntp)}
+    if options.apt_proxy:
+        config["apt"] = {"http_proxy": options.apt_proxy, "https_proxy": options.apt_proxy}
+    if options.dnf_proxy:
+        line = f"proxy={options.dnf_proxy}\n"
+        config["write_files"] = [{"path": "/etc/dnf/dnf.conf", "append": True, "content": line}]
+    return config
+
+
+def _network_config(nics: tuple[GuestNic, ...]) -> dict[str, Any]:
+    """Version 2, matched by MAC and without set-name: the guest keeps its own names for its cards."""
+    return {"version": 2, "ethernets": {f"nic{number}": _nic(nic) for number, nic in enumerate(nics)}}
+
+
+def _nic(nic: GuestNic) -> dict[str, Any]:
+    dynamic = not nic.addresses
+    config: dict[str, Any] = {"match": {"macaddress": nic.mac}, "dhcp4": dynamic, "dhcp6": False}
+    if nic.addresses:
+        config["addresses"] = list(nic.addresses)
+    # 0.0.0.0/0 rather than "default" or gateway4: old and new netplan and all of cloud-init's renderers take it.
+    defaults = [("0.0.0.0/0", nic.gateway), ("::/0", nic.gateway6)]
+    routes: list[dict[str, Any]] = [{"to": to, "via": via} for to, via in defaults if via]
+    for route in nic.routes:
+        metric = {"metric": route.metric} if route.metric else {}
+        routes.append({"to": route.to, "via": route.via, **metric})
+    if routes:
+        config["routes"] = routes
+    names = {"addresses": list(nic.dns), "search": list(nic.search)}
+    if nic.dns or nic.search:
+        config["nameservers"] = {key: value for key, value in names.items() if value}
+    if nic.mtu:
+        config["mtu"] = nic.mtu
+    return config
+
+
+def _join(ours: str, parts: tuple[Part, ...]) -> str:
+    if not parts:
+        return ours
+    everything = (Part(CLOUD_CONFIG, ours, "zcloud"), *parts)
+    digest = hashlib.sha256(repr(everything).encode()).hexdigest()
+    message = MIMEMultipart("mixed", boundary=f"=={digest}==")
+    for number, part in enumerate(everything):
+        # Always utf-8, hence base64: no line of a part can look like a boundary or be mangled on the way.
+        leaf = MIMEText(part.text, part.kind.removeprefix("text/"), "utf-8")
+        leaf.add_header("Content-Disposition", "attachment", filename=part.name)
+        if part.kind in {CLOUD_CONFIG, "text/jinja2"} and number:
+            leaf.add_header("Merge-Type", MERGE_TYPE)
+        message.attach(leaf)
+    return message.as_string()
+
+
+def _dump(value: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(dict(value), sort_keys=False, allow_unicode=True, width=1000)
