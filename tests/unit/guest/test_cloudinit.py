@@ -79,7 +79,7 @@ def test_users_passwords_and_options() -> None:
     ours = config(seed.user_data)
     assert ours["users"][1]["hashed_passwd"] == HASH
     assert ours["users"][1]["lock_passwd"] is False
-    assert ours["users"][1]["sudo"] == ["ALL=(ALL) NOPASSWD:ALL"]
+    assert ours["users"][1]["sudo"] == "ALL=(ALL) NOPASSWD:ALL"
     assert ours["password"] == HASH
     assert ours["chpasswd"]["users"] == [{"name": "root", "password": HASH, "type": "hash"}]
     assert ours["ntp"]["servers"] == ["ntp.example", "192.0.2.1"]

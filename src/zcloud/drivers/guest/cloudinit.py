@@ -79,7 +79,7 @@ def _user(user: GuestUser) -> dict[str, Any]:
     if user.groups:
         record["groups"] = list(user.groups)
     if user.sudo:
-        record["sudo"] = ["ALL=(ALL) NOPASSWD:ALL"]
+        record["sudo"] = "ALL=(ALL) NOPASSWD:ALL"
     if user.ssh_keys:
         record["ssh_authorized_keys"] = list(user.ssh_keys)
     return record
