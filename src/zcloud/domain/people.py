@@ -36,6 +36,16 @@ class Quota:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What a project takes of its quota: all instances that are not deleted, and their volumes."""
+
+    instances: int
+    vcpus: int
+    memory_mib: int
+    volume_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """The record of a project."""
 
@@ -58,6 +68,52 @@ class User:
     password_hash: str  # argon2id, "" where no password login is allowed
     created_at: datetime
     revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A user's role in a project."""
+
+    project_id: str
+    user_id: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A signed-in browser or CLI; the cookie's value is kept as SHA-256 only."""
+
+    id: str
+    digest: str
+    user_id: str
+    address: str
+    client: str
+    created_at: datetime
+    seen_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LoginFailures:
+    """Failed logins for a name or from an address ("name:alice", "address:192.0.2.1")."""
+
+    key: str
+    count: int
+    last_at: datetime
+    blocked_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """Lets one console connection in, once, to one run of an instance; kept as SHA-256 only."""
+
+    digest: str
+    session_id: str
+    user_id: str
+    instance_id: str
+    incarnation: int
+    kind: str  # serial or vnc
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,164 @@
+"""The configuration: one TOML file, every key with its default, nothing read from anywhere else."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_type_hints
+
+DEFAULT_PATH = Path("/etc/zcloud/zcloud.toml")
+
+
+class ConfigError(ValueError):
+    """The file cannot be used; the message says which key and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where the server listens and what people call it."""
+
+    listen: str = "127.0.0.1"  # loopback unless told otherwise
+    port: int = 8443
+    names: tuple[str, ...] = ()  # more names or addresses for the TLS certificate
+    max_body: int = 1 << 20  # bytes of a JSON body
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """Where images come from and how large they may be (bytes)."""
+
+    max_file: int = 64 << 30
+    max_virtual: int = 4 << 40
+    allow_private: tuple[str, ...] = ()  # networks that import URLs may lead to although private
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """How operations are run; times in seconds."""
+
+    threads: int = 8
+    heartbeat_s: float = 1.0
+    heartbeat_timeout_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Observer:
+    """How often hosts are looked at, and how long what they said is kept."""
+
+    interval_s: float = 10.0
+    readiness_interval_s: float = 1.0
+    keep_samples_h: int = 48
+    keep_events_d: int = 30
+    keep_operations_d: int = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Hosts:
+    """What may be touched on hosts."""
+
+    roots: tuple[str, ...] = ("/var/lib/libvirt/images", "/var/lib/zcloud", "/var/log/libvirt")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that can be set."""
+
+    data_dir: Path = Path("/var/lib/zcloud")
+    store_url: str = ""  # empty: SQLite in data_dir
+    zone: str = "cloud.internal"  # names are instance.project.zone
+    log_level: str = "INFO"
+    log_json: bool = False
+    server: Server = field(default_factory=Server)
+    images: Images = field(default_factory=Images)
+    workers: Workers = field(default_factory=Workers)
+    observer: Observer = field(default_factory=Observer)
+    hosts: Hosts = field(default_factory=Hosts)
+
+    @property
+    def url(self) -> str:
+        """Give the store's SQLAlchemy URL."""
+        return self.store_url or f"sqlite:///{self.data_dir / 'zcloud.sqlite'}"
+
+    @property
+    def journal_url(self) -> str:
+        """Give the step journal's URL: beside the store on SQLite, in the same database on PostgreSQL."""
+        return self.store_url or f"sqlite:///{self.data_dir / 'journal.sqlite'}"
+
+    @property
+    def key_file(self) -> Path:
+        """Give the file with the key that seals secrets."""
+        return self.data_dir / "secret.key"
+
+    @property
+    def tls_dir(self) -> Path:
+        """Give the directory of CA and server certificate."""
+        return self.data_dir / "tls"
+
+    @property
+    def ssh_key(self) -> Path:
+        """Give the private key that hosts let in."""
+        return self.data_dir / "ssh" / "id_ed25519"
+
+    @property
+    def image_dir(self) -> Path:
+        """Give the directory of image files, named by digest."""
+        return self.data_dir / "images"
+
+    @property
+    def upload_dir(self) -> Path:
+        """Give the directory of images that are still arriving."""
+        return self.data_dir / "uploads"
+
+    @property
+    def probe_dir(self) -> Path:
+        """Give the directory of the KVM probe's kernel and initramfs."""
+        return self.data_dir / "probe"
+
+    @property
+    def runtime_dir(self) -> Path:
+        """Give the directory of forwarded sockets, readable by the service user only."""
+        return self.data_dir / "run"
+
+
+def load(path: Path | None = None) -> Config:
+    """Read the configuration file (absent: all defaults); raises ConfigError naming the key."""
+    source = path or DEFAULT_PATH
+    if not source.exists():
+        if path is not None:
+            raise ConfigError(f"{source}: no such file")
+        return Config()
+    try:
+        tree = tomllib.loads(source.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{source}: {error}") from error
+    config: Config = _build(Config, tree, str(source))
+    return config
+
+
+def _build(cls: type[Any], tree: Mapping[str, Any], where: str) -> Any:
+    hints = get_type_hints(cls)
+    values: dict[str, Any] = {}
+    for key, value in tree.items():
+        if key not in hints:
+            raise ConfigError(f"{where}: unknown key {key!r}; known: {', '.join(hints)}")
+        values[key] = _convert(hints[key], value, f"{where}: {key}")
+    return cls(**values)
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        if not isinstance(value, dict):
+            raise ConfigError(f"{where}: must be a table")
+        return _build(hint, value, where)
+    if hint is Path and isinstance(value, str):
+        return Path(value)
+    if hint == tuple[str, ...] and isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return tuple(value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not (isinstance(hint, type) and type(value) is hint):
+        raise ConfigError(f"{where}: must be {getattr(hint, '__name__', hint)}")
+    return value

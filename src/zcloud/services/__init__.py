@@ -1,0 +1,1 @@
+"""What people can ask for: authorize, validate, admit, record. No request waits on a host here."""

@@ -1,0 +1,148 @@
+"""Admission: may this be, where, and what does it take. One transaction; nothing here asks a host."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from zcloud.domain.claims import BYTES, MEMORY_MIB, VCPUS, Claim, ProviderKind, ProviderRef, ProviderView
+from zcloud.domain.errors import NoRoom, QuotaExceeded
+from zcloud.domain.host import Host, HostState
+from zcloud.domain.network import Network, NetworkScope, NetworkState
+from zcloud.domain.people import Project, Quota
+from zcloud.domain.storage import Pool, PoolState
+from zcloud.scheduler import Demand, HostView, Placement, place
+from zcloud.scheduler.model import PoolView
+from zcloud.store import Tx
+
+_STATE_REASON = {
+    HostState.ADDING: "The host is still being added.",
+    HostState.DEGRADED: "libvirt on the host does not answer",
+    HostState.LOST: "The host does not answer",
+    HostState.REMOVING: "The host is being removed.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """A snapshot of everything that placement looks at, with the generations that guard it."""
+
+    hosts: Mapping[str, Host]
+    pools: Mapping[str, Pool]
+    networks: Mapping[str, Network]
+    providers: Mapping[ProviderRef, ProviderView]
+
+    def views(self, project_id: str) -> list[HostView]:
+        """Give each host as placement sees it for a project."""
+        return [self._view(host, project_id) for host in self.hosts.values()]
+
+    def _view(self, host: Host, project_id: str) -> HostView:
+        ref = ProviderRef(ProviderKind.HOST, host.id)
+        provider = self.providers.get(ref) or ProviderView(ref, 0, {}, {})
+        reason = _STATE_REASON.get(host.state, "")
+        if host.state in (HostState.DEGRADED, HostState.LOST) and host.state_reason:
+            reason = f"{reason}: {host.state_reason}"
+        return HostView(
+            id=host.id,
+            name=host.name,
+            usable=host.state is HostState.UP,
+            unusable_reason=reason,
+            accel=host.accel.value,
+            vcpus=provider.capacity.get(VCPUS, 0),
+            vcpus_used=provider.used.get(VCPUS, 0),
+            memory_mib=provider.capacity.get(MEMORY_MIB, 0),
+            memory_used_mib=provider.used.get(MEMORY_MIB, 0),
+            firmwares=frozenset(host.inventory.get("firmwares", ("bios",))),
+            pools=self._pools_of(host),
+            networks=self._networks_of(host, project_id),
+        )
+
+    def _pools_of(self, host: Host) -> dict[str, PoolView]:
+        found: dict[str, PoolView] = {}
+        for pool in self.pools.values():
+            if pool.state is not PoolState.READY or pool.host_id not in (None, host.id):
+                continue
+            ref = ProviderRef(ProviderKind.POOL, pool.id)
+            provider = self.providers.get(ref) or ProviderView(ref, 0, {}, {})
+            view = PoolView(pool.id, pool.name, provider.free(BYTES), pool.available)
+            found[pool.name] = found[pool.id] = view
+            if pool.is_default:
+                found[""] = view
+        return found
+
+    def _networks_of(self, host: Host, project_id: str) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for network in self.networks.values():
+            here = network.scope is NetworkScope.SHARED or network.host_id == host.id
+            mine = network.project_id in (None, project_id)
+            if network.state is not NetworkState.READY or not here or not mine:
+                continue
+            found[network.name] = found[network.id] = network.id
+            if network.is_default:
+                found[""] = network.id
+        return found
+
+
+def snapshot(tx: Tx) -> Cloud:
+    """Read what placement looks at, in a handful of queries however many hosts there are."""
+    views = [view for kind in ProviderKind for view in tx.claims.views(kind)]
+    return Cloud(
+        hosts={each.id: each for each in tx.hosts.all()},
+        pools={each.id: each for each in tx.pools.all()},
+        networks={each.id: each for each in tx.networks.all()},
+        providers={each.ref: each for each in views},
+    )
+
+
+def choose(cloud: Cloud, project_id: str, demand: Demand) -> Placement:
+    """Place a demand; raises NoRoom with every host's reason and the nearest change that would fit."""
+    placement = place(cloud.views(project_id), demand)
+    if placement.candidates:
+        return placement
+    refusals = [
+        {"host": each.host, "filter": each.filter, "reason": each.reason, "nearest": each.nearest}
+        for each in placement.refusals
+    ]
+    nearest = next((each.nearest for each in placement.refusals if each.nearest), "Add a host.")
+    told = "; ".join(f"{each.host}: {each.reason}" for each in placement.refusals[:5]) or "There is no host."
+    raise NoRoom(f"No host can take it. {told}", hint=nearest, refusals=refusals)
+
+
+def take(tx: Tx, cloud: Cloud, claims: Sequence[Claim]) -> None:
+    """Claim, if no generation moved since the snapshot (else the store repeats the whole transaction)."""
+    touched = {claim.provider for claim in claims}
+    tx.claims.claim({ref: cloud.providers[ref].generation for ref in touched}, claims)
+
+
+def running_claims(host_id: str, instance_id: str, vcpus: int, memory_mib: int) -> list[Claim]:
+    """Give what an instance holds of its host while it runs."""
+    ref = ProviderRef(ProviderKind.HOST, host_id)
+    return [Claim(ref, instance_id, VCPUS, vcpus), Claim(ref, instance_id, MEMORY_MIB, memory_mib)]
+
+
+def volume_claim(pool_id: str, volume_id: str, size: int) -> Claim:
+    """Give what a volume holds of its pool from creation to deletion."""
+    return Claim(ProviderRef(ProviderKind.POOL, pool_id), volume_id, BYTES, size)
+
+
+def check_quota(tx: Tx, project: Project, *, instances: int, vcpus: int, memory_mib: int, volume_bytes: int) -> None:
+    """Refuse what would take the project over its quota; raises QuotaExceeded naming each limit."""
+    used = tx.claims.totals_by_project(project.id)
+    more = Counter(instances=instances, vcpus=vcpus, memory_mib=memory_mib, volume_bytes=volume_bytes)
+    over = list(_over(project.quota, used, more))
+    if over:
+        told = "; ".join(f"{name}: {have} used, {want} more, limit {limit}" for name, have, want, limit in over)
+        raise QuotaExceeded(
+            f"The quota of the project {project.name} does not allow it: {told}.",
+            hint="Delete what is not needed, or ask an admin for a larger quota.",
+            limits=[dict(zip(("name", "used", "more", "limit"), each, strict=True)) for each in over],
+        )
+
+
+def _over(quota: Quota, used: Mapping[str, int], more: Mapping[str, int]) -> Iterable[tuple[str, int, int, int]]:
+    for name, want in more.items():
+        limit = getattr(quota, name)
+        have = used.get(name, 0)
+        if limit is not None and want and have + want > limit:
+            yield name, have, want, limit

@@ -1,0 +1,240 @@
+"""What an owner does with instances that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from zcloud.domain.errors import InvalidInput, NotFound, Protected, WrongState
+from zcloud.domain.host import HostState
+from zcloud.domain.instance import MAY_DELETE, MAY_RESTART, MAY_START, MAY_STOP, Instance, InstanceStatus, Power
+from zcloud.domain.names import check_tags
+from zcloud.domain.network import Port
+from zcloud.domain.operation import Operation
+from zcloud.domain.people import Actor, Role
+from zcloud.domain.storage import Volume
+from zcloud.scheduler import Demand
+from zcloud.services import admission
+from zcloud.services.context import Services, Subject, authorize, begin, resolve_project, visible_projects
+from zcloud.store import InstanceQuery, Page, Tx
+
+MAX_DEADLINE_S = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceView:
+    """An instance with the names and things that people want to see with it."""
+
+    instance: Instance
+    project: str
+    host: str
+    host_state: str
+    accel: str
+    image: str
+    default_user: str
+    ports: tuple[Port, ...]
+    networks: dict[str, str]  # names by id
+    volumes: tuple[Volume, ...]
+
+
+class Instances:
+    """The service behind ``zcloud instance`` and its short forms."""
+
+    def __init__(self, services: Services) -> None:
+        self._store = services.store
+
+    def page(self, actor: Actor, project: str, query: InstanceQuery) -> Page[InstanceView]:
+        """List what the actor may see, in one project or in all of them; no host is asked."""
+        with self._store.read() as tx:
+            visible = visible_projects(actor)
+            if project:
+                visible = {resolve_project(tx, actor, project, Role.VIEWER).id}
+            page = tx.instances.page(query, project_ids=visible)
+            return Page(tuple(_views(tx, page.items)), page.next_cursor, page.total)
+
+    def show(self, actor: Actor, project: str, ref: str) -> InstanceView:
+        """Give one instance by name or id; raises NotFound."""
+        with self._store.read() as tx:
+            return next(iter(_views(tx, [find(tx, actor, project, ref, Role.VIEWER)])))
+
+    def start(self, actor: Actor, project: str, ref: str, revision: int | None = None) -> Operation:
+        """Admit a start: room on its host is claimed now. Raises WrongState, Busy, NoRoom, QuotaExceeded."""
+        return self._store.transact(lambda tx: self._start(tx, actor, find(tx, actor, project, ref), revision))
+
+    def stop(self, actor: Actor, project: str, ref: str, *, force: bool = False, deadline_s: int = 90) -> Operation:
+        """Ask the guest to shut down, or take the power with ``force``. Raises WrongState, Busy."""
+        _check_deadline(deadline_s)
+
+        def work(tx: Tx) -> Operation:
+            instance = find(tx, actor, project, ref)
+            _check_state(instance, MAY_STOP, "stopped")
+            operation = _begin(tx, actor, instance, "stop", force=force, deadline_s=deadline_s)
+            tx.instances.update(instance.id, status=InstanceStatus.STOPPING, desired=Power.STOPPED, bump=True)
+            return operation
+
+        return self._store.transact(work)
+
+    def restart(self, actor: Actor, project: str, ref: str, *, force: bool = False, deadline_s: int = 90) -> Operation:
+        """Stop and start again, as a new incarnation. Raises WrongState, Busy."""
+        _check_deadline(deadline_s)
+
+        def work(tx: Tx) -> Operation:
+            instance = find(tx, actor, project, ref)
+            _check_state(instance, MAY_RESTART, "restarted")
+            next_run = instance.incarnation + 1
+            operation = _begin(tx, actor, instance, "restart", force=force, deadline_s=deadline_s, incarnation=next_run)
+            tx.instances.update(instance.id, status=InstanceStatus.RESTARTING, desired=Power.RUNNING, bump=True)
+            return operation
+
+        return self._store.transact(work)
+
+    def delete(self, actor: Actor, project: str, ref: str, keep: Iterable[str] = ()) -> Operation:
+        """Delete an instance and its disks but those to ``keep`` (names, ids, or ``all``).
+
+        Raises Protected, Busy, WrongState, InvalidInput (no such disk).
+        """
+        wanted = tuple(keep)
+
+        def work(tx: Tx) -> Operation:
+            instance = find(tx, actor, project, ref)
+            if instance.protected:
+                raise Protected(f"The instance {instance.name} is protected against deletion.")
+            _check_state(instance, MAY_DELETE, "deleted")
+            kept = _kept(tx.volumes.of_instance(instance.id), wanted)
+            operation = _begin(tx, actor, instance, "delete", keep=kept)
+            for volume in tx.volumes.of_instance(instance.id):
+                tx.volumes.lock(volume.id, operation.id)
+            tx.instances.update(instance.id, status=InstanceStatus.DELETING, desired=Power.STOPPED, bump=True)
+            return operation
+
+        return self._store.transact(work)
+
+    def change(self, actor: Actor, project: str, ref: str, changes: dict[str, Any], revision: int | None) -> Instance:
+        """Change ``protected`` or ``tags``; raises RevisionMismatch where ``revision`` is not the present one."""
+
+        def work(tx: Tx) -> Instance:
+            instance = find(tx, actor, project, ref)
+            if "tags" in changes:
+                changes["tags"] = check_tags(tuple(changes["tags"]))
+            changed = tx.instances.update(instance.id, expect_revision=revision, bump=True, **changes)
+            told = ", ".join(f"{key} = {value}" for key, value in changes.items())
+            tx.events.add(
+                "instance.changed",
+                project_id=instance.project_id,
+                resource_kind="instance",
+                resource_id=instance.id,
+                resource_name=instance.name,
+                actor=actor.user_name,
+                message=f"{instance.name}: {told}",
+                data={},
+            )
+            return changed
+
+        return self._store.transact(work)
+
+    def _start(self, tx: Tx, actor: Actor, instance: Instance, revision: int | None) -> Operation:
+        _check_state(instance, MAY_START, "started")
+        project = tx.projects.get(instance.project_id)
+        admission.check_quota(
+            tx, project, instances=0, vcpus=instance.vcpus, memory_mib=instance.memory_mib, volume_bytes=0
+        )
+        cloud = admission.snapshot(tx)
+        host = cloud.hosts[instance.host_id]
+        demand = Demand(
+            vcpus=instance.vcpus,
+            memory_mib=instance.memory_mib,
+            firmware=instance.firmware.value,
+            disks={},
+            networks=(),
+            host=host.id,
+        )
+        admission.choose(cloud, instance.project_id, demand)
+        operation = _begin(tx, actor, instance, "start", incarnation=instance.incarnation + 1)
+        admission.take(tx, cloud, admission.running_claims(host.id, instance.id, instance.vcpus, instance.memory_mib))
+        tx.instances.update(
+            instance.id,
+            expect_revision=revision,
+            status=InstanceStatus.STARTING,
+            desired=Power.RUNNING,
+            error=None,
+            bump=True,
+        )
+        return operation
+
+
+def find(tx: Tx, actor: Actor, project: str, ref: str, needed: Role = Role.MEMBER) -> Instance:
+    """Give the instance of that name in the project, or of that id; raises NotFound, Forbidden."""
+    by_id = tx.instances.find_id(ref)
+    if by_id is not None:
+        authorize(actor, by_id.project_id, needed, f"The instance {ref!r}")
+        return by_id
+    owner = resolve_project(tx, actor, project, needed)
+    found = tx.instances.find(owner.id, ref)
+    if found is None:
+        raise NotFound(f"There is no instance {ref[:80]!r} in the project {owner.name}.", hint="See `zcloud list`.")
+    return found
+
+
+def _begin(tx: Tx, actor: Actor, instance: Instance, verb: str, **args: Any) -> Operation:
+    subject = Subject("instance", instance.id, instance.name, instance.project_id)
+    operation = begin(tx, actor, verb, f"instance_{verb}_v1", subject, **args)
+    tx.instances.lock(instance.id, operation.id)
+    return operation
+
+
+def _check_state(instance: Instance, allowed: frozenset[InstanceStatus], verb: str) -> None:
+    if instance.operation_id is None and instance.status not in allowed:
+        raise WrongState(
+            f"The instance {instance.name} is {instance.status}; it cannot be {verb} now.",
+            status=instance.status.value,
+        )
+    if instance.status is InstanceStatus.ERROR and verb == "started" and instance.incarnation == 0:
+        raise WrongState(
+            f"The instance {instance.name} was never made.",
+            hint=f"Retry its creation (`zcloud operation retry`), or delete it: `zcloud delete {instance.name}`.",
+        )
+
+
+def _check_deadline(deadline_s: int) -> None:
+    if not 1 <= deadline_s <= MAX_DEADLINE_S:
+        raise InvalidInput(f"The deadline must be 1 to {MAX_DEADLINE_S} seconds.", field="deadline_s")
+
+
+def _kept(volumes: list[Volume], wanted: tuple[str, ...]) -> list[str]:
+    if "all" in wanted:
+        return [each.id for each in volumes]
+    known = {key: each.id for each in volumes for key in (each.id, each.name)}
+    for name in wanted:
+        if name not in known:
+            raise InvalidInput(f"The instance has no disk {name[:80]!r}.", field="keep")
+    return sorted({known[name] for name in wanted})
+
+
+def _views(tx: Tx, instances: Iterable[Instance]) -> Iterable[InstanceView]:
+    rows = list(instances)
+    ids = [each.id for each in rows]
+    projects = tx.projects.many({each.project_id for each in rows})
+    hosts = tx.hosts.many({each.host_id for each in rows})
+    images = tx.images.many({each.image_id for each in rows})
+    ports, volumes = tx.ports.for_instances(ids), tx.volumes.for_instances(ids)
+    networks = {key: each.name for key, each in tx.networks.many(_network_ids(ports.values())).items()}
+    for each in rows:
+        host, image = hosts[each.host_id], images[each.image_id]
+        lost = host.state in (HostState.LOST, HostState.DEGRADED)
+        yield InstanceView(
+            instance=each,
+            project=projects[each.project_id].name,
+            host=host.name,
+            host_state=host.state.value if lost else HostState.UP.value,
+            accel=host.accel.value,
+            image=image.name,
+            default_user=image.default_user,
+            ports=tuple(ports.get(each.id, ())),
+            networks=networks,
+            volumes=tuple(volumes.get(each.id, ())),
+        )
+
+
+def _network_ids(ports: Iterable[Iterable[Port]]) -> set[str]:
+    return {port.network_id for group in ports for port in group}

@@ -1,0 +1,275 @@
+"""Launch: from what is asked to an instance, its ports, volumes, claims and operation, in one transaction."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from dataclasses import dataclass
+
+from zcloud.base.ids import new_id, new_mac
+from zcloud.domain.errors import InvalidInput, NotFound
+from zcloud.domain.guest import describe_guest
+from zcloud.domain.image import Image, ImageState
+from zcloud.domain.instance import Instance, InstanceSpec, InstanceStatus, Power, Ready
+from zcloud.domain.names import check_name, check_tags
+from zcloud.domain.network import Network, Port, pick_address, tap_name
+from zcloud.domain.operation import Operation
+from zcloud.domain.people import Actor, Project, Role
+from zcloud.domain.storage import GIB, MIB, TIB, Volume, VolumeRole, VolumeState
+from zcloud.drivers.guest.cloudinit import build_seed
+from zcloud.scheduler import Demand, Placement
+from zcloud.scheduler.model import HostView
+from zcloud.services import admission
+from zcloud.services.context import Services, Subject, authorize, begin, resolve_project
+from zcloud.store import Tx
+
+MAX_VCPUS, MAX_MEMORY_MIB, MAX_DISK = 512, 4 << 20, 64 * TIB
+MIN_MEMORY_MIB, MIN_DISK = 64, MIB
+MAX_NICS, MAX_DISKS = 8, 16
+MAX_READY_S = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """A launch with its references resolved and its size known."""
+
+    spec: InstanceSpec
+    project: Project
+    image: Image
+    vcpus: int
+    memory_mib: int
+    root_size: int
+    ssh_keys: tuple[str, ...]
+
+    @property
+    def disks(self) -> dict[str, int]:
+        """Give the bytes needed per asked pool name."""
+        need = Counter({self.spec.pool: self.root_size})
+        for disk in self.spec.disks:
+            need[disk.pool or self.spec.pool] += disk.size
+        return dict(need)
+
+    def demand(self) -> Demand:
+        """Give what a host must have for it."""
+        return Demand(
+            vcpus=self.vcpus if self.spec.start else 0,
+            memory_mib=self.memory_mib if self.spec.start else 0,
+            firmware=self.spec.firmware.value,
+            disks=self.disks,
+            networks=tuple(nic.network for nic in self.spec.nics),
+            host=self.spec.host,
+        )
+
+
+class Launch:
+    """The service behind ``zcloud launch``."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def launch(self, actor: Actor, project: str, spec: InstanceSpec) -> tuple[Instance, Operation]:
+        """Admit and record an instance; a worker makes it.
+
+        Raises InvalidInput, InvalidCloudInit, NotFound, Forbidden, AlreadyExists, QuotaExceeded, NoRoom, NoAddress.
+        """
+        spec = check_spec(spec)
+        return self._services.store.transact(lambda tx: self._record(tx, actor, project, spec))
+
+    def explain(self, actor: Actor, project: str, spec: InstanceSpec) -> Placement:
+        """Say where it would run and why the other hosts would not take it; changes nothing."""
+        spec = check_spec(spec)
+        with self._services.store.read() as tx:
+            sized = self._size(tx, actor, project, spec)
+            return admission.choose(admission.snapshot(tx), sized.project.id, sized.demand())
+
+    def _record(self, tx: Tx, actor: Actor, project: str, spec: InstanceSpec) -> tuple[Instance, Operation]:
+        sized = self._size(tx, actor, project, spec)
+        running = int(spec.start)
+        admission.check_quota(
+            tx,
+            sized.project,
+            instances=1,
+            vcpus=sized.vcpus * running,
+            memory_mib=sized.memory_mib * running,
+            volume_bytes=sum(sized.disks.values()),
+        )
+        cloud = admission.snapshot(tx)
+        host = admission.choose(cloud, sized.project.id, sized.demand()).candidates[0].host
+        instance = tx.instances.add(self._instance(tx, actor, sized, host))
+        subject = Subject("instance", instance.id, instance.name, sized.project.id)
+        operation = begin(tx, actor, "create", "instance_create_v1", subject, start=spec.start, incarnation=1)
+        tx.instances.lock(instance.id, operation.id)
+        volumes = [tx.volumes.add(each) for each in self._volumes(tx, sized, host, instance.id, operation.id)]
+        networks = [cloud.networks[host.networks[nic.network]] for nic in spec.nics]
+        ports = [self._add_port(tx, sized, network, instance, slot) for slot, network in enumerate(networks)]
+        # Built here as the worker will build it, so that nothing is admitted that cannot be made.
+        build_seed(
+            describe_guest(instance, list(zip(ports, networks, strict=True)), spec.user_data, spec.password_hash)
+        )
+        claims = [admission.volume_claim(each.pool_id, each.id, each.size) for each in volumes]
+        if spec.start:
+            claims += admission.running_claims(host.id, instance.id, sized.vcpus, sized.memory_mib)
+        admission.take(tx, cloud, claims)
+        _seal(tx, instance.id, spec)
+        return tx.instances.get(instance.id), operation
+
+    def _size(self, tx: Tx, actor: Actor, project: str, spec: InstanceSpec) -> Sized:
+        owner = resolve_project(tx, actor, project, Role.MEMBER)
+        if spec.host:
+            authorize(actor, None, Role.OPERATOR, "Pinning to a host")
+        image = _find_image(tx, spec.image, owner.id)
+        vcpus, memory_mib, root_size = spec.vcpus, spec.memory_mib, spec.root_size
+        if spec.flavor:
+            flavor = tx.flavors.get(spec.flavor)
+            vcpus, memory_mib = vcpus or flavor.vcpus, memory_mib or flavor.memory_mib
+            root_size = root_size or flavor.root_size
+        root_size = max(root_size, image.min_disk) if not spec.root_size else spec.root_size
+        root_size = root_size or image.virtual_size
+        keys = tuple(_resolve_key(tx, actor, key) for key in spec.ssh_keys)
+        sized = Sized(spec, owner, image, vcpus, memory_mib, max(root_size, 0), keys)
+        _check_size(sized)
+        return sized
+
+    def _instance(self, tx: Tx, actor: Actor, sized: Sized, host: HostView) -> Instance:
+        spec, identity = sized.spec, new_id()
+        return Instance(
+            id=identity,
+            name=spec.name,
+            domain_name=f"{spec.name[:40]}-{identity[:8]}",
+            project_id=sized.project.id,
+            host_id=host.id,
+            image_id=sized.image.id,
+            status=InstanceStatus.BUILDING,
+            desired=Power.RUNNING if spec.start else Power.STOPPED,
+            vcpus=sized.vcpus,
+            memory_mib=sized.memory_mib,
+            flavor=spec.flavor,
+            firmware=spec.firmware,
+            machine="",
+            tags=spec.tags,
+            protected=spec.protected,
+            incarnation=0,
+            revision=1,
+            ready=Ready.NONE,
+            ready_detail="",
+            ready_deadline=None,
+            observed={},
+            error=None,
+            operation_id=None,
+            created_by=actor.user_name,
+            created_at=tx.now,
+            updated_at=tx.now,
+            started_at=None,
+            guest={
+                "ssh_keys": list(sized.ssh_keys),
+                "options": dict(spec.guest),
+                "ready_within_s": spec.ready_within_s,
+            },
+        )
+
+    def _volumes(self, tx: Tx, sized: Sized, host: HostView, instance_id: str, operation_id: str) -> list[Volume]:
+        spec = sized.spec
+        wanted = [(f"{spec.name}-root", spec.pool, sized.root_size)]
+        wanted += [
+            (disk.name or f"{spec.name}-data-{slot}", disk.pool or spec.pool, disk.size)
+            for slot, disk in enumerate(spec.disks, start=1)
+        ]
+        return [
+            Volume(
+                id=new_id(),
+                name=name,
+                project_id=sized.project.id,
+                pool_id=host.pools[pool].id,
+                role=VolumeRole.DATA if slot else VolumeRole.ROOT,
+                size=size,
+                allocated=0,
+                image_id=None if slot else sized.image.id,
+                instance_id=instance_id,
+                slot=slot,
+                state=VolumeState.CREATING,
+                operation_id=operation_id,
+                created_at=tx.now,
+                revision=1,
+            )
+            for slot, (name, pool, size) in enumerate(wanted)
+        ]
+
+    def _add_port(self, tx: Tx, sized: Sized, network: Network, instance: Instance, slot: int) -> Port:
+        asked, identity = sized.spec.nics[slot], new_id()
+        mac = asked.mac or new_mac()
+        while not tx.ports.reserve_mac(mac, identity):
+            if asked.mac:
+                raise InvalidInput(f"The MAC address {mac} was given out before.", field=f"nics.{slot}.mac")
+            mac = new_mac()
+        name = instance.name if slot == 0 else f"{instance.name}-{slot}"
+        return tx.ports.add(
+            Port(
+                id=identity,
+                instance_id=instance.id,
+                network_id=network.id,
+                slot=slot,
+                mac=mac,
+                address=pick_address(network, tx.ports.taken(network.id), asked.address) if network.cidr else "",
+                tap=tap_name(identity),
+                hostname=f"{name}.{sized.project.name}.{self._services.zone}",
+                created_at=tx.now,
+            )
+        )
+
+
+def check_spec(spec: InstanceSpec) -> InstanceSpec:
+    """Give the spec in its normal form; raises InvalidInput for whatever needs no look at the store."""
+    check_name(spec.name)
+    for disk in spec.disks:
+        if not MIN_DISK <= disk.size <= MAX_DISK:
+            raise InvalidInput(f"A disk of {disk.size} bytes is out of bounds.", field="disks")
+        if disk.name:
+            check_name(disk.name, "disk name")
+    if len(spec.nics) > MAX_NICS or len(spec.disks) > MAX_DISKS:
+        raise InvalidInput(f"At most {MAX_NICS} NICs and {MAX_DISKS} data disks are allowed.", field="nics")
+    if not 10 <= spec.ready_within_s <= MAX_READY_S:
+        raise InvalidInput(f"ready_within_s must be 10 to {MAX_READY_S} seconds.", field="ready_within_s")
+    return dataclasses.replace(spec, tags=check_tags(spec.tags))
+
+
+def _check_size(sized: Sized) -> None:
+    if not 1 <= sized.vcpus <= MAX_VCPUS:
+        raise InvalidInput(
+            f"{sized.vcpus} vCPUs are out of bounds.", hint=f"Give a flavor, or 1 to {MAX_VCPUS}.", field="vcpus"
+        )
+    least = max(MIN_MEMORY_MIB, sized.image.min_memory_mib)
+    if not least <= sized.memory_mib <= MAX_MEMORY_MIB:
+        raise InvalidInput(
+            f"{sized.memory_mib} MiB of memory are out of bounds.",
+            hint=f"Give a flavor, or {least} to {MAX_MEMORY_MIB} MiB.",
+            field="memory_mib",
+        )
+    smallest = max(sized.image.virtual_size, sized.image.min_disk)
+    if not smallest <= sized.root_size <= MAX_DISK:
+        raise InvalidInput(
+            f"A root disk of {sized.root_size} bytes is out of bounds: the image {sized.image.name} needs {smallest}.",
+            hint=f"Ask for at least {-(-smallest // GIB)} GiB.",
+            field="root_size",
+        )
+
+
+def _find_image(tx: Tx, name_or_id: str, project_id: str) -> Image:
+    image = tx.images.resolve(name_or_id, project_id)
+    if image.state is not ImageState.READY:
+        raise InvalidInput(f"The image {image.name} is {image.state}, not ready.", field="image")
+    return image
+
+
+def _resolve_key(tx: Tx, actor: Actor, key: str) -> str:
+    if " " in key:
+        return key
+    stored = tx.ssh_keys.find(actor.user_id, key)
+    if stored is None:
+        raise NotFound(f"You have no SSH key named {key[:60]!r}.", hint="Add it: `zcloud key add NAME FILE`.")
+    return stored.public_key
+
+
+def _seal(tx: Tx, instance_id: str, spec: InstanceSpec) -> None:
+    for kind, value in (("user_data", spec.user_data), ("password_hash", spec.password_hash)):
+        if value:
+            tx.secrets.put(f"instance.{kind}", instance_id, value.encode())

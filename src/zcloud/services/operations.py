@@ -1,0 +1,58 @@
+"""Operations as people see them: list, show, wait, cancel, retry."""
+
+from __future__ import annotations
+
+from zcloud.domain.errors import WrongState
+from zcloud.domain.operation import ENDED, Operation, OperationStatus
+from zcloud.domain.people import Actor, Role
+from zcloud.services.context import Services, authorize, visible_projects
+from zcloud.store import OperationQuery, Page, Tx
+
+
+class Operations:
+    """The service behind ``zcloud operation``."""
+
+    def __init__(self, services: Services) -> None:
+        self._store = services.store
+
+    def page(self, actor: Actor, query: OperationQuery) -> Page[Operation]:
+        """List operations that the actor may see, newest first."""
+        with self._store.read() as tx:
+            return tx.operations.page(query, project_ids=visible_projects(actor))
+
+    def show(self, actor: Actor, operation_id: str) -> Operation:
+        """Give one operation with its steps; raises NotFound."""
+        with self._store.read() as tx:
+            return self._find(tx, actor, operation_id, Role.VIEWER)
+
+    def cancel(self, actor: Actor, operation_id: str) -> Operation:
+        """Ask an operation to stop at its next step and undo what it did; raises WrongState."""
+
+        def work(tx: Tx) -> Operation:
+            operation = self._find(tx, actor, operation_id, Role.MEMBER)
+            if operation.status in ENDED:
+                raise WrongState(f"The operation has already {operation.status}.")
+            if not operation.may_cancel:
+                raise WrongState(
+                    "The operation is past the point where it can be cancelled.",
+                    hint="Wait for it; `zcloud operation show` has its steps.",
+                )
+            return tx.operations.request_cancel(operation_id)
+
+        return self._store.transact(work)
+
+    def retry(self, actor: Actor, operation_id: str) -> Operation:
+        """Wake a blocked or waiting operation now; an ended one is asked for again by its own verb."""
+
+        def work(tx: Tx) -> Operation:
+            operation = self._find(tx, actor, operation_id, Role.MEMBER)
+            if operation.status in (OperationStatus.BLOCKED, OperationStatus.WAITING):
+                return tx.operations.wake_now(operation_id)
+            raise WrongState(f"The operation is {operation.status}; only a blocked one goes on from where it is.")
+
+        return self._store.transact(work)
+
+    def _find(self, tx: Tx, actor: Actor, operation_id: str, needed: Role) -> Operation:
+        operation = tx.operations.get(operation_id)
+        authorize(actor, operation.project_id, needed, "The operation")
+        return operation

@@ -1,0 +1,1 @@
+"""What each operation does, step by step; ``registry.WORKFLOWS`` names them all."""

@@ -1,0 +1,132 @@
+"""The context that every step is given: the operation's control, the store, and fenced links to hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from zcloud.base.clock import Clock
+from zcloud.base.config import Config
+from zcloud.domain.image import Image
+from zcloud.domain.instance import Instance
+from zcloud.domain.network import Network, Port
+from zcloud.domain.operation import Operation
+from zcloud.domain.storage import Pool, Volume
+from zcloud.drivers import registry
+from zcloud.drivers.network.base import NetworkDriver
+from zcloud.drivers.storage.base import BaseImage, StorageDriver, VolumeSpec
+from zcloud.operations.fence import FencedLink
+from zcloud.operations.model import Control
+from zcloud.ports import HostLink
+from zcloud.store import Store, Tx
+
+T = TypeVar("T")
+
+
+class Links(Protocol):
+    """Whatever gives links to hosts by id; raises HostUnreachable at once for a lost one."""
+
+    def link(self, host_id: str) -> HostLink: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What all operations share."""
+
+    store: Store
+    links: Links
+    config: Config
+    clock: Clock
+
+
+class Run:
+    """One operation's run: everything that a step may use, read afresh so that steps may run twice."""
+
+    def __init__(self, control: Control, means: Means) -> None:
+        self.control = control
+        self.store = means.store
+        self.config = means.config
+        self._links = means.links
+        self._clock = means.clock
+
+    @property
+    def operation(self) -> Operation:
+        """Give the operation as it was when it was taken."""
+        return self.control.operation
+
+    @property
+    def args(self) -> dict[str, Any]:
+        """Give the operation's arguments."""
+        return dict(self.operation.args)
+
+    @property
+    def resource_id(self) -> str:
+        """Give the id of what the operation is about."""
+        return self.operation.resource_id
+
+    def now(self) -> datetime:
+        """Give the time."""
+        return self._clock.now()
+
+    def read(self, query: Callable[[Tx], T]) -> T:
+        """Read from the store."""
+        with self.store.read() as tx:
+            return query(tx)
+
+    def link(self, host_id: str) -> HostLink:
+        """Give the host's means; every change through it is fenced."""
+        return FencedLink(self._links.link(host_id), self.control)
+
+    def storage(self, pool: Pool, host_id: str) -> StorageDriver:
+        """Give the driver of a pool on a host."""
+        return registry.storage(pool, self.link(host_id))
+
+    def network(self, network: Network, host_id: str) -> NetworkDriver:
+        """Give the driver of a network on a host."""
+        return registry.network(network, self.link(host_id))
+
+    def image_file(self, image: Image) -> Path:
+        """Give the image's file in the controller's image store."""
+        return self.config.image_dir / f"{image.digest}.{image.format}"
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """An instance with all that belongs to it, read at one moment."""
+
+    instance: Instance
+    image: Image
+    volumes: tuple[tuple[Volume, Pool], ...]
+    ports: tuple[tuple[Port, Network], ...]
+
+    @property
+    def root(self) -> tuple[Volume, Pool]:
+        """Give the root volume and its pool."""
+        return self.volumes[0]
+
+    def volume_spec(self, volume: Volume) -> VolumeSpec:
+        """Give what the storage driver needs to know of a volume."""
+        base = base_image(self.image) if volume.image_id else None
+        return VolumeSpec(volume.id, volume.size, base)
+
+
+def base_image(image: Image) -> BaseImage:
+    """Give what the storage driver needs to know of an image."""
+    return BaseImage(image.digest, image.format, image.size, image.virtual_size)
+
+
+def load_whole(run: Run) -> Whole:
+    """Read the instance that the operation is about."""
+    with run.store.read() as tx:
+        instance = tx.instances.get(run.resource_id)
+        volumes = sorted(tx.volumes.of_instance(instance.id), key=lambda each: each.slot or 0)
+        ports = sorted(tx.ports.of_instance(instance.id), key=lambda each: each.slot)
+        return Whole(
+            instance,
+            tx.images.get(instance.image_id),
+            tuple((each, tx.pools.get(each.pool_id)) for each in volumes),
+            tuple((each, tx.networks.get(each.network_id)) for each in ports),
+        )

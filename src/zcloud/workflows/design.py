@@ -1,0 +1,72 @@
+"""From records to the domain's plan: what the compute design is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zcloud.domain.errors import WrongState
+from zcloud.domain.host import Host
+from zcloud.domain.instance import Firmware, Instance
+from zcloud.drivers.compute.design import DomainPlan, UefiFirmware
+from zcloud.workflows.context import Run, Whole
+
+LOG_DIR = "/var/log/libvirt/qemu"
+
+
+def seed_name(instance: Instance) -> str:
+    """Give the name of the guest's seed among its pool's artifacts."""
+    return f"{instance.id}.seed.iso"
+
+
+def nvram_name(instance: Instance) -> str:
+    """Give the name of the instance's UEFI variables among its pool's artifacts."""
+    return f"{instance.id}.nvram.fd"
+
+
+def console_log(instance: Instance) -> str:
+    """Give the path of the serial console's log on the host; virtlogd writes and rotates it."""
+    return f"{LOG_DIR}/{instance.domain_name}.console.log"
+
+
+def plan_domain(run: Run, whole: Whole, host: Host, project: str, incarnation: int) -> DomainPlan:
+    """Give the plan of a domain that is born now on ``host``."""
+    instance = whole.instance
+    root, root_pool = whole.root
+    storage = run.storage(root_pool, host.id)
+    del root
+    return DomainPlan(
+        instance_id=instance.id,
+        domain_name=instance.domain_name,
+        instance_name=instance.name,
+        project=project,
+        incarnation=incarnation,
+        title=f"{instance.name} ({project})",
+        vcpus=instance.vcpus,
+        max_vcpus=instance.vcpus,
+        memory_mib=instance.memory_mib,
+        accel=host.accel,
+        machine=instance.machine or _known(host, "machine"),
+        uefi=_uefi(host, instance, storage.artifact_path(nvram_name(instance))),
+        disks=tuple(run.storage(pool, host.id).disk_source(whole.volume_spec(each)) for each, pool in whole.volumes),
+        seed=storage.artifact_path(seed_name(instance)),
+        nics=tuple(run.network(network, host.id).plug(port) for port, network in whole.ports),
+        console_log=console_log(instance),
+        free_page_reporting=bool(host.inventory.get("free_page_reporting", True)),
+    )
+
+
+def _uefi(host: Host, instance: Instance, nvram: str) -> UefiFirmware | None:
+    if instance.firmware is Firmware.BIOS:
+        return None
+    image = _known(host, "uefi")
+    return UefiFirmware(loader=image["loader"], nvram_template=image["nvram_template"], nvram=nvram)
+
+
+def _known(host: Host, key: str) -> Any:
+    value = host.inventory.get(key)
+    if not value:
+        raise WrongState(
+            f"The inventory of the host {host.name} does not tell its {key}.",
+            hint=f"Look at `zcloud host show {host.name}` and run `zcloud host refresh {host.name}`.",
+        )
+    return value

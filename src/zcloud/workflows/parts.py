@@ -1,0 +1,155 @@
+"""Steps that several workflows share. Each reads what it needs, and may run twice."""
+
+from __future__ import annotations
+
+from zcloud.domain.errors import NotFound
+from zcloud.domain.guest import describe_guest
+from zcloud.domain.instance import Instance
+from zcloud.drivers.compute.design import design_domain
+from zcloud.drivers.compute.patch import patch_accel, patch_incarnation
+from zcloud.drivers.guest.cloudinit import build_seed
+from zcloud.drivers.guest.seed import build_iso
+from zcloud.ports import DomainState, Hypervisor
+from zcloud.workflows.context import Run, base_image, load_whole
+from zcloud.workflows.design import console_log, nvram_name, plan_domain, seed_name
+
+OFF = frozenset({DomainState.SHUTOFF, DomainState.CRASHED})
+
+
+def put_base(run: Run) -> None:
+    """Put the image into the root volume's pool; it stays there for the next instance."""
+    whole = load_whole(run)
+    _, pool = whole.root
+    base = base_image(whole.image)
+    driver = run.storage(pool, whole.instance.host_id)
+    if driver.has_base(base):
+        return
+    path = run.image_file(whole.image)
+    driver.ensure_base(base, lambda: path.open("rb"), lambda done: run.control.progress(done, base.size))
+
+
+def make_volumes(run: Run) -> None:
+    """Make every volume."""
+    whole = load_whole(run)
+    for volume, pool in whole.volumes:
+        run.storage(pool, whole.instance.host_id).ensure_volume(whole.volume_spec(volume))
+
+
+def remove_volumes(run: Run) -> None:
+    """Remove every volume that is not to be kept."""
+    whole = load_whole(run)
+    kept = set(run.args.get("keep", ()))
+    for volume, pool in whole.volumes:
+        if volume.id not in kept:
+            run.storage(pool, whole.instance.host_id).delete_volume(volume.id)
+
+
+def admit_ports(run: Run) -> None:
+    """Make networks serve the ports and the anti-spoofing rules know them, before the guest starts."""
+    whole = load_whole(run)
+    for port, network in whole.ports:
+        driver = run.network(network, whole.instance.host_id)
+        driver.ensure_network()
+        driver.ensure_port(port)
+
+
+def remove_ports(run: Run) -> None:
+    """Take the ports back."""
+    whole = load_whole(run)
+    for port, network in whole.ports:
+        run.network(network, whole.instance.host_id).remove_port(port)
+
+
+def write_seed(run: Run) -> None:
+    """Write the guest's seed beside its root volume."""
+    whole = load_whole(run)
+    instance = whole.instance
+    files = build_seed(
+        describe_guest(
+            instance, whole.ports, _secret(run, "user_data", instance), _secret(run, "password_hash", instance)
+        )
+    )
+    _, pool = whole.root
+    run.storage(pool, instance.host_id).ensure_artifact(seed_name(instance), build_iso(files))
+
+
+def remove_artifacts(run: Run) -> None:
+    """Remove the guest's seed, its UEFI variables and its console's log."""
+    whole = load_whole(run)
+    instance = whole.instance
+    _, pool = whole.root
+    driver = run.storage(pool, instance.host_id)
+    driver.delete_artifact(seed_name(instance))
+    driver.delete_artifact(nvram_name(instance))
+    shell = run.link(instance.host_id).shell
+    for suffix in ("", ".0", ".1", ".2"):
+        shell.remove(console_log(instance) + suffix)
+
+
+def define(run: Run) -> None:
+    """Design the domain and define it; its machine type is pinned from now on."""
+    whole = load_whole(run)
+    instance = whole.instance
+    with run.store.read() as tx:
+        host, project = tx.hosts.get(instance.host_id), tx.projects.get(instance.project_id)
+    plan = plan_domain(run, whole, host, project.name, instance.incarnation + 1)
+    run.link(host.id).hypervisor.define(design_domain(plan))
+    with run.store.write() as tx:
+        tx.instances.update(instance.id, machine=plan.machine, hardware={"console_log": plan.console_log})
+
+
+def undefine(run: Run) -> None:
+    """Take the power away and remove the definition."""
+    instance = load_instance(run)
+    hypervisor = run.link(instance.host_id).hypervisor
+    hypervisor.destroy(instance.id)
+    hypervisor.undefine(instance.id)
+
+
+def fit_definition(run: Run) -> None:
+    """Fit the definition to what runs CPUs on the host now, and write which run comes next into it."""
+    instance = load_instance(run)
+    with run.store.read() as tx:
+        host = tx.hosts.get(instance.host_id)
+    hypervisor = run.link(host.id).hypervisor
+    xml = hypervisor.domain_xml(instance.id)
+    if xml is None:
+        raise NotFound(
+            f"The domain of {instance.name} is not on the host {host.name} any more.",
+            hint="It was removed outside zcloud. Its disks are still there; delete the instance with or without them.",
+        )
+    fitted = patch_incarnation(patch_accel(xml, host.accel), run.args["incarnation"])
+    if fitted != xml:
+        hypervisor.define(fitted)
+
+
+def power_on(run: Run) -> None:
+    """Start the domain as the incarnation that the operation was admitted for."""
+    instance = load_instance(run)
+    with run.store.write() as tx:
+        tx.instances.begin_incarnation(instance.id, run.args["incarnation"], instance.host_id)
+    run.link(instance.host_id).hypervisor.start(instance.id)
+
+
+def power_off(run: Run) -> None:
+    """Take the power away."""
+    instance = load_instance(run)
+    run.link(instance.host_id).hypervisor.destroy(instance.id)
+
+
+def is_off(hypervisor: Hypervisor, instance_id: str) -> bool:
+    """Say whether the domain is off, or not there at all."""
+    states = {each.uuid: each.state for each in hypervisor.list_domains()}
+    return states.get(instance_id, DomainState.SHUTOFF) in OFF
+
+
+def load_instance(run: Run) -> Instance:
+    """Read the instance that the operation is about."""
+    with run.store.read() as tx:
+        return tx.instances.get(run.resource_id)
+
+
+def _secret(run: Run, kind: str, instance: Instance) -> str:
+    with run.store.read() as tx:
+        value = tx.secrets.get(f"instance.{kind}", instance.id)
+    return value.decode() if value else ""
