@@ -1,0 +1,34 @@
+"""How a host is reached, as the pool takes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zcloud.domain.host import HostKind
+
+
+@dataclass(frozen=True, slots=True)
+class HostAddress:
+    """How a host is reached; the caller makes it from its own record of the host.
+
+    ``key_path`` is our private key, ``host_key`` the approved public key line of the host (``ssh-ed25519 AAAA…``).
+    ``libvirt_socket`` empty means: look for virtqemud's, then libvirtd's. Only ``id``, ``kind`` and
+    ``libvirt_socket`` matter for a local host.
+    """
+
+    id: str
+    kind: HostKind
+    address: str = ""
+    port: int = 22
+    user: str = "root"
+    key_path: str = ""
+    host_key: str = ""
+    libvirt_socket: str = ""
+
+    @property
+    def libvirt_sockets(self) -> tuple[str, ...]:
+        """Give the paths at which libvirt may listen, best first."""
+        return (self.libvirt_socket,) if self.libvirt_socket else LIBVIRT_SOCKETS
+
+
+LIBVIRT_SOCKETS = ("/run/libvirt/virtqemud-sock", "/run/libvirt/libvirt-sock")

@@ -1,0 +1,138 @@
+"""One libvirt connection: bounded calls, keepalive, and at once an error when it is broken.
+
+libvirtd stops reading a client that has five requests open, and its keepalive then kills the connection; so at most
+three calls are in flight on one. Callers beyond that wait here, and are released when the connection breaks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+import libvirt
+
+from zcloud.domain.errors import HostUnreachable
+from zcloud.hosts.libvirt import eventloop
+from zcloud.hosts.libvirt.errors import translate
+
+MAX_IN_FLIGHT = 3
+
+_T = TypeVar("_T")
+_CLOSE_REASONS = {
+    libvirt.VIR_CONNECT_CLOSE_REASON_ERROR: "the connection broke",
+    libvirt.VIR_CONNECT_CLOSE_REASON_EOF: "libvirt closed the connection",
+    libvirt.VIR_CONNECT_CLOSE_REASON_KEEPALIVE: "libvirt fell silent",
+}
+
+
+class Keepalive(NamedTuple):
+    """Seconds between keepalive messages, and how many may stay unanswered; an interval of 0 sends none."""
+
+    interval_s: int
+    unanswered: int
+
+
+WATCH_KEEPALIVE = Keepalive(1, 3)
+JOBS_KEEPALIVE = Keepalive(5, 6)
+
+
+class Connection:
+    """A libvirt connection that can be opened, lost and opened again.
+
+    ``on_lost`` is called from libvirt's event thread with the reason; it must return at once.
+    """
+
+    def __init__(self, uri: str, keepalive: Keepalive, on_lost: Callable[[str], None]) -> None:
+        self._uri, self._keepalive, self._on_lost = uri, keepalive, on_lost
+        self._raw: libvirt.virConnect | None = None
+        self._broken: libvirt.virConnect | None = None
+        self._in_flight = 0
+        self._why = "it has not been connected yet"
+        self._turn = threading.Condition()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls can be made."""
+        return self._raw is not None
+
+    def open(self) -> None:
+        """Connect, unless connected. Blocks as long as a frozen libvirtd does; raises HostUnreachable."""
+        if self._raw is not None:
+            return
+        eventloop.ensure_running()
+        broken, self._broken = self._broken, None
+        _dispose(broken)
+        try:
+            raw = libvirt.open(self._uri)
+            if self._keepalive.interval_s:
+                raw.setKeepAlive(self._keepalive.interval_s, self._keepalive.unanswered)
+            raw.registerCloseCallback(self._closed, None)
+        except libvirt.libvirtError as error:
+            raise translate(error, alive=False) from error
+        with self._turn:
+            self._raw = raw
+        if not raw.isAlive():
+            self._drop(raw, "libvirt closed the connection")
+
+    def close(self) -> None:
+        """Disconnect; calls that wait for their turn fail. ``on_lost`` is not called for it."""
+        with self._turn:
+            raw, self._raw = self._raw, None
+            self._why = "it was disconnected"
+            self._turn.notify_all()
+        _dispose(raw)
+
+    def call(self, work: Callable[[libvirt.virConnect], _T]) -> _T:
+        """Do ``work`` on the connection when it has its turn.
+
+        Raises HostUnreachable at once when the connection is broken, HypervisorFailed with libvirt's words.
+        """
+        raw = self._begin()
+        try:
+            return work(raw)
+        except libvirt.libvirtError as error:
+            raise translate(error, alive=self._is_alive(raw)) from error
+        finally:
+            with self._turn:
+                self._in_flight -= 1
+                self._turn.notify()
+
+    def _begin(self) -> libvirt.virConnect:
+        with self._turn:
+            while self._raw is not None and self._in_flight >= MAX_IN_FLIGHT:
+                self._turn.wait()
+            if self._raw is None:
+                raise HostUnreachable(f"libvirt does not answer: {self._why}.")
+            self._in_flight += 1
+            return self._raw
+
+    def _closed(self, raw: libvirt.virConnect, reason: int, _opaque: object) -> None:
+        self._drop(raw, _CLOSE_REASONS.get(reason, "the connection was closed"))
+
+    def _drop(self, raw: libvirt.virConnect, why: str) -> None:
+        """Note the loss of the connection that is in use, and wake everybody who waits for a turn."""
+        with self._turn:
+            if raw is not self._raw:
+                return
+            self._raw, self._broken = None, raw  # disposed of later: this is libvirt's own thread
+            self._why = why
+            self._turn.notify_all()
+        self._on_lost(why)
+
+    def _is_alive(self, raw: libvirt.virConnect) -> bool:
+        try:
+            return raw is self._raw and bool(raw.isAlive())
+        except libvirt.libvirtError:
+            return False
+
+
+def _dispose(raw: libvirt.virConnect | None) -> None:
+    """Give a connection back to libvirt; a broken one complains, which changes nothing."""
+    if raw is None:
+        return
+    with contextlib.suppress(libvirt.libvirtError):
+        raw.unregisterCloseCallback()
+    with contextlib.suppress(libvirt.libvirtError):
+        raw.close()

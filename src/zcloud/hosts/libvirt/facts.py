@@ -1,0 +1,112 @@
+"""The part of ``ports.Hypervisor`` that only looks: on the watch connection, so that slow jobs never delay it."""
+
+from __future__ import annotations
+
+import libvirt
+
+from zcloud.hosts.libvirt.connection import Connection
+from zcloud.hosts.libvirt.errors import NO_DOMAIN, NO_NETWORK, code_of
+from zcloud.hosts.libvirt.stats import to_facts, to_stats
+from zcloud.libvirtxml.parser import parse_xml
+from zcloud.ports import DomainFacts, DomainStats, NodeFacts
+
+_LISTED = libvirt.VIR_DOMAIN_STATS_STATE
+_COUNTED = (
+    libvirt.VIR_DOMAIN_STATS_STATE
+    | libvirt.VIR_DOMAIN_STATS_CPU_TOTAL
+    | libvirt.VIR_DOMAIN_STATS_BALLOON
+    | libvirt.VIR_DOMAIN_STATS_VCPU
+    | libvirt.VIR_DOMAIN_STATS_INTERFACE
+    | libvirt.VIR_DOMAIN_STATS_BLOCK
+)
+_NOWAIT = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
+_ACTIVE = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE
+
+
+class Facts:
+    """Read-only calls."""
+
+    _watch: Connection
+
+    def node(self) -> NodeFacts:
+        """Give the host's totals and versions."""
+        return self._watch.call(_node)
+
+    def capabilities_xml(self) -> str:
+        """Give the host's capabilities."""
+        return self._watch.call(lambda raw: raw.getCapabilities())
+
+    def domain_capabilities_xml(self, *, accel: str, machine: str = "q35") -> str:
+        """Give the domain capabilities for ``accel`` (``kvm`` or ``tcg``)."""
+        kind = "kvm" if accel == "kvm" else "qemu"
+        return self._watch.call(lambda raw: raw.getDomainCapabilities(None, "x86_64", machine, kind))
+
+    def list_domains(self) -> list[DomainFacts]:
+        """Give every domain: one bulk call for the states, one for which of them are transient."""
+        return self._watch.call(_list_domains)
+
+    def stats(self) -> list[DomainStats]:
+        """Give the counters of all running domains in one bulk call that never waits for a busy domain."""
+        records = self._watch.call(lambda raw: raw.getAllDomainStats(_COUNTED, _ACTIVE | _NOWAIT))
+        return [to_stats(domain.UUIDString(), record) for domain, record in records]
+
+    def domain_xml(self, uuid: str, *, inactive: bool = True) -> str | None:
+        """Give a domain's XML, with its secrets left out, or None where there is no such domain."""
+
+        def read(raw: libvirt.virConnect) -> str | None:
+            try:
+                return raw.lookupByUUIDString(uuid).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE if inactive else 0)
+            except libvirt.libvirtError as error:
+                if code_of(error) == NO_DOMAIN:
+                    return None
+                raise
+
+        return self._watch.call(read)
+
+    def list_networks(self) -> dict[str, bool]:
+        """Give the libvirt networks by name and whether each is active."""
+        return self._watch.call(lambda raw: {net.name(): bool(net.isActive()) for net in raw.listAllNetworks()})
+
+    def network_xml(self, name: str) -> str | None:
+        """Give a network's definition, or None where there is no such network."""
+
+        def read(raw: libvirt.virConnect) -> str | None:
+            try:
+                return raw.networkLookupByName(name).XMLDesc(libvirt.VIR_NETWORK_XML_INACTIVE)
+            except libvirt.libvirtError as error:
+                if code_of(error) == NO_NETWORK:
+                    return None
+                raise
+
+        return self._watch.call(read)
+
+    def list_pools(self) -> list[tuple[str, str, str]]:
+        """Give the libvirt storage pools: name, type, target path (inventory only)."""
+        texts = self._watch.call(lambda raw: [pool.XMLDesc() for pool in raw.listAllStoragePools()])
+        roots = [parse_xml(text) for text in texts]
+        return [(root.findtext("name", ""), root.get("type", ""), root.findtext("target/path", "")) for root in roots]
+
+
+def _node(raw: libvirt.virConnect) -> NodeFacts:
+    info = raw.getInfo()
+    return NodeFacts(
+        cpus=int(info[2]),
+        memory_kib=int(info[1]) * 1024,
+        libvirt_version=_dotted(raw.getLibVersion()),
+        hypervisor_version=_dotted(raw.getVersion()),
+        hostname=raw.getHostname(),
+    )
+
+
+def _dotted(number: int) -> str:
+    """Give libvirt's version number (major * 1,000,000 + minor * 1,000 + release) in its usual form."""
+    return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
+
+
+def _list_domains(raw: libvirt.virConnect) -> list[DomainFacts]:
+    transient = {domain.UUIDString() for domain in raw.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_TRANSIENT)}
+    return [
+        to_facts(uuid, domain.name(), record, persistent=uuid not in transient)
+        for domain, record in raw.getAllDomainStats(_LISTED, _NOWAIT)
+        for uuid in (domain.UUIDString(),)
+    ]

@@ -1,0 +1,18 @@
+"""``ports.Hypervisor`` over libvirt."""
+
+from __future__ import annotations
+
+import threading
+
+from zcloud.hosts.libvirt.connection import Connection
+from zcloud.hosts.libvirt.domains import Domains
+from zcloud.hosts.libvirt.facts import Facts
+from zcloud.hosts.libvirt.networks import Networks
+
+
+class LibvirtHypervisor(Facts, Domains, Networks):
+    """libvirt on one host: ``watch`` for looking and events, ``jobs`` for changing (they may be the same)."""
+
+    def __init__(self, watch: Connection, jobs: Connection) -> None:
+        self._watch, self._jobs = watch, jobs
+        self._agents = threading.BoundedSemaphore(1)

@@ -1,0 +1,299 @@
+"""One SSH connection per host: commands, streams and forwarded Unix sockets, with the host's key pinned.
+
+All connections live in one background thread with its own event loop; callers block in theirs. A host that falls
+silent is noticed after 4 s (a keepalive each second, three may stay unanswered). Commands of a user other than root
+run through ``sudo -n``, so that user needs ``NOPASSWD: ALL``: SECURITY says what that means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shlex
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import asyncssh
+
+from zcloud.domain.errors import (
+    CommandFailed,
+    DeadlineExceeded,
+    HostKeyChanged,
+    HostKeyUnknown,
+    HostUnreachable,
+    ZcloudError,
+)
+from zcloud.hosts.address import HostAddress
+from zcloud.hosts.process import ENVIRONMENT, OUTPUT_LIMIT
+from zcloud.ports import Completed
+
+KEEPALIVE_S = 1
+KEEPALIVE_COUNT = 3
+
+_CONNECT_S = 4.0
+_SESSIONS = 8  # sshd's MaxSessions is 10
+_GRACE_S = 5.0
+_STDERR_KEPT = 64 << 10
+_LATE = (124, 137)  # timeout(1): ended by TERM, by KILL
+
+_T = TypeVar("_T")
+
+
+class ScannedKey(NamedTuple):
+    """A host's public key as it shows it: the fingerprint to compare, the line to pin."""
+
+    fingerprint: str
+    public_key: str
+
+
+def scan_host_key(address: str, port: int = 22) -> ScannedKey:
+    """Ask a host for its public key, trusting nothing yet; raises HostUnreachable."""
+
+    async def scan() -> asyncssh.SSHKey | None:
+        return await asyncio.wait_for(asyncssh.get_server_host_key(address, port, config=None), _CONNECT_S)
+
+    try:
+        key = asyncio.run(scan())
+    except (OSError, TimeoutError, asyncssh.Error) as error:
+        raise _unreachable(address, port, error) from error
+    if key is None:
+        raise HostUnreachable(f"{address} port {port} shows no SSH host key.")
+    return ScannedKey(key.get_fingerprint(), key.export_public_key().decode().strip())
+
+
+def fingerprint(public_key: str) -> str:
+    """Give the fingerprint of a public key line; raises HostKeyUnknown where it is none."""
+    return _pinned(public_key).get_fingerprint()
+
+
+class LoopThread:
+    """The background thread in which all SSH connections live."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="ssh", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, _T], timeout_s: float | None = None) -> _T:
+        """Run a coroutine there and wait for it; raises TimeoutError (the coroutine is cancelled)."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result(timeout_s)
+        except BaseException:
+            future.cancel()
+            raise
+
+    def close(self) -> None:
+        """Stop the thread; connections have been closed before."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+        if not self._thread.is_alive():
+            self._loop.close()
+
+
+class _Client(asyncssh.SSHClient):
+    """Tells its link when the connection ends."""
+
+    def __init__(self, lost: Callable[[Exception | None], None]) -> None:
+        self._lost = lost
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Hand the end of the connection on."""
+        self._lost(exc)
+
+
+class SshLink:
+    """The SSH connection of one host; opened, lost and opened again over its life.
+
+    ``on_lost`` is called from the SSH thread with the reason, once for each loss; it must return at once.
+    """
+
+    def __init__(self, host: HostAddress, loop: LoopThread, on_lost: Callable[[str], None]) -> None:
+        self._host, self._loop, self._on_lost = host, loop, on_lost
+        self._connection: asyncssh.SSHClientConnection | None = None
+        self._sessions = asyncio.Semaphore(_SESSIONS)
+        self._why: ZcloudError = HostUnreachable(f"{host.address} has not been reached yet.")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the connection is there."""
+        return self._connection is not None
+
+    def open(self) -> None:
+        """Connect, unless connected; raises HostKeyUnknown, HostKeyChanged, HostUnreachable."""
+        if self._connection is not None:
+            return
+        try:
+            self._loop.run(self._open(), _CONNECT_S + 1)
+        except ZcloudError as error:
+            self._why = error
+            raise
+        except (OSError, TimeoutError, asyncssh.Error) as error:
+            self._why = _unreachable(self._host.address, self._host.port, error)
+            raise self._why from error
+
+    def close(self) -> None:
+        """Disconnect; ``on_lost`` is not called for it."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(TimeoutError, asyncssh.Error, OSError):
+                self._loop.run(_abort(connection), 2.0)
+
+    def execute(self, argv: Sequence[str], feed: Iterable[bytes], *, timeout_s: float) -> Completed:
+        """Run a checked command on the host (see ``shell.Runner``); raises HostUnreachable at once when lost."""
+        deadline = time.monotonic() + timeout_s
+        command = _remote_command(argv, timeout_s, sudo=self._host.user != "root")
+        try:
+            done = self._loop.run(self._session(command, iter(feed)), timeout_s + _GRACE_S)
+        except TimeoutError:
+            raise DeadlineExceeded(f"{argv[0]} did not end in time.", program=argv[0]) from None
+        except (OSError, asyncssh.Error) as error:
+            raise _unreachable(self._host.address, self._host.port, error) from error
+        if done.code in _LATE and time.monotonic() >= deadline:
+            raise DeadlineExceeded(f"{argv[0]} did not end in time and was killed.", program=argv[0])
+        return done
+
+    def has_socket(self, path: str) -> bool:
+        """Tell whether something listens on a Unix socket of the host."""
+        try:
+            self._loop.run(_touch(self._require(), path), _CONNECT_S)
+        except asyncssh.ChannelOpenError:
+            return False
+        except (OSError, TimeoutError, asyncssh.Error) as error:
+            raise _unreachable(self._host.address, self._host.port, error) from error
+        return True
+
+    def forward(self, remote: str, local: str) -> None:
+        """Make a Unix socket of the host reachable at a local path, until the connection ends.
+
+        The local path must lie in a directory that only we can enter: whoever can connect to it is us to the host.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(local)
+        try:
+            self._loop.run(self._forward(remote, local), _CONNECT_S)
+        except (OSError, TimeoutError, asyncssh.Error) as error:
+            raise _unreachable(self._host.address, self._host.port, error) from error
+
+    def _require(self) -> asyncssh.SSHClientConnection:
+        """Give the connection, or raise why there is none."""
+        if self._connection is None:
+            raise type(self._why)(self._why.message, left=self._why.left, hint=self._why.hint)
+        return self._connection
+
+    async def _open(self) -> None:
+        pinned = _pinned(self._host.host_key)
+        try:
+            connection, _ = await asyncio.wait_for(
+                asyncssh.create_connection(
+                    lambda: _Client(self._lost),
+                    self._host.address,
+                    self._host.port,
+                    username=self._host.user,
+                    client_keys=[self._host.key_path],
+                    known_hosts=([pinned], [], []),
+                    x509_trusted_certs=None,
+                    config=None,
+                    agent_path=None,
+                    gss_host=None,
+                    preferred_auth="publickey",
+                    keepalive_interval=KEEPALIVE_S,
+                    keepalive_count_max=KEEPALIVE_COUNT,
+                ),
+                _CONNECT_S,
+            )
+        except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed) as error:
+            raise HostKeyChanged(
+                f"{self._host.address} shows another SSH host key than the approved {pinned.get_fingerprint()}.",
+                fingerprint=pinned.get_fingerprint(),
+            ) from error
+        if connection.is_closed():
+            raise HostUnreachable(f"{self._host.address} closed the connection right after the login.")
+        self._connection = connection
+
+    def _lost(self, error: Exception | None) -> None:
+        """Note the end of the connection; an end before the login was complete is the opener's to tell."""
+        if self._connection is None:
+            return
+        self._connection = None
+        self._why = _unreachable(self._host.address, self._host.port, error)
+        self._on_lost(self._why.message)
+
+    async def _forward(self, remote: str, local: str) -> None:
+        await self._require().forward_local_path(local, remote)
+
+    async def _session(self, command: str, feed: Iterator[bytes]) -> Completed:
+        """Run one command in a session channel of its own; at most ``_SESSIONS`` at once."""
+        async with self._sessions:
+            process = await self._require().create_process(command, encoding=None)
+            try:
+                _, out, err = await asyncio.gather(
+                    _write(process, feed), _read(process.stdout, OUTPUT_LIMIT), _read(process.stderr, _STDERR_KEPT)
+                )
+                await process.wait_closed()
+            except BaseException:
+                process.terminate()
+                process.close()
+                raise
+        if process.exit_status is None:
+            raise HostUnreachable(f"The connection to {self._host.address} ended while a command ran.")
+        if len(out) > OUTPUT_LIMIT:
+            raise CommandFailed(f"A command on {self._host.address} printed more than {OUTPUT_LIMIT} bytes.")
+        return Completed(process.exit_status, out, err)
+
+
+def _remote_command(argv: Sequence[str], timeout_s: float, *, sudo: bool) -> str:
+    """Give the one string that SSH takes, every word quoted.
+
+    The host enforces the deadline itself, and ends the command when the connection's process there ends.
+    """
+    environment = [f"{name}={value}" for name, value in ENVIRONMENT.items()]
+    bounds = ["setpriv", "--pdeathsig", "TERM", "--", "timeout", "-k", "2", f"{timeout_s:.3f}"]
+    return shlex.join(["exec", *(["sudo", "-n", "--"] if sudo else []), "env", *environment, *bounds, *argv])
+
+
+async def _write(process: asyncssh.SSHClientProcess[bytes], feed: Iterator[bytes]) -> None:
+    """Write the feed, whose pieces may block to read, and close standard input."""
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(BrokenPipeError):
+        while piece := await loop.run_in_executor(None, next, feed, b""):
+            process.stdin.write(piece)
+            await process.stdin.drain()
+        process.stdin.write_eof()
+
+
+async def _read(stream: asyncssh.SSHReader[bytes], limit: int) -> bytes:
+    """Read to the end, keeping one byte more than ``limit`` at most."""
+    data = bytearray()
+    while piece := await stream.read(1 << 16):
+        data += piece[: limit + 1 - len(data)]
+    return bytes(data)
+
+
+async def _touch(connection: asyncssh.SSHClientConnection, path: str) -> None:
+    _, writer = await connection.open_unix_connection(path)
+    writer.close()
+
+
+async def _abort(connection: asyncssh.SSHClientConnection) -> None:
+    connection.abort()
+    await connection.wait_closed()
+
+
+def _pinned(public_key: str) -> asyncssh.SSHKey:
+    """Read the approved key; raises HostKeyUnknown where none was approved."""
+    try:
+        return asyncssh.import_public_key(public_key)
+    except asyncssh.KeyImportError as error:
+        raise HostKeyUnknown("The host's SSH key has not been approved.") from error
+
+
+def _unreachable(address: str, port: int, error: Exception | None) -> HostUnreachable:
+    """Say in plain words why a host does not answer."""
+    if isinstance(error, asyncssh.PermissionDenied):
+        return HostUnreachable(f"{address} port {port} refuses our SSH key.", hint="Add our public key on the host.")
+    words = "no answer" if isinstance(error, TimeoutError) else str(error or "the connection was closed")
+    return HostUnreachable(f"{address} port {port} cannot be reached by SSH: {words}.")
