@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from zcloud.domain.claims import MEMORY_MIB, VCPUS, ProviderKind, ProviderRef
+
 
 class HostKind(StrEnum):
     """How a host is reached."""
@@ -56,7 +58,22 @@ class Host:
     reserved_memory_mib: int
     inventory: Mapping[str, Any]
     seen_at: datetime | None
+    operation_id: str | None
     created_at: datetime
     revision: int
     zone: str = "default"
     labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ref(self) -> ProviderRef:
+        """Give the name under which instances claim from this host."""
+        return ProviderRef(ProviderKind.HOST, self.id)
+
+    @property
+    def capacity(self) -> dict[str, int]:
+        """Give what can be claimed in all: what the host has, overcommit applied, without the reserved memory."""
+        memory_mib = (int(self.inventory.get("memory", 0)) >> 20) - self.reserved_memory_mib
+        return {
+            VCPUS: int(int(self.inventory.get("cpus", 0)) * self.cpu_ratio),
+            MEMORY_MIB: max(int(memory_mib * self.memory_ratio), 0),
+        }

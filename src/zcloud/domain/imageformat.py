@@ -232,7 +232,7 @@ def _check_l1(read_at: ReadAt, l1: tuple[int, int], needed: int, bounds: tuple[i
         raise _refused("its L1 table is cut off")
     for (entry,) in struct.iter_unpack(">Q", table):
         target = entry & _OFFSET_MASK
-        if target and (target % cluster or target + cluster > size):
+        if target and (target % cluster or target >= size):
             raise _refused("an entry of its L1 table points outside the file")
 
 

@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from zcloud.domain.claims import BYTES, ProviderKind, ProviderRef
+
 KIB, MIB, GIB, TIB = 1 << 10, 1 << 20, 1 << 30, 1 << 40
 
 
@@ -51,8 +53,19 @@ class Pool:
     available: int  # last observed
     observed_at: datetime | None
     is_default: bool
+    operation_id: str | None
     created_at: datetime
     revision: int
+
+    @property
+    def ref(self) -> ProviderRef:
+        """Give the name under which volumes claim from this pool."""
+        return ProviderRef(ProviderKind.POOL, self.id)
+
+    @property
+    def capacity(self) -> dict[str, int]:
+        """Give the bytes that can be promised in all, overcommit applied."""
+        return {BYTES: int(self.total * self.overcommit)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ def probe(shell: Shell, deadline_s: float = DEADLINE_S) -> Finding:
     if emulated is not None:
         raise CommandFailed(
             f"QEMU runs no guest on this host, neither under KVM ({finding}) nor by emulation ({emulated}).",
-            hint="Check that QEMU is whole: qemu-system-x86_64 --version, and the packages seabios and qemu-system-x86.",
+            hint="Check the packages qemu-system-x86 and seabios on the host.",
         )
     return Finding(Accel.TCG, f"Guests are emulated (TCG), which is slow: {finding}.")
 

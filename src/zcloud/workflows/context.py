@@ -88,6 +88,10 @@ class Run:
         """Give the driver of a network on a host."""
         return registry.network(network, self.link(host_id))
 
+    def guard(self, host_id: str) -> Guard:
+        """Give the host's anti-spoofing table."""
+        return registry.guard(self.link(host_id))
+
     def image_file(self, image: Image) -> Path:
         """Give the image's file in the controller's image store."""
         return self.config.image_dir / f"{image.digest}.{image.format}"

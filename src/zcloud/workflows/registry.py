@@ -1,0 +1,36 @@
+"""Every workflow by name; an old version stays here until its operations have drained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from zcloud.operations.model import Workflow
+from zcloud.workflows.context import Run
+from zcloud.workflows.hosts import HOST_ENLIST, HOST_REMOVE, HOST_SCAN
+from zcloud.workflows.images import IMAGE_DELETE, IMAGE_IMPORT
+from zcloud.workflows.instance_create import INSTANCE_CREATE
+from zcloud.workflows.instance_delete import INSTANCE_DELETE
+from zcloud.workflows.instance_power import INSTANCE_RESTART, INSTANCE_START, INSTANCE_STOP
+from zcloud.workflows.networks import NETWORK_CREATE, NETWORK_DELETE
+from zcloud.workflows.pools import POOL_CREATE, POOL_DELETE, VOLUME_DELETE
+
+WORKFLOWS: Mapping[str, Workflow[Run]] = {
+    each.name: each
+    for each in (
+        HOST_ENLIST,
+        HOST_REMOVE,
+        HOST_SCAN,
+        IMAGE_DELETE,
+        IMAGE_IMPORT,
+        INSTANCE_CREATE,
+        INSTANCE_DELETE,
+        INSTANCE_RESTART,
+        INSTANCE_START,
+        INSTANCE_STOP,
+        NETWORK_CREATE,
+        NETWORK_DELETE,
+        POOL_CREATE,
+        POOL_DELETE,
+        VOLUME_DELETE,
+    )
+}
