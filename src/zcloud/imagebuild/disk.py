@@ -56,7 +56,7 @@ _MODULES = (
     *("normal", "configfile", "linux", "boot", "echo", "test", "sleep", "ls", "cat", "reboot", "halt"),
     *("serial", "terminal", "loadenv", "gzio", "all_video", "minicmd", "regexp", "probe"),
 )
-_TARGETS = {"i386-pc": ("biosdisk",), "x86_64-efi": ("efi_gop", "efi_uga")}
+_TARGETS = {"i386-pc": ("biosdisk", "linux16"), "x86_64-efi": ("efi_gop", "efi_uga")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +101,12 @@ def assemble(disk: HybridDisk, target: Path, work: Path, run: Run = run) -> None
     total = _total_size(disk)
     with target.open("wb") as file:
         file.truncate(total)
-    run(
-        Command(("sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", str(target)), partition_script(disk))
-    )
+    run(Command(("sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", str(target)), partition_script(disk)))
     core = _grub_image(disk, "i386-pc", work, run)
     esp = work / "esp.img"
     _make_esp(disk, esp, _grub_image(disk, "x86_64-efi", work, run), run)
     with target.open("r+b") as file:
-        write_bios_boot(
-            file.fileno(), (_grub_directory("i386-pc") / "boot.img").read_bytes(), core.read_bytes()
-        )
+        write_bios_boot(file.fileno(), (_grub_directory("i386-pc") / "boot.img").read_bytes(), core.read_bytes())
         copy_sparse(esp, file.fileno(), _ESP_START)
         if disk.root:
             copy_sparse(disk.root, file.fileno(), disk.root_start)

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zcloud.domain.errors import BuildFailed
+from zcloud.imagebuild.commands import Command, run
 from zcloud.lab.cache import DEFAULT_CACHE
-from zcloud.lab.packages import candidate, dependencies, run, unpacked
+from zcloud.lab.packages import candidate, dependencies, unpacked
 
 _METAPACKAGES = ("linux-image-cloud-amd64", "linux-image-virtual")  # Debian, Ubuntu
 
@@ -42,9 +43,7 @@ class Kernel:
         does not have at all.
         """
         files = {_name_of(path): path for path in self.modules_dir.rglob("*.ko*")}
-        builtin = {
-            _name_of(Path(line)) for line in (self.modules_dir / "modules.builtin").read_text().splitlines()
-        }
+        builtin = {_name_of(Path(line)) for line in (self.modules_dir / "modules.builtin").read_text().splitlines()}
         ordered: dict[str, Module] = {}
 
         def add(name: str) -> None:
@@ -97,7 +96,7 @@ def _read_module(path: Path) -> bytes:
         return lzma.decompress(path.read_bytes())
     if path.suffix == ".zst":
         plain = path.with_suffix("")
-        run(["zstd", "-q", "-d", "-f", path, "-o", plain])
+        run(Command(("zstd", "-q", "-d", "-f", str(path), "-o", str(plain))))
         return plain.read_bytes()
     return path.read_bytes()
 

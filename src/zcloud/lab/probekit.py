@@ -31,8 +31,7 @@ def build_probe_kit(kernel: Kernel, target_dir: Path, *, cache: Path = DEFAULT_C
     shutil.copyfile(kernel.vmlinuz, target_dir / "vmlinuz")
     (target_dir / "initrd").write_bytes(probe_initramfs(busybox(cache)))
     manifest = [
-        f"{hashlib.sha256((target_dir / name).read_bytes()).hexdigest()}  {name}\n"
-        for name in ("vmlinuz", "initrd")
+        f"{hashlib.sha256((target_dir / name).read_bytes()).hexdigest()}  {name}\n" for name in ("vmlinuz", "initrd")
     ]
     (target_dir / "sha256").write_text("".join(manifest))
     return target_dir
