@@ -1,0 +1,31 @@
+"""The store: every table, and all SQL."""
+
+from zcloud.store.errors import GenerationMoved, SchemaMismatch
+from zcloud.store.instances import InstanceFilter
+from zcloud.store.machines import NetworkFilter, PoolFilter
+from zcloud.store.misc import StoredAnswer
+from zcloud.store.operations import OperationQuery, Worker
+from zcloud.store.pages import Page
+from zcloud.store.people import OwnerFilter, ProjectFilter
+from zcloud.store.sealing import Sealer
+from zcloud.store.storage import ImageFilter, VolumeFilter
+from zcloud.store.store import Store, Tx
+
+__all__ = [
+    "GenerationMoved",
+    "ImageFilter",
+    "InstanceFilter",
+    "NetworkFilter",
+    "OperationQuery",
+    "OwnerFilter",
+    "Page",
+    "PoolFilter",
+    "ProjectFilter",
+    "SchemaMismatch",
+    "Sealer",
+    "Store",
+    "StoredAnswer",
+    "Tx",
+    "VolumeFilter",
+    "Worker",
+]

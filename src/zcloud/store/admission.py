@@ -1,0 +1,139 @@
+"""Claims: compare and swap over the generations of all providers that a placement touches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import delete, func, select, update
+
+from zcloud.domain.claims import Claim, ProviderKind, ProviderRef, ProviderView
+from zcloud.domain.errors import NoRoom, PoolFull
+from zcloud.domain.people import Usage
+from zcloud.store import schema
+from zcloud.store.errors import GenerationMoved
+from zcloud.store.repository import Repository
+
+_P, _C = schema.providers.c, schema.claims.c
+_CLAIM_KEY = ["provider_kind", "provider_id", "consumer_id", "resource"]
+
+
+class Claims(Repository):
+    """Who holds how much of what."""
+
+    def set_capacity(self, ref: ProviderRef, capacity: Mapping[str, int]) -> None:
+        """Record what can be claimed of a provider; an observation, so its generation stays."""
+        row = {"kind": ref.kind.value, "id": ref.id, "generation": 0, "capacity": dict(capacity)}
+        statement = self._scope.insert(schema.providers).values(row)
+        changed = {"capacity": dict(capacity)}
+        self._db.execute(statement.on_conflict_do_update(index_elements=["kind", "id"], set_=changed))
+
+    def remove_provider(self, ref: ProviderRef) -> None:
+        """Forget a provider and what was claimed of it."""
+        self._db.execute(delete(schema.claims).where(*_claimed_from(ref)))
+        self._db.execute(delete(schema.providers).where(_P.kind == ref.kind.value, _P.id == ref.id))
+
+    def views(self, kind: ProviderKind) -> list[ProviderView]:
+        """Give all providers of a kind, with what is used of them, in one query."""
+        used = (
+            select(_C.provider_id, _C.resource, func.sum(_C.amount).label("amount"))
+            .where(_C.provider_kind == kind.value)
+            .group_by(_C.provider_id, _C.resource)
+            .subquery()
+        )
+        rows = self._db.execute(
+            select(_P.id, _P.generation, _P.capacity, used.c.resource, used.c.amount)
+            .outerjoin_from(schema.providers, used, used.c.provider_id == _P.id)
+            .where(_P.kind == kind.value)
+            .order_by(_P.id)
+        )
+        providers: dict[str, tuple[int, dict[str, int], dict[str, int]]] = {}
+        for id, generation, capacity, resource, amount in rows:
+            entry = providers.setdefault(id, (generation, capacity, {}))
+            if resource is not None:
+                entry[2][resource] = int(amount)
+        return [ProviderView(ProviderRef(kind, id), *entry) for id, entry in providers.items()]
+
+    def claim(self, expected: Mapping[ProviderRef, int], claims: Sequence[Claim]) -> None:
+        """Take all of ``claims``, if every provider still is at the generation that the placement saw.
+
+        A consumer's claim of the same resource is replaced. ``expected`` names every provider claimed from.
+        Raises GenerationMoved (``Store.retry`` repeats), NoRoom or PoolFull (the capacity shrank meanwhile).
+        """
+        missing = {claim.provider for claim in claims} - expected.keys()
+        if missing:
+            raise ValueError(f"no generation is given for {missing}")
+        # In one order for all, so that two placements never wait for each other.
+        capacities = {ref: self._swap(ref, expected[ref]) for ref in sorted(expected)}
+        if claims:
+            insert = self._scope.insert(schema.claims)
+            replacing = insert.on_conflict_do_update(index_elements=_CLAIM_KEY, set_={"amount": insert.excluded.amount})
+            self._db.execute(replacing, [_row(claim) for claim in claims])
+        for ref, capacity in capacities.items():
+            self._check(ref, capacity, {claim.resource for claim in claims if claim.provider == ref})
+
+    def release(self, consumer_id: str, kind: ProviderKind | None = None) -> None:
+        """Give back what a consumer holds (of one kind of provider); generations stay, for room only grows."""
+        where = [_C.consumer_id == consumer_id]
+        if kind is not None:
+            where.append(_C.provider_kind == kind.value)
+        self._db.execute(delete(schema.claims).where(*where))
+
+    def held_by(self, consumer_id: str) -> list[Claim]:
+        """Give what a consumer holds."""
+        mine = select(schema.claims).where(_C.consumer_id == consumer_id)
+        rows = self._db.execute(mine.order_by(_C.provider_kind, _C.provider_id, _C.resource)).mappings()
+        return [
+            Claim(
+                ProviderRef(ProviderKind(row["provider_kind"]), row["provider_id"]),
+                row["consumer_id"], row["resource"], row["amount"],
+            )
+            for row in rows
+        ]  # fmt: skip
+
+    def totals_by_project(self, project_id: str) -> Usage:
+        """Give what a project takes of its quota.
+
+        In a write transaction the project is held until the commit, so that no two pass the same quota at once.
+        """
+        self._scope.hold(schema.projects, project_id)
+        instances, volumes = schema.instances.c, schema.volumes.c
+        sizes = [func.count(), _sum(instances.vcpus), _sum(instances.memory_mib)]
+        count, vcpus, memory = self._db.execute(select(*sizes).where(instances.project_id == project_id)).one()
+        size = self._db.execute(select(_sum(volumes.size)).where(volumes.project_id == project_id)).scalar_one()
+        return Usage(int(count), int(vcpus), int(memory), int(size))
+
+    def _swap(self, ref: ProviderRef, generation: int) -> dict[str, int]:
+        same = [_P.kind == ref.kind.value, _P.id == ref.id, _P.generation == generation]
+        swap = update(schema.providers).where(*same).values(generation=generation + 1).returning(_P.capacity)
+        row = self._db.execute(swap).one_or_none()
+        if row is None:
+            raise GenerationMoved(f"{ref.kind} {ref.id} is no longer at generation {generation}")
+        return dict(row[0])
+
+    def _check(self, ref: ProviderRef, capacity: Mapping[str, int], resources: set[str]) -> None:
+        sums = select(_C.resource, func.sum(_C.amount)).where(*_claimed_from(ref)).group_by(_C.resource)
+        for resource, used in self._db.execute(sums):
+            room = capacity.get(resource, 0)
+            if resource in resources and used > room:
+                error = PoolFull if ref.kind is ProviderKind.POOL else NoRoom
+                message = f"The {ref.kind} {ref.id} has {room} {resource} in all, and {int(used)} would be claimed."
+                raise error(message, provider=ref.id, resource=resource)
+
+
+def _claimed_from(ref: ProviderRef) -> list[Any]:
+    return [_C.provider_kind == ref.kind.value, _C.provider_id == ref.id]
+
+
+def _row(claim: Claim) -> dict[str, Any]:
+    return {
+        "provider_kind": claim.provider.kind.value,
+        "provider_id": claim.provider.id,
+        "consumer_id": claim.consumer_id,
+        "resource": claim.resource,
+        "amount": claim.amount,
+    }
+
+
+def _sum(column: Any) -> Any:
+    return func.coalesce(func.sum(column), 0)

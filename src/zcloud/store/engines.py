@@ -1,0 +1,70 @@
+"""Connections: SQLite in WAL mode with one writer at a time, or PostgreSQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, make_url
+
+from zcloud.domain.errors import ConfigInvalid
+
+_WAIT_S = 60  # how long a writer stands in line
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """Where read and write transactions get their connections."""
+
+    read: Engine
+    write: Engine
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.read.dispose()
+        self.write.dispose()
+
+
+def open_engines(url: str) -> Engines:
+    """Give the engines of ``sqlite:///FILE`` or ``postgresql:...``; raises ConfigInvalid."""
+    try:
+        parsed = make_url(url)
+    except ValueError as error:
+        raise ConfigInvalid("The store's URL is not one.", hint="Use sqlite:///FILE or postgresql://...") from error
+    backend = parsed.get_backend_name()
+    if backend == "sqlite" and parsed.database not in (None, "", ":memory:"):
+        write = _sqlite(url, pool_size=1, query_only=False)
+        return Engines(_sqlite(url, pool_size=8, query_only=True), write)
+    if backend == "postgresql":
+        engine = create_engine(
+            parsed.set(drivername="postgresql+psycopg"), pool_size=8, max_overflow=24, pool_timeout=_WAIT_S,
+            pool_pre_ping=True, isolation_level="READ COMMITTED",
+        )  # fmt: skip
+        return Engines(engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True), engine)
+    raise ConfigInvalid("The store is neither an SQLite file nor PostgreSQL.", hint="See docs/operate on [store].")
+
+
+def _sqlite(url: str, *, pool_size: int, query_only: bool) -> Engine:
+    """Give an engine; the pool of writers has one connection, so that writers of a process queue there, in turn."""
+    overflow = 24 if query_only else 0
+    engine = create_engine(
+        url,
+        poolclass=QueuePool,
+        pool_size=pool_size,
+        max_overflow=overflow,
+        pool_timeout=_WAIT_S,
+        connect_args={"timeout": _WAIT_S, "check_same_thread": False},
+    )
+    begin = "BEGIN" if query_only else "BEGIN IMMEDIATE"
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # sqlite3 leaves BEGIN to us
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"query_only={int(query_only)}"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine

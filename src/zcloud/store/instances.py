@@ -1,0 +1,138 @@
+"""Instances, their tags, and flavors."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, or_, select, update
+from sqlalchemy.engine import RowMapping
+
+from zcloud.domain.errors import WrongState
+from zcloud.domain.instance import Flavor, Instance, InstanceStatus
+from zcloud.store import schema
+from zcloud.store.mapping import Mapper
+from zcloud.store.repository import Lockable, Named, only
+
+_C = schema.instances.c
+
+
+class Flavors(Named[Flavor, None]):
+    """Named sizes; the name is the key."""
+
+    noun = "flavor"
+    mapper = Mapper(Flavor, schema.flavors)
+    sorts = ("name", "vcpus", "memory_mib")
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceFilter:
+    """Which instances; None and empty are all.
+
+    ``tags``: those that have every one of them; ``search``: part of the name, or a whole id or address.
+    """
+
+    project_ids: Collection[str] | None = None
+    status: Collection[InstanceStatus] = ()
+    tags: Collection[str] = ()
+    host_id: str | None = None
+    image_id: str | None = None
+    search: str = ""
+
+
+class Instances(Lockable[Instance, InstanceFilter]):
+    """Instances."""
+
+    noun = "instance"
+    mapper = Mapper(Instance, schema.instances)
+    sorts = ("name", "created_at", "status", "updated_at", "memory_mib", "vcpus")
+
+    def add(self, record: Instance) -> Instance:
+        """Add an instance with its tags; raises AlreadyExists, NotFound."""
+        super().add(record)
+        self._add_tags(record.id, record.tags)
+        return record
+
+    def update(
+        self,
+        id: str,
+        *,
+        expect_revision: int | None = None,
+        bump: bool = False,
+        tags: Sequence[str] | None = None,
+        **changes: Any,
+    ) -> Instance:
+        """Change fields, or all tags at once, and give the new record; raises as for every noun."""
+        if tags is not None:
+            self._db.execute(delete(schema.instance_tags).where(schema.instance_tags.c.instance_id == id))
+            self._add_tags(id, tags)
+        return super().update(id, expect_revision=expect_revision, bump=bump, **changes)
+
+    def delete(self, id: str) -> None:
+        """Remove an instance and its tags; raises NotFound, InUse (ports or volumes are left)."""
+        self._db.execute(delete(schema.instance_tags).where(schema.instance_tags.c.instance_id == id))
+        super().delete(id)
+
+    def find(self, name: str, project_id: str | None = None) -> Instance | None:
+        """Give the instance of that name in a project, or None."""
+        return self._first(_C.name == name, _C.project_id == project_id)
+
+    def resolve(self, name_or_id: str, project_id: str | None = None) -> Instance:
+        """Give the instance of that id or else name in a project (None: in any); raises NotFound."""
+        return self._resolve(name_or_id, *self._where(InstanceFilter(only(project_id))), order=[_C.created_at])
+
+    def begin_incarnation(self, id: str, expect: int, host_id: str) -> int:
+        """Count a start of the instance on its host, and give the run's number.
+
+        Compares and swaps (instance, host, incarnation): raises NotFound, WrongState (it runs elsewhere, or
+        another start came first). Starting the run ``expect + 1`` once more is refused too; look first.
+        """
+        same = [_C.id == id, _C.incarnation == expect, _C.host_id == host_id]
+        if not self._db.execute(update(self.table).where(*same).values(incarnation=expect + 1)).rowcount:
+            record = self.get(id)
+            raise WrongState(
+                f"The instance {record.name!r} is in run {record.incarnation} on its host, not in run {expect}.",
+                hint="Look at the instance again; another start came first.",
+            )
+        return expect + 1
+
+    def by_domain_names(self, names: Iterable[str]) -> dict[str, Instance]:
+        """Give the instances of libvirt names, by that name."""
+        return {record.domain_name: record for record in self._all(_C.domain_name.in_(list(names)))}
+
+    def on_host(self, host_id: str) -> list[Instance]:
+        """Give the instances of a host by name."""
+        return self._all(_C.host_id == host_id, order=[_C.name, _C.id])
+
+    def _where(self, filter: InstanceFilter) -> list[ColumnElement[bool]]:
+        tags, ports, where = schema.instance_tags.c, schema.ports.c, list[ColumnElement[bool]]()
+        if filter.project_ids is not None:
+            where.append(_C.project_id.in_(list(filter.project_ids)))
+        if filter.status:
+            where.append(_C.status.in_([each.value for each in filter.status]))
+        for tag in filter.tags:
+            where.append(_C.id.in_(select(tags.instance_id).where(tags.tag == tag)))
+        if filter.host_id is not None:
+            where.append(_C.host_id == filter.host_id)
+        if filter.image_id is not None:
+            where.append(_C.image_id == filter.image_id)
+        if filter.search:
+            addressed = _C.id.in_(select(ports.instance_id).where(ports.address == filter.search))
+            where.append(or_(_C.name.contains(filter.search, autoescape=True), _C.id == filter.search, addressed))
+        return where
+
+    def _records(self, rows: Sequence[RowMapping]) -> list[Instance]:
+        tags: defaultdict[str, list[str]] = defaultdict(list)
+        table = schema.instance_tags
+        mine = table.c.instance_id.in_([row["id"] for row in rows])
+        found = self._db.execute(select(table.c.instance_id, table.c.tag).where(mine).order_by(table.c.tag))
+        for instance_id, tag in found if rows else ():
+            tags[instance_id].append(tag)
+        return [self.mapper.to_record(row, tags=tuple(tags[row["id"]])) for row in rows]
+
+    def _add_tags(self, id: str, tags: Iterable[str]) -> None:
+        rows = [{"instance_id": id, "tag": tag} for tag in sorted(set(tags))]
+        if rows:
+            self._db.execute(schema.instance_tags.insert(), rows)

@@ -1,0 +1,263 @@
+"""Operations, their steps, and the workers that run them.
+
+Whatever a worker writes about an operation is guarded by the epoch under which it took it: after a takeover the
+old worker's writes raise Superseded and change nothing. Times are the transaction's own ``tx.now``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, and_, case, delete, func, insert, literal, null, or_, select, update
+from sqlalchemy.engine import RowMapping
+
+from zcloud.domain.errors import Superseded, WrongState
+from zcloud.domain.operation import ENDED, Operation, OperationStatus, StepRecord, StepStatus
+from zcloud.store import schema
+from zcloud.store.mapping import Mapper
+from zcloud.store.repository import Records, Repository
+
+TOPIC = "operations"
+
+_OPERATIONS = schema.operations
+_STEPS = schema.operation_steps
+_WORKERS = schema.workers
+_COLUMNS = _OPERATIONS.c
+_STEP_MAPPER = Mapper(StepRecord, _STEPS)
+_HELD = (OperationStatus.RUNNING.value, OperationStatus.UNDOING.value)
+_PARKED = (OperationStatus.WAITING.value, OperationStatus.BLOCKED.value)
+_OVER = tuple(status.value for status in ENDED)
+_BEING_UNDONE = (StepStatus.FAILED.value, StepStatus.UNDONE.value, StepStatus.LEFT.value)
+_LOCKABLE = tuple(
+    table for table in schema.metadata.sorted_tables if "operation_id" in table.c and table.name != _STEPS.name
+)
+
+
+class Due(NamedTuple):
+    """An operation that a worker may take, and the epoch under which it was seen."""
+
+    id: str
+    epoch: int
+
+
+class Pulse(NamedTuple):
+    """What a running operation has to look at often: who holds it, and whether it is to stop."""
+
+    epoch: int
+    cancel_requested: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A process that runs operations. ``node`` names a machine and process space in which ``pid`` has a meaning."""
+
+    id: str
+    node: str
+    pid: int
+    roles: str
+    started_at: datetime
+    heartbeat_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OperationQuery:
+    """Which operations to list. ``projects``: those of these only (None: all, also those of no project)."""
+
+    projects: frozenset[str] | None = None
+    status: tuple[OperationStatus, ...] = ()
+    resource_kind: str = ""
+    resource_id: str = ""
+    actor: str = ""
+
+
+class Operations(Records[Operation, OperationQuery]):
+    """The operations of one transaction."""
+
+    noun = "operation"
+    sorts = ("created_at",)
+    mapper = Mapper(Operation, _OPERATIONS)
+
+    # -- what services ask -----------------------------------------------------------------------
+
+    def add(self, record: Operation) -> Operation:
+        """Record a queued operation (without steps: the engine knows them) and wake the workers."""
+        self._scope.touch(TOPIC)
+        return super().add(record)
+
+    def request_cancel(self, operation_id: str) -> Operation:
+        """Ask the worker to stop and undo at the next step; raises NotFound, WrongState once it is past that."""
+        stoppable = and_(_COLUMNS.id == operation_id, _COLUMNS.may_cancel, _COLUMNS.status.not_in(_OVER))
+        if not self._set(stoppable, cancel_requested=True):
+            status = self.get(operation_id).status
+            ended = f"It has ended already: {status}." if status in ENDED else "It is past the point of return."
+            raise WrongState(f"The operation cannot be cancelled. {ended}")
+        return self.wake_now(operation_id)
+
+    def wake_now(self, operation_id: str) -> Operation:
+        """Let a waiting or blocked operation go on now; one that is just about to park will not. Raises NotFound."""
+        self._wake(_COLUMNS.id == operation_id)
+        return self.get(operation_id)
+
+    def wake_resource(self, kind: str, resource_id: str) -> None:
+        """Wake the operations on a thing: something happened to it."""
+        self._wake(and_(_COLUMNS.resource_kind == kind, _COLUMNS.resource_id == resource_id))
+
+    def wake_host(self, host_id: str) -> None:
+        """Wake the operations that are blocked on a host (or on one that was not named): it answers again."""
+        here = or_(_COLUMNS.blocked_on == host_id, _COLUMNS.blocked_on.is_(None))
+        self._wake(and_(_COLUMNS.status == OperationStatus.BLOCKED.value, here))
+
+    def blocked_on(self, host_id: str) -> list[Operation]:
+        """Give the operations that wait for a host to answer, oldest first."""
+        blocked = and_(_COLUMNS.status == OperationStatus.BLOCKED.value, _COLUMNS.blocked_on == host_id)
+        return self._all(blocked, order=[_COLUMNS.created_at, _COLUMNS.id])
+
+    def prune(self, before: datetime) -> int:
+        """Forget operations that ended before a time; gives how many."""
+        old = and_(_COLUMNS.status.in_(_OVER), _COLUMNS.ended_at < before)
+        self._db.execute(delete(_STEPS).where(_STEPS.c.operation_id.in_(select(_COLUMNS.id).where(old))))
+        return self._db.execute(delete(_OPERATIONS).where(old)).rowcount
+
+    # -- what the engine asks --------------------------------------------------------------------
+
+    def runnable(self, limit: int) -> list[Due]:
+        """Give operations that are queued, or parked with their time come; oldest first."""
+        due = and_(_COLUMNS.status.in_(_PARKED), _COLUMNS.wake_at <= self._scope.now)
+        ready = or_(_COLUMNS.status == OperationStatus.QUEUED.value, due)
+        query = select(_COLUMNS.id, _COLUMNS.epoch).where(ready).order_by(_COLUMNS.created_at, _COLUMNS.id)
+        return [Due(*row) for row in self._db.execute(query.limit(limit))]
+
+    def held(self) -> list[tuple[Due, str]]:
+        """Give the operations that workers hold, each with the id of its worker."""
+        query = select(_COLUMNS.id, _COLUMNS.epoch, _COLUMNS.worker_id).where(_COLUMNS.status.in_(_HELD))
+        rows = self._db.execute(query.order_by(_COLUMNS.created_at, _COLUMNS.id))
+        return [(Due(row[0], row[1]), str(row[2])) for row in rows]
+
+    def next_wake(self) -> datetime | None:
+        """Give the time at which the next parked operation is due, if there is one."""
+        soonest = select(func.min(_COLUMNS.wake_at)).where(_COLUMNS.status.in_(_PARKED))
+        return self._db.execute(soonest).scalar()
+
+    def take(self, due: Due, worker_id: str) -> Operation | None:
+        """Make a worker the holder under the next epoch; None where somebody else was faster."""
+        undoing = select(_STEPS.c.seq).where(_STEPS.c.operation_id == due.id, _STEPS.c.status.in_(_BEING_UNDONE))
+        changed = self._set(
+            and_(_COLUMNS.id == due.id, _COLUMNS.epoch == due.epoch, _COLUMNS.status.not_in(_OVER)),
+            status=case((undoing.exists(), OperationStatus.UNDOING.value), else_=OperationStatus.RUNNING.value),
+            epoch=due.epoch + 1,
+            worker_id=worker_id,
+            wake_at=None,
+            wait_reason="",
+            blocked_on=None,
+            started_at=func.coalesce(_COLUMNS.started_at, literal(self._scope.now, _COLUMNS.started_at.type)),
+        )
+        return self.get(due.id) if changed else None
+
+    def pulse(self, operation_id: str) -> Pulse:
+        """Give who holds the operation and whether it is to stop: one small read; raises NotFound."""
+        query = select(_COLUMNS.epoch, _COLUMNS.cancel_requested).where(_COLUMNS.id == operation_id)
+        row = self._db.execute(query).first()
+        if row is None:
+            raise self._missing(operation_id)
+        return Pulse(*row)
+
+    def undo(self, due: Due) -> None:
+        """Mark that the operation is being undone; raises Superseded."""
+        self._guarded(due, status=OperationStatus.UNDOING.value, may_cancel=False)
+
+    def pass_point(self, due: Due) -> None:
+        """Mark that the operation can no longer be cancelled; raises Superseded."""
+        self._guarded(due, may_cancel=False)
+
+    def park(self, due: Due, status: OperationStatus, reason: str, wake_at: datetime, blocked_on: str = "") -> None:
+        """Let go of the operation until ``wake_at``, or at once if it was woken meanwhile; raises Superseded."""
+        self._guarded(
+            due,
+            status=status.value,
+            worker_id=None,
+            wait_reason=reason,
+            blocked_on=blocked_on or None,
+            wake_at=func.coalesce(_COLUMNS.wake_at, literal(wake_at, _COLUMNS.wake_at.type)),
+        )
+        self._scope.touch(TOPIC)
+
+    def end(self, due: Due, status: OperationStatus, error: Mapping[str, Any] | None = None) -> None:
+        """End the operation and release every lock it holds; raises Superseded."""
+        self._guarded(
+            due,
+            status=status.value,
+            error=null() if error is None else dict(error),
+            may_cancel=False,
+            worker_id=None,
+            ended_at=self._scope.now,
+        )
+        for table in _LOCKABLE:
+            held = table.c.operation_id == due.id
+            self._db.execute(update(table).where(held).values(operation_id=None))
+
+    def write_steps(self, due: Due, steps: Sequence[StepRecord]) -> None:
+        """Write steps as they are now, whole rows; raises Superseded."""
+        self._guarded(due, epoch=due.epoch)  # takes the row's lock, so a takeover cannot come in between
+        numbers = [step.seq for step in steps]
+        mine = and_(_STEPS.c.operation_id == due.id, _STEPS.c.seq.in_(numbers))
+        self._db.execute(delete(_STEPS).where(mine))
+        self._db.execute(insert(_STEPS), [{"operation_id": due.id, **_STEP_MAPPER.to_row(step)} for step in steps])
+
+    # -- within ----------------------------------------------------------------------------------
+
+    def _guarded(self, due: Due, **values: Any) -> None:
+        mine = and_(_COLUMNS.id == due.id, _COLUMNS.epoch == due.epoch, _COLUMNS.status.in_(_HELD))
+        if not self._set(mine, **values):
+            raise Superseded("Another worker has taken this operation over.")
+
+    def _set(self, which: ColumnElement[bool], **values: Any) -> int:
+        return self._db.execute(update(_OPERATIONS).where(which).values(**values)).rowcount
+
+    def _wake(self, which: ColumnElement[bool]) -> None:
+        if self._set(and_(which, _COLUMNS.status.not_in(_OVER)), wake_at=self._scope.now):
+            self._scope.touch(TOPIC)
+
+    def _where(self, filter: OperationQuery) -> list[ColumnElement[bool]]:
+        conditions: list[ColumnElement[bool]] = []
+        if filter.projects is not None:
+            conditions.append(_COLUMNS.project_id.in_(sorted(filter.projects)))
+        if filter.status:
+            conditions.append(_COLUMNS.status.in_([each.value for each in filter.status]))
+        plain = {name: getattr(filter, name) for name in ("resource_kind", "resource_id", "actor")}
+        return conditions + [_COLUMNS[name] == wanted for name, wanted in plain.items() if wanted]
+
+    def _records(self, rows: Sequence[RowMapping]) -> list[Operation]:
+        steps: dict[str, list[StepRecord]] = {row["id"]: [] for row in rows}
+        query = select(_STEPS).where(_STEPS.c.operation_id.in_(list(steps))).order_by(_STEPS.c.seq)
+        for step in self._db.execute(query).mappings():
+            steps[step["operation_id"]].append(_STEP_MAPPER.to_record(step))
+        return [self.mapper.to_record(row, steps=tuple(steps[row["id"]])) for row in rows]
+
+
+class Workers(Repository):
+    """The workers of one transaction."""
+
+    mapper = Mapper(Worker, _WORKERS)
+
+    def heartbeat(self, worker: Worker) -> None:
+        """Say that a worker lives, registering it the first time (or when somebody had removed it)."""
+        now = self._scope.now
+        row = {**self.mapper.to_row(worker), "heartbeat_at": now}
+        added = self._scope.insert(_WORKERS).values(row)
+        self._db.execute(added.on_conflict_do_update(index_elements=["id"], set_={"heartbeat_at": now}))
+
+    def all(self) -> list[Worker]:
+        """Give every registered worker, the oldest first."""
+        query = select(_WORKERS).order_by(_WORKERS.c.started_at, _WORKERS.c.id)
+        return [self.mapper.to_record(row) for row in self._db.execute(query).mappings()]
+
+    def alive(self, within: timedelta) -> list[Worker]:
+        """Give the workers whose last heartbeat is not older (for showing; the engine watches for itself)."""
+        return [worker for worker in self.all() if self._scope.now - worker.heartbeat_at <= within]
+
+    def remove(self, worker_id: str) -> None:
+        """Take a worker off the register: it stopped, or is known to be dead."""
+        self._db.execute(delete(_WORKERS).where(_WORKERS.c.id == worker_id))

@@ -1,0 +1,233 @@
+"""What all repositories share: the transaction they work in, and the verbs that every noun has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, Generic, TypeVar, cast
+
+from sqlalchemy import Column, ColumnElement, Connection, Table, case, func, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import RowMapping
+
+from zcloud.domain.errors import Busy, InvalidInput, NotFound, RevisionMismatch
+from zcloud.store.errors import article, plain_words
+from zcloud.store.mapping import Mapper
+from zcloud.store.pages import Order, Page, finish
+from zcloud.store.schema import operations
+from zcloud.store.sealing import Sealer
+
+R = TypeVar("R")
+F = TypeVar("F")
+
+
+@dataclass(slots=True)
+class Scope:
+    """One transaction, as its repositories share it."""
+
+    connection: Connection
+    now: datetime
+    writable: bool
+    sealer: Sealer | None = None
+    topics: set[str] = field(default_factory=set)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    audit: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def is_postgres(self) -> bool:
+        """Say whether the store is PostgreSQL (else SQLite)."""
+        return self.connection.dialect.name == "postgresql"
+
+    def touch(self, topic: str) -> None:
+        """Have the subscribers of ``topic`` called after the commit."""
+        self.topics.add(topic)
+
+    def insert(self, table: Table) -> sqlite.Insert:
+        """Give an INSERT that knows ON CONFLICT (both dialects spell it alike)."""
+        return cast("sqlite.Insert", postgresql.insert(table)) if self.is_postgres else sqlite.insert(table)
+
+    def hold(self, table: Table, key: str) -> None:
+        """Keep a row from other writers until the commit; on SQLite a writer is alone anyway."""
+        if self.writable and self.is_postgres:
+            self.connection.execute(select(table.c.id).where(table.c.id == key).with_for_update())
+
+
+class Repository:
+    """Rows of one group of tables within one transaction."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self._db = scope.connection
+
+
+class Records(Repository, Generic[R, F]):
+    """The verbs of a noun. ``F`` is the filter of its pages (None: it has none)."""
+
+    noun: ClassVar[str]
+    sorts: ClassVar[tuple[str, ...]] = ("name", "created_at")
+    mapper: Mapper[R]
+
+    @property
+    def table(self) -> Table:
+        """The noun's table."""
+        return self.mapper.table
+
+    @property
+    def key(self) -> Column[str]:
+        """The column that names a row."""
+        return next(iter(self.table.primary_key.columns))
+
+    def get(self, id: str) -> R:
+        """Give the record; raises NotFound."""
+        found = self._all(self.key == id)
+        if not found:
+            raise self._missing(id)
+        return found[0]
+
+    def many(self, ids: Iterable[str]) -> dict[str, R]:
+        """Give those of the records that are there, by id, in one query."""
+        wanted = set(ids)
+        found = self._all(self.key.in_(wanted)) if wanted else []
+        return {getattr(record, self.key.name): record for record in found}
+
+    def all(self) -> list[R]:
+        """Give every record, in the order of the first sort: for small tables."""
+        return self._all(order=[self.table.c[self.sorts[0]], self.key])
+
+    def add(self, record: R) -> R:
+        """Add a record and give it back; raises AlreadyExists, NotFound (it refers to something absent)."""
+        label = str(getattr(record, "name", getattr(record, self.key.name)))
+        with plain_words(self.noun, label):
+            self._db.execute(self.table.insert(), self.mapper.to_row(record))
+        return record
+
+    def update(self, id: str, *, expect_revision: int | None = None, bump: bool = False, **changes: Any) -> R:
+        """Change fields and give the new record.
+
+        The revision grows only with ``bump``. Raises NotFound, RevisionMismatch, AlreadyExists.
+        """
+        values = self.mapper.encode(changes)
+        if "updated_at" in self.table.c:
+            values.setdefault("updated_at", self._scope.now)
+        if bump:
+            values["revision"] = self.table.c.revision + 1
+        conditions = [self.key == id]
+        if expect_revision is not None:
+            conditions.append(self.table.c.revision == expect_revision)
+        statement = update(self.table).where(*conditions).values(values).returning(*self.mapper.columns)
+        with plain_words(self.noun, str(changes.get("name", id))):
+            row = self._db.execute(statement).mappings().one_or_none()
+        if row is None:
+            self.get(id)
+            raise RevisionMismatch(f"The {self.noun} was changed since revision {expect_revision}.", noun=self.noun)
+        return self._records([row])[0]
+
+    def delete(self, id: str) -> None:
+        """Remove the record; raises NotFound, InUse."""
+        with plain_words(self.noun, id, deleting=True):
+            removed = self._db.execute(self.table.delete().where(self.key == id)).rowcount
+        if not removed:
+            raise self._missing(id)
+
+    def page(
+        self,
+        filter: F | None = None,
+        *,
+        sort: str = "name",
+        cursor: str | None = None,
+        limit: int = 50,
+        count: bool = False,
+    ) -> Page[R]:
+        """Give one page in the order of ``sort`` ("name", "-name", ...); ``count`` also counts all rows.
+
+        Raises InvalidInput (an unknown sort, a foreign cursor, a limit out of bounds).
+        """
+        if sort.removeprefix("-") not in self.sorts:
+            raise InvalidInput(f"Cannot sort by {sort[:60]!r}.", hint=f"Known: {', '.join(self.sorts)}.", field="sort")
+        order = Order(sort, self.table.c[sort.removeprefix("-")], self.key)
+        where = self._where(filter) if filter is not None else []
+        rows = self._db.execute(order.apply(select(*self.mapper.columns).where(*where), cursor, limit))
+        total = None
+        if count:
+            total = self._db.execute(select(func.count()).select_from(self.table).where(*where)).scalar_one()
+        return finish(order, self._records(rows.mappings().all()), limit, total)
+
+    def _where(self, filter: F) -> list[ColumnElement[bool]]:
+        """Give the conditions of a filter."""
+        raise NotImplementedError(f"{self.noun} has no filter {filter!r}")
+
+    def _records(self, rows: Sequence[RowMapping]) -> list[R]:
+        """Make the records of rows; a noun with parts in other tables fetches them for all rows at once."""
+        return [self.mapper.to_record(row) for row in rows]
+
+    def _all(self, *where: ColumnElement[bool], order: Sequence[ColumnElement[Any]] = ()) -> list[R]:
+        statement = select(*self.mapper.columns).where(*where).order_by(*(order or [self.key]))
+        return self._records(self._db.execute(statement).mappings().all())
+
+    def _first(self, *where: ColumnElement[bool], order: Sequence[ColumnElement[Any]] = ()) -> R | None:
+        statement = select(*self.mapper.columns).where(*where).order_by(*(order or [self.key])).limit(1)
+        rows = self._records(self._db.execute(statement).mappings().all())
+        return rows[0] if rows else None
+
+    def _missing(self, name: str) -> NotFound:
+        return NotFound(f"There is no {self.noun} {name[:80]!r}.", noun=self.noun)
+
+
+class Named(Records[R, F]):
+    """A noun whose rows have names."""
+
+    def find(self, name: str) -> R | None:
+        """Give the record of that name, or None."""
+        return self._first(self.table.c.name == name)
+
+    def resolve(self, name_or_id: str) -> R:
+        """Give the record of that id or else name; raises NotFound."""
+        return self._resolve(name_or_id)
+
+    def _resolve(self, name_or_id: str, *where: ColumnElement[bool], order: Sequence[ColumnElement[Any]] = ()) -> R:
+        named = or_(self.key == name_or_id, self.table.c.name == name_or_id)
+        by_id_first = case((self.key == name_or_id, 0), else_=1)
+        found = self._first(named, *where, order=[by_id_first, *order, self.key])
+        if found is None:
+            raise self._missing(name_or_id)
+        return found
+
+
+class Lockable(Named[R, F]):
+    """A noun on which one operation at a time works; ``operation_id`` of its row is the lock."""
+
+    def lock(self, id: str, operation_id: str) -> None:
+        """Give the row to an operation (again to the same one is fine); raises Busy, NotFound."""
+        column = self.table.c.operation_id
+        free = or_(column.is_(None), column == operation_id)
+        statement = update(self.table).where(self.key == id, free).values(operation_id=operation_id)
+        if not self._db.execute(statement).rowcount:
+            raise self._busy(id)
+
+    def unlock(self, id: str, operation_id: str) -> None:
+        """Take the row back from an operation; one that does not hold it changes nothing."""
+        held = [self.key == id, self.table.c.operation_id == operation_id]
+        self._db.execute(update(self.table).where(*held).values(operation_id=None))
+
+    def locked_by(self, id: str) -> str | None:
+        """Give the operation that works on the row; raises NotFound."""
+        row = self._db.execute(select(self.table.c.operation_id).where(self.key == id)).one_or_none()
+        if row is None:
+            raise self._missing(id)
+        return cast("str | None", row[0])
+
+    def _busy(self, id: str) -> Busy:
+        record = self.get(id)
+        holder = self.locked_by(id)
+        verb = self._db.execute(select(operations.c.verb).where(operations.c.id == holder)).scalar() or "other"
+        return Busy(
+            f"{article(verb).capitalize()} {verb} operation works on the {self.noun} {getattr(record, 'name', id)!r}.",
+            operation=holder,
+            noun=self.noun,
+        )
+
+
+def only(project_id: str | None) -> frozenset[str] | None:
+    """Give the filter of one project; None is all."""
+    return None if project_id is None else frozenset({project_id})

@@ -1,0 +1,130 @@
+"""The store and its transactions."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from sqlalchemy import Connection, make_url
+from sqlalchemy.exc import DBAPIError
+
+from zcloud.base.clock import Clock
+from zcloud.domain.errors import Busy
+from zcloud.store import events, migrate
+from zcloud.store.admission import Claims
+from zcloud.store.engines import open_engines
+from zcloud.store.errors import GenerationMoved, is_conflict
+from zcloud.store.instances import Flavors, Instances
+from zcloud.store.machines import Hosts, Networks, Pools
+from zcloud.store.misc import Idempotency, Secrets, Settings
+from zcloud.store.networks import Ports
+from zcloud.store.operations import Operations, Workers
+from zcloud.store.people import Projects, Sessions, SshKeys, Tickets, Tokens, Users
+from zcloud.store.repository import Scope
+from zcloud.store.sealing import Sealer
+from zcloud.store.signals import PostgresSignals, Signals
+from zcloud.store.storage import Images, Samples, Volumes
+
+T = TypeVar("T")
+
+_ATTEMPTS = 40
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.002, 0.25
+
+
+class Tx:
+    """One transaction: a repository per noun, and the time at which it began."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.now = scope.now
+        self.users, self.projects, self.tokens = Users(scope), Projects(scope), Tokens(scope)
+        self.sessions, self.ssh_keys, self.tickets = Sessions(scope), SshKeys(scope), Tickets(scope)
+        self.secrets, self.settings, self.idempotency = Secrets(scope), Settings(scope), Idempotency(scope)
+        self.hosts, self.pools, self.networks = Hosts(scope), Pools(scope), Networks(scope)
+        self.claims = Claims(scope)
+        self.flavors, self.images, self.instances = Flavors(scope), Images(scope), Instances(scope)
+        self.volumes, self.ports, self.samples = Volumes(scope), Ports(scope), Samples(scope)
+        self.operations, self.workers = Operations(scope), Workers(scope)
+        self.events, self.audit = events.Events(scope), events.Audit(scope)
+
+
+class Store:
+    """All that zcloud knows, in an SQLite file or a PostgreSQL database.
+
+    ``url`` is ``sqlite:///FILE`` or ``postgresql://...`` (raises ConfigInvalid for anything else); ``seal`` opens
+    and seals secrets. Threads may share a store; after a fork a process makes its own.
+    """
+
+    def __init__(self, url: str, *, clock: Clock, seal: Sealer | None) -> None:
+        self._clock, self._sealer = clock, seal
+        self._engines = open_engines(url)
+        self._writing = threading.local()
+        postgres = make_url(url).get_backend_name() == "postgresql"
+        self.signals: Signals = PostgresSignals(self._engines.write) if postgres else Signals()
+
+    def migrate(self) -> None:
+        """Bring the schema up to date, or make it; raises SchemaMismatch for one of a newer zcloud."""
+        with self._engines.write.begin() as connection:
+            migrate.migrate(connection)
+
+    def check_version(self) -> None:
+        """Raise SchemaMismatch unless the schema is exactly the one that this version works with."""
+        with self._engines.read.connect() as connection:
+            migrate.check(connection)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.signals.close()
+        self._engines.close()
+
+    @contextmanager
+    def read(self) -> Iterator[Tx]:
+        """Give a transaction that sees one moment of the store and writes nothing; it waits for no writer."""
+        with self._engines.read.connect() as connection:
+            yield Tx(self._scope(connection, writable=False))
+
+    @contextmanager
+    def write(self) -> Iterator[Tx]:
+        """Give a transaction that is committed at the end of the block, or undone by an error.
+
+        On SQLite there is one writer at a time, and the others wait; on PostgreSQL two may collide: prefer
+        ``transact`` for whatever claims. Raises RuntimeError inside another write of the same thread.
+        """
+        if getattr(self._writing, "on", False):
+            raise RuntimeError("a write transaction within another one would wait for itself")
+        self._writing.on = True
+        try:
+            with self._engines.write.begin() as connection:
+                scope = self._scope(connection, writable=True)
+                yield Tx(scope)
+                events.number(scope)
+                self.signals.before_commit(connection, scope.topics)
+        finally:
+            self._writing.on = False
+        self.signals.after_commit(scope.topics)
+
+    def transact(self, fn: Callable[[Tx], T]) -> T:
+        """Run ``fn`` in a write transaction, again where it collided with another one, and give its result.
+
+        Collisions are moved generations, serialization failures and deadlocks; ``fn`` therefore changes nothing
+        but the store. Raises Busy when it goes on for too long.
+        """
+        for attempt in range(_ATTEMPTS):
+            try:
+                with self.write() as tx:
+                    return fn(tx)
+            except (GenerationMoved, DBAPIError) as error:
+                if not is_conflict(error):
+                    raise
+                last = error
+            self._clock.sleep(min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**attempt) * _jitter())
+        raise Busy("Too many requests compete for the same capacity.", hint="Try again in a moment.") from last
+
+    def _scope(self, connection: Connection, *, writable: bool) -> Scope:
+        return Scope(connection, self._clock.now(), writable, self._sealer)
+
+
+def _jitter() -> float:
+    """Give a factor of 0.5 to 1.5 that differs from thread to thread, so that colliding ones part."""
+    return 0.5 + (threading.get_native_id() * 0.618) % 1
