@@ -60,9 +60,7 @@ def find_recipe(name: str) -> Recipe:
         raise InvalidInput(f"No recipe is called {name!r}.", hint=f"Choose one of: {known}.") from None
 
 
-def build_image(
-    recipe: Recipe, output: Path, *, mirror: str = "", progress: Progress = lambda _: None
-) -> Built:
+def build_image(recipe: Recipe, output: Path, *, mirror: str = "", progress: Progress = lambda _: None) -> Built:
     """Build ``recipe`` into the qcow2 file ``output``, which appears whole or not at all.
 
     All work happens in a directory beside ``output`` that is removed in the end, also after a failure

@@ -95,9 +95,7 @@ def failure(program: str, status: int, output: str) -> BuildFailed | DiskFull:
     told = [line.strip() for line in lines if any(word in line for word in _MIRROR)]
     if told:
         return MirrorUnreachable(f"{name} could not get the packages: {told[0]}", output=tail)
-    return BuildFailed(
-        f"{name} ended with status {status}: {lines[-1] if lines else 'no output'}", output=tail
-    )
+    return BuildFailed(f"{name} ended with status {status}: {lines[-1] if lines else 'no output'}", output=tail)
 
 
 def require_root() -> None:

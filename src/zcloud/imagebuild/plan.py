@@ -139,8 +139,15 @@ def image_files(recipe: Recipe, root_uuid: str) -> dict[str, str]:
 
 
 def _cloud_config() -> str:
-    """Name the datasources, NoCloud first, and keep the image's package sources (JSON is YAML)."""
-    settings = {"datasource_list": list(_DATASOURCES), "apt": {"preserve_sources_list": True}}
+    """Name the datasources, NoCloud first, and keep the image's package sources (JSON is YAML).
+
+    The locale is the one that needs no generating; cloud-init's own default would fail without that.
+    """
+    settings = {
+        "datasource_list": list(_DATASOURCES),
+        "apt": {"preserve_sources_list": True},
+        "locale": "C.UTF-8",
+    }
     return f"#cloud-config\n{json.dumps(settings, indent=2)}\n"
 
 

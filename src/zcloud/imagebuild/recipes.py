@@ -18,6 +18,7 @@ _COMMON = (
     "iputils-ping",
     "kmod",
     "less",
+    "locales",  # other languages than C.UTF-8, when cloud-init is asked for one
     "libpam-systemd",  # logind, which answers the power button
     "netplan.io",
     "openssh-server",

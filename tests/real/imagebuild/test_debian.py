@@ -76,7 +76,7 @@ def test_built_image_applies_its_seed(image: Path, seed: Path, tmp_path: Path, f
     said = console_until([*disks, *firmware_options(firmware)], "report-ends", 240)
     (tmp_path / "console.log").write_text(said)
     facts = dict(re.findall(r"^fact ([a-z-]+): (.*?)\s*$", said, re.MULTILINE))
-    assert "ci: status: done" in said
+    assert "ci: status: done" in said, "\n".join(line for line in said.splitlines() if line.startswith("ci:"))
     assert "ci: errors: []" in said or "ci: errors" not in said
     assert facts["hostname"] == "orchid"
     assert facts["root"] == "root L"
