@@ -392,6 +392,20 @@ class StorageFailed(Failed):
     kind = Kind.UNAVAILABLE
 
 
+class PoolUnusable(Refused):
+    """A pool's place on its host cannot be used as it is (permissions, a foreign directory, the file system)."""
+
+    code = "pool_unusable"
+    kind = Kind.CONFLICT
+
+
+class NetworkUnusable(Refused):
+    """A network cannot be used on its host as it is (no such bridge, a subnet that is in use, no forwarding)."""
+
+    code = "network_unusable"
+    kind = Kind.CONFLICT
+
+
 # -- operations --------------------------------------------------------------------------------
 
 

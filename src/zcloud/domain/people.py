@@ -121,6 +121,7 @@ class Token:
     """The record of an API token; the token itself is shown once and kept as SHA-256 only."""
 
     id: str
+    digest: str
     name: str
     user_id: str
     role: Role | None  # at most this, None: all that the user may

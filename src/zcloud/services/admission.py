@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -130,7 +131,7 @@ def check_quota(tx: Tx, project: Project, *, instances: int, vcpus: int, memory_
     """Refuse what would take the project over its quota; raises QuotaExceeded naming each limit."""
     used = tx.claims.totals_by_project(project.id)
     more = Counter(instances=instances, vcpus=vcpus, memory_mib=memory_mib, volume_bytes=volume_bytes)
-    over = list(_over(project.quota, used, more))
+    over = list(_over(project.quota, dataclasses.asdict(used), more))
     if over:
         told = "; ".join(f"{name}: {have} used, {want} more, limit {limit}" for name, have, want, limit in over)
         raise QuotaExceeded(

@@ -1,0 +1,240 @@
+"""Signing in: passwords with throttling, sessions, API tokens; and who a request comes from."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from zcloud.base.ids import new_id, new_secret
+from zcloud.domain.errors import Forbidden, InvalidInput, LoginFailed, LoginThrottled, NotFound, Unauthenticated
+from zcloud.domain.names import check_name
+from zcloud.domain.people import Actor, Role, Session, Token, User
+from zcloud.services.context import Services
+from zcloud.services.passwords import password_fits
+from zcloud.store import Tx
+
+SESSION_LIFE = timedelta(hours=12)
+FREE_TRIES = {"name": 5, "address": 50}  # before each further failure costs a pause
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=2), timedelta(minutes=15)
+# Found by secret scanners, and told from each other at a glance.
+TOKEN_PREFIX, SESSION_PREFIX = "zct_", "zcs_"
+_LAST_USE_STEP = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request comes from."""
+
+    address: str
+    client: str = ""
+    request_id: str = ""
+
+
+class SignIn:
+    """The service behind ``zcloud login``, ``zcloud token`` and every authenticated request."""
+
+    def __init__(self, services: Services) -> None:
+        self._store = services.store
+        self._clock = services.clock
+
+    def login(self, name: str, password: str, origin: Origin) -> tuple[str, Session]:
+        """Give a new session's secret (shown once) and its record.
+
+        Raises LoginFailed, and LoginThrottled after repeated failures for the name or from the address.
+        """
+        keys = (f"name:{name[:64]}", f"address:{origin.address}")
+        with self._store.read() as tx:
+            _check_throttle(tx, keys)
+            user = tx.users.find(name)
+        fits = password_fits(password, user.password_hash if user and not user.disabled else "")
+        if user is None or not fits:
+            self._store.transact(lambda tx: _count_failure(tx, keys, name, origin))
+            raise LoginFailed("User name or password is wrong.")
+        secret = SESSION_PREFIX + new_secret()
+        return secret, self._store.transact(lambda tx: _open_session(tx, user, secret, keys, origin))
+
+    def authenticate(self, secret: str, origin: Origin) -> Actor:
+        """Give who is behind a session's or token's secret; raises Unauthenticated."""
+        with self._store.read() as tx:
+            digest = _digest(secret)
+            if secret.startswith(TOKEN_PREFIX):
+                actor, stale = self._by_token(tx, digest, origin)
+            else:
+                actor, stale = self._by_session(tx, digest, origin)
+        if stale:
+            self._store.transact(lambda tx: self._touch(tx, digest))
+        return actor
+
+    def logout(self, actor: Actor) -> None:
+        """End the session that the request came with."""
+        if actor.session_id:
+            self._store.transact(lambda tx: tx.sessions.delete(actor.session_id))
+
+    def sessions(self, actor: Actor) -> list[Session]:
+        """List the actor's own sessions."""
+        with self._store.read() as tx:
+            return tx.sessions.of_user(actor.user_id)
+
+    def end_session(self, actor: Actor, session_id: str) -> None:
+        """End one of the actor's own sessions; raises NotFound."""
+
+        def work(tx: Tx) -> None:
+            if tx.sessions.get(session_id).user_id != actor.user_id:
+                raise NotFound("There is no such session.")
+            tx.sessions.delete(session_id)
+
+        self._store.transact(work)
+
+    def tokens(self, actor: Actor) -> list[Token]:
+        """List the actor's own tokens."""
+        with self._store.read() as tx:
+            return tx.tokens.of_user(actor.user_id)
+
+    def add_token(
+        self, actor: Actor, name: str, *, role: Role | None, project: str, expires_at: datetime | None
+    ) -> tuple[str, Token]:
+        """Give a new token's secret (shown once) and its record; a token can do no more than its user.
+
+        Raises InvalidInput (expiry in the past), Forbidden (a role above the actor's own), NotFound.
+        """
+        check_name(name, "token name")
+        if expires_at is not None and expires_at <= self._clock.now():
+            raise InvalidInput("The token would have expired already.", field="expires_at")
+        secret = TOKEN_PREFIX + new_secret()
+
+        def work(tx: Tx) -> Token:
+            project_id = tx.projects.resolve(project).id if project else None
+            own = actor.role_in(project_id)
+            if project_id is not None and own is None:
+                raise NotFound(f"The project {project!r} was not found.")
+            if role is not None and own is not None and not own.includes(role):
+                raise Forbidden(f"A token cannot be {role} where its user is {own}.")
+            return tx.tokens.add(
+                Token(new_id(), _digest(secret), name, actor.user_id, role, project_id, expires_at, None, tx.now)
+            )
+
+        return secret, self._store.transact(work)
+
+    def delete_token(self, actor: Actor, name: str) -> None:
+        """Revoke one of the actor's own tokens; raises NotFound."""
+
+        def work(tx: Tx) -> None:
+            for token in tx.tokens.of_user(actor.user_id):
+                if name in (token.name, token.id):
+                    tx.tokens.delete(token.id)
+                    return
+            raise NotFound(f"You have no token {name[:80]!r}.")
+
+        self._store.transact(work)
+
+    def _by_session(self, tx: Tx, digest: str, origin: Origin) -> tuple[Actor, bool]:
+        session = tx.sessions.by_digest(digest)
+        if session is None or session.expires_at <= self._clock.now():
+            raise Unauthenticated("The session is over, or never was.")
+        user = _enabled(tx, session.user_id)
+        actor = Actor(
+            user_id=user.id,
+            user_name=user.name,
+            role=user.role,
+            project_roles=tx.projects.roles_of(user.id),
+            session_id=session.id,
+            address=origin.address,
+            request_id=origin.request_id,
+        )
+        return actor, self._clock.now() - session.seen_at > _LAST_USE_STEP
+
+    def _by_token(self, tx: Tx, digest: str, origin: Origin) -> tuple[Actor, bool]:
+        token = tx.tokens.by_digest(digest)
+        now = self._clock.now()
+        if token is None or (token.expires_at is not None and token.expires_at <= now):
+            raise Unauthenticated("The token has expired, was revoked, or never was.")
+        user = _enabled(tx, token.user_id)
+        role, project_roles = _narrow(token, user.role, tx.projects.roles_of(user.id))
+        actor = Actor(
+            user_id=user.id,
+            user_name=user.name,
+            role=role,
+            project_roles=project_roles,
+            session_id=f"token:{token.id}",
+            address=origin.address,
+            request_id=origin.request_id,
+        )
+        return actor, token.last_used_at is None or now - token.last_used_at > _LAST_USE_STEP
+
+    def _touch(self, tx: Tx, digest: str) -> None:
+        session, token = tx.sessions.by_digest(digest), tx.tokens.by_digest(digest)
+        if session is not None:
+            tx.sessions.update(session.id, seen_at=tx.now)
+        if token is not None:
+            tx.tokens.used(token.id)
+
+
+def _narrow(
+    token: Token, role: Role | None, project_roles: tuple[tuple[str, Role], ...]
+) -> tuple[Role | None, tuple[tuple[str, Role], ...]]:
+    """Give the roles of a token: never more than its user's, and only where it is meant to be used."""
+
+    def cap(held: Role) -> Role:
+        return held if token.role is None or token.role.includes(held) else token.role
+
+    if token.project_id is None:
+        return (cap(role) if role else None), tuple((pid, cap(held)) for pid, held in project_roles)
+    here = [held for pid, held in project_roles if pid == token.project_id] + ([role] if role else [])
+    best = max(here, key=lambda held: held.rank, default=None)
+    return None, ((token.project_id, cap(best)),) if best else ()
+
+
+def _enabled(tx: Tx, user_id: str) -> User:
+    user = tx.users.get(user_id)
+    if user.disabled:
+        raise Unauthenticated("The user is disabled.")
+    return user
+
+
+def _check_throttle(tx: Tx, keys: tuple[str, ...]) -> None:
+    for key in keys:
+        failures = tx.sessions.failures(key)
+        if failures and failures.blocked_until and failures.blocked_until > tx.now:
+            seconds = int((failures.blocked_until - tx.now).total_seconds()) + 1
+            raise LoginThrottled(
+                "There were too many failed logins.", hint=f"Wait {seconds} seconds.", retry_after_s=seconds
+            )
+
+
+def _count_failure(tx: Tx, keys: tuple[str, ...], name: str, origin: Origin) -> None:
+    for key in keys:
+        known = tx.sessions.failures(key)
+        over = (known.count if known else 0) + 1 - FREE_TRIES[key.partition(":")[0]]
+        pause = min(FIRST_PAUSE * 2 ** min(over, 20), LONGEST_PAUSE) if over >= 0 else None
+        tx.sessions.login_failed(key, blocked_until=tx.now + pause if pause else None)
+    tx.audit.add(
+        actor=name[:64],
+        address=origin.address,
+        request_id=origin.request_id,
+        action="login",
+        resource="",
+        outcome="login_failed",
+        detail="",
+    )
+
+
+def _open_session(tx: Tx, user: User, secret: str, keys: tuple[str, ...], origin: Origin) -> Session:
+    tx.sessions.clear_failures(*keys)
+    tx.sessions.prune(tx.now)
+    return tx.sessions.add(
+        Session(
+            id=new_id(),
+            digest=_digest(secret),
+            user_id=user.id,
+            address=origin.address,
+            client=origin.client[:200],
+            created_at=tx.now,
+            seen_at=tx.now,
+            expires_at=tx.now + SESSION_LIFE,
+        )
+    )
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
