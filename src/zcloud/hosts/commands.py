@@ -93,6 +93,9 @@ FORMAT = Text(r"raw|qcow2")
 IMAGE_OPTION = r"(preallocation|cluster_size|lazy_refcounts|compat|extended_l2|nocow|compression_type)=[a-z0-9.]{1,16}"
 IMAGE_OPTIONS = Text(rf"{IMAGE_OPTION}(,{IMAGE_OPTION})*")
 STAT_FORMAT = Text(r"[%A-Za-z0-9 ]{1,60}")
+DIRECTORY = Text(r"/|(/[^/]{1,255}){1,32}")
+ADDRESS = Text(r"[0-9]{1,3}(\.[0-9]{1,3}){3}")
+MAC = Text(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 _SAVE: Kinds = {"-m": MODE, "-o": OWNER, "-g": OWNER}
 _LINK: Kinds = {"dev": DEVICE, "type": Text("[a-z]{1,15}"), "master": DEVICE}
@@ -142,6 +145,9 @@ FORMS: tuple[Form, ...] = (
     Form("head", options={"-c": NUMBER}, operands=(READABLE,)),
     Form("tail", options={"-c": NUMBER}, operands=(READABLE,)),
     Form("stat", flags("-f"), {"-c": STAT_FORMAT}, (PLACE,), 0, ("-c",)),
+    Form("stat -L -c %a:%u:%g", operands=(DIRECTORY,)),  # of a pool's parents: may QEMU's user pass?
+    Form("realpath -m", operands=(PLACE,)),
+    Form("ls -A1", operands=(PLACE,)),
     Form("df", flags("-B1", "--output=size,used,avail,target,fstype"), operands=(PLACE,)),
     Form("du", flags("-s", "-x", "-B1", "--apparent-size"), operands=(PLACE,)),
     Form("find", operands=(PLACE, *(Text(re.escape(w)) for w in
@@ -159,6 +165,8 @@ FORMS: tuple[Form, ...] = (
     Form("ip -j route show", options={"dev": DEVICE, "table": Text("main|all")}),
     Form("ip -j neigh show", options={"dev": DEVICE}),
     Form("bridge -j link show", options={"dev": DEVICE}),
+    # A lease of a port that is gone; without it dnsmasq keeps the address from the next one. No operand: is it there?
+    Form("dhcp_release", operands=(DEVICE, ADDRESS, MAC), optional=3),
     # The KVM probe: our own kernel, no devices, no disk, no network, in QEMU's sandbox.
     Form(
         "qemu-system-x86_64",

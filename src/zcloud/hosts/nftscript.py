@@ -1,4 +1,6 @@
-"""What an nft script given to ``nft -f -`` may hold: commands on the table ``bridge zcloud``, nothing else.
+"""What an nft script given to ``nft -f -`` may hold: commands on our own tables, nothing else.
+
+They are ``bridge zcloud`` (what guests may send) and ``inet zcloud`` (what of it may reach the host's own stack).
 
 nft(8) scripts can include files and change any table of the host; both are refused before nft sees the script.
 """
@@ -9,13 +11,14 @@ import re
 
 from zcloud.domain.errors import CommandForbidden
 
-TABLE = "bridge zcloud"
+TABLES = ("bridge zcloud", "inet zcloud")
 
 _STRING = re.compile(r'"[A-Za-z0-9_. :,/*-]*"')
 _COMMENT = re.compile(r"#[^\n]*")
 _FORBIDDEN = re.compile(r'["\'\\$]|\b(include|define|redefine|undefine|import|export|monitor)\b')
 _COMMAND = re.compile(
-    rf"((add|create|insert|replace|delete|destroy|flush|reset) )?(table|chain|set|map|element|rule) {TABLE}(?![\w-])"
+    r"((add|create|insert|replace|delete|destroy|flush|reset) )?(table|chain|set|map|element|rule) "
+    rf"({'|'.join(TABLES)})(?![\w-])"
 )
 
 
@@ -30,7 +33,7 @@ def check_script(script: bytes) -> None:
         raise CommandForbidden("The nft script includes a file or defines variables.", program="nft")
     for command in _commands(text):
         if _COMMAND.match(" ".join(command.split())) is None:
-            raise CommandForbidden(f"nft: {command[:80]!r} is not about the table {TABLE}.", program="nft")
+            raise CommandForbidden(f"nft: {command[:80]!r} is not about {' or '.join(TABLES)}.", program="nft")
 
 
 def _commands(text: str) -> list[str]:

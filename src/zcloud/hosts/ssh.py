@@ -86,6 +86,10 @@ class LoopThread:
             future.cancel()
             raise
 
+    def submit(self, call: Callable[[], object]) -> None:
+        """Have something called there soon."""
+        self._loop.call_soon_threadsafe(call)
+
     def close(self) -> None:
         """Stop the thread; connections have been closed before."""
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -166,17 +170,24 @@ class SshLink:
             raise _unreachable(self._host.address, self._host.port, error) from error
         return True
 
-    def forward(self, remote: str, local: str) -> None:
-        """Make a Unix socket of the host reachable at a local path, until the connection ends.
+    def forward(self, remote: str, local: str) -> Callable[[], None]:
+        """Make a Unix socket of the host reachable at a local path; gives what ends it (the connection's end does too).
 
         The local path must lie in a directory that only we can enter: whoever can connect to it is us to the host.
         """
         with contextlib.suppress(FileNotFoundError):
             os.unlink(local)
         try:
-            self._loop.run(self._forward(remote, local), _CONNECT_S)
+            listener = self._loop.run(self._forward(remote, local), _CONNECT_S)
         except (OSError, TimeoutError, asyncssh.Error) as error:
             raise _unreachable(self._host.address, self._host.port, error) from error
+
+        def end() -> None:
+            self._loop.submit(listener.close)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(local)
+
+        return end
 
     def _require(self) -> asyncssh.SSHClientConnection:
         """Give the connection, or raise why there is none."""
@@ -222,8 +233,8 @@ class SshLink:
         self._why = _unreachable(self._host.address, self._host.port, error)
         self._on_lost(self._why.message)
 
-    async def _forward(self, remote: str, local: str) -> None:
-        await self._require().forward_local_path(local, remote)
+    async def _forward(self, remote: str, local: str) -> asyncssh.SSHListener:
+        return await self._require().forward_local_path(local, remote)
 
     async def _session(self, command: str, feed: Iterator[bytes]) -> Completed:
         """Run one command in a session channel of its own; at most ``_SESSIONS`` at once."""

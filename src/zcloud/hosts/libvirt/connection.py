@@ -44,10 +44,11 @@ class Connection:
     ``on_lost`` is called from libvirt's event thread with the reason; it must return at once.
     """
 
-    def __init__(self, uri: str, keepalive: Keepalive, on_lost: Callable[[str], None]) -> None:
-        self._uri, self._keepalive, self._on_lost = uri, keepalive, on_lost
+    def __init__(self, keepalive: Keepalive, on_lost: Callable[[str], None]) -> None:
+        self._keepalive, self._on_lost = keepalive, on_lost
         self._raw: libvirt.virConnect | None = None
         self._broken: libvirt.virConnect | None = None
+        self._held = False
         self._in_flight = 0
         self._why = "it has not been connected yet"
         self._turn = threading.Condition()
@@ -55,17 +56,18 @@ class Connection:
     @property
     def is_open(self) -> bool:
         """Whether calls can be made."""
-        return self._raw is not None
+        return self._raw is not None and not self._held
 
-    def open(self) -> None:
+    def open(self, uri: str) -> None:
         """Connect, unless connected. Blocks as long as a frozen libvirtd does; raises HostUnreachable."""
+        self._held = False
         if self._raw is not None:
             return
         eventloop.ensure_running()
         broken, self._broken = self._broken, None
         _dispose(broken)
         try:
-            raw = libvirt.open(self._uri)
+            raw = libvirt.open(uri)
             if self._keepalive.interval_s:
                 raw.setKeepAlive(self._keepalive.interval_s, self._keepalive.unanswered)
             raw.registerCloseCallback(self._closed, None)
@@ -84,6 +86,12 @@ class Connection:
             self._turn.notify_all()
         _dispose(raw)
 
+    def hold(self, why: str) -> None:
+        """Refuse new calls until the next ``open``; those in flight go on."""
+        with self._turn:
+            self._held, self._why = True, why
+            self._turn.notify_all()
+
     def call(self, work: Callable[[libvirt.virConnect], _T]) -> _T:
         """Do ``work`` on the connection when it has its turn.
 
@@ -101,9 +109,9 @@ class Connection:
 
     def _begin(self) -> libvirt.virConnect:
         with self._turn:
-            while self._raw is not None and self._in_flight >= MAX_IN_FLIGHT:
+            while self.is_open and self._in_flight >= MAX_IN_FLIGHT:
                 self._turn.wait()
-            if self._raw is None:
+            if self._raw is None or self._held:
                 raise HostUnreachable(f"libvirt does not answer: {self._why}.")
             self._in_flight += 1
             return self._raw

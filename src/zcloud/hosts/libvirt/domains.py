@@ -13,7 +13,7 @@ import libvirt_qemu
 from zcloud.domain.errors import GuestSilent, InUse, NotFound
 from zcloud.hosts.libvirt.connection import Connection
 from zcloud.hosts.libvirt.console import LibvirtConsole
-from zcloud.hosts.libvirt.errors import AGENT_SILENT, NO_DOMAIN, UNSUPPORTED_FLAGS, WRONG_STATE, code_of
+from zcloud.hosts.libvirt.errors import AGENT_SILENT, NO_DOMAIN, UNSUPPORTED_FLAGS, code_of
 from zcloud.ports import InterfaceAddress
 
 _ALL_STATE = (
@@ -140,8 +140,8 @@ def _unless(fine: Callable[[libvirt.virDomain], bool], domain: libvirt.virDomain
     """Do work; that it is refused because the domain is where it should be already is fine."""
     try:
         work()
-    except libvirt.libvirtError as error:
-        if code_of(error) != WRONG_STATE or not fine(domain):
+    except libvirt.libvirtError:
+        if not fine(domain):
             raise
 
 
