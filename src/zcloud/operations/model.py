@@ -62,6 +62,11 @@ class Control(Protocol):
     @property
     def operation(self) -> Operation: ...
 
+    @property
+    def step(self) -> str:
+        """Give the name of the running step, ``NAME.undo`` while it is undone."""
+        ...
+
     def fence(self) -> None:
         """Raise Superseded unless this worker still owns the operation: called before each effect on a host."""
         ...

@@ -136,6 +136,10 @@ class Operations(Records[Operation, OperationQuery]):
         rows = self._db.execute(query.order_by(_COLUMNS.created_at, _COLUMNS.id))
         return [(Due(row[0], row[1]), str(row[2])) for row in rows]
 
+    def unfinished(self) -> set[str]:
+        """Give the ids of the operations that have not ended."""
+        return set(self._db.execute(select(_COLUMNS.id).where(_COLUMNS.status.not_in(_OVER))).scalars())
+
     def next_wake(self) -> datetime | None:
         """Give the time at which the next parked operation is due, if there is one."""
         soonest = select(func.min(_COLUMNS.wake_at)).where(_COLUMNS.status.in_(_PARKED))

@@ -1,0 +1,183 @@
+"""What people see of an operation while it runs: its row, its steps and its events, written by one run.
+
+Every write is one transaction, guarded by the epoch under which the run took the operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, TypeVar
+
+from zcloud.domain.errors import ZcloudError
+from zcloud.domain.operation import Operation, OperationStatus, StepRecord, StepStatus
+from zcloud.operations.model import Workflow
+from zcloud.store import Store, Tx
+from zcloud.store.operations import Due, Pulse
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Parking:
+    """Why an operation lets go of its worker and until when; ``news``: people have not been told yet."""
+
+    status: OperationStatus
+    reason: str
+    wake_at: datetime
+    blocked_on: str = ""
+    news: bool = True
+
+
+class Ledger:
+    """The rows of one run. ``cancellable``: a cancel is still heeded."""
+
+    def __init__(self, store: Store, operation: Operation, workflow: Workflow[Any]) -> None:
+        self.operation = operation
+        self.cancellable = workflow.cancellable and operation.may_cancel
+        self._store = store
+        self._due = Due(operation.id, operation.epoch)
+        self._title = workflow.title
+        self._running = 0
+        known = {step.name: step for step in operation.steps}
+        self._steps = [
+            known.get(step.name) or StepRecord(seq, step.name, step.title, StepStatus.PENDING, None, None, 0, 0, "")
+            for seq, step in enumerate(workflow.steps)
+        ]
+
+    def begun(self, seq: int) -> bool:
+        """Say whether a step was ever begun, by this run or an earlier one."""
+        return self._steps[seq].started_at is not None
+
+    def pulse(self) -> Pulse:
+        """Read who holds the operation now, and whether it is to stop."""
+        with self._store.read() as tx:
+            return tx.operations.pulse(self.operation.id)
+
+    def open(self, settled: dict[int, StepStatus]) -> None:
+        """Write all steps, those that the journal knows of as it knows them; announce the first run."""
+        for seq, status in settled.items():
+            self._steps[seq] = replace(self._steps[seq], status=status)
+
+        def write(tx: Tx) -> None:
+            tx.operations.write_steps(self._due, self._steps)
+            if not self.cancellable:
+                tx.operations.pass_point(self._due)
+            if self.operation.epoch == 1:
+                self._tell(tx, "operation.started", f"{self._title}.", status=OperationStatus.RUNNING)
+
+        self._transact(write)
+
+    def advance(self, seq: int, *, last: bool) -> bool:
+        """End the step before and begin this one; False where a cancel came first, and the step is not begun."""
+
+        def write(tx: Tx) -> bool:
+            self._settle_running(tx)
+            if last and self.cancellable:
+                tx.operations.pass_point(self._due)  # takes the row's lock: a cancel comes before or is refused
+            if self.cancellable and tx.operations.pulse(self.operation.id).cancel_requested:
+                return False
+            begun = replace(self._steps[seq], status=StepStatus.RUNNING, started_at=tx.now, ended_at=None, detail="")
+            self._write(tx, begun)
+            return True
+
+        going = self._transact(write)
+        self._running = seq
+        self.cancellable = self.cancellable and not (going and last)
+        return going
+
+    def _settle_running(self, tx: Tx) -> None:
+        step = self._steps[self._running]
+        if step.status is StepStatus.RUNNING:
+            self._write(tx, replace(step, status=StepStatus.DONE, ended_at=tx.now))
+
+    def undo(self, failed: int | None, error: ZcloudError) -> None:
+        """Mark that undoing begins; ``failed`` is the step that failed, None where a cancel stopped it."""
+
+        def write(tx: Tx) -> None:
+            tx.operations.undo(self._due)
+            if failed is not None:
+                step = replace(self._steps[failed], status=StepStatus.FAILED, ended_at=tx.now, detail=error.message)
+                self._write(tx, step)
+
+        self._transact(write)
+        self.cancellable = False
+
+    def settle(self, seq: int, status: StepStatus, detail: str = "") -> None:
+        """Write how the undoing of a step went."""
+        step = self._steps[seq]
+
+        def write(tx: Tx) -> None:
+            self._write(tx, replace(step, status=status, ended_at=tx.now, detail=detail or step.detail))
+
+        self._transact(write)
+
+    def progress(self, change: Callable[[StepRecord], StepRecord]) -> None:
+        """Write how far the running step is."""
+        self._transact(lambda tx: self._write(tx, change(self._steps[self._running])))
+
+    def park(self, parking: Parking) -> None:
+        """Let go of the operation until it is woken or its time comes."""
+
+        def write(tx: Tx) -> None:
+            tx.operations.park(self._due, parking.status, parking.reason, parking.wake_at, parking.blocked_on)
+            if parking.news:
+                self._tell(tx, f"operation.{parking.status}", parking.reason, status=parking.status)
+
+        self._transact(write)
+
+    def succeed(self, last_words: Callable[[Tx], None]) -> None:
+        """End the operation well, in one transaction with the workflow's last words."""
+
+        def write(tx: Tx) -> None:
+            self._settle_running(tx)
+            last_words(tx)
+            tx.operations.end(self._due, OperationStatus.SUCCEEDED)
+            self._tell(tx, "operation.ended", f"{self._title}: done.", status=OperationStatus.SUCCEEDED)
+
+        self._transact(write)
+
+    def fail(self, status: OperationStatus, error: ZcloudError, last_words: Callable[[Tx], None]) -> None:
+        """End the operation failed or cancelled, in one transaction with the workflow's last words."""
+
+        def write(tx: Tx) -> None:
+            last_words(tx)
+            tx.operations.end(self._due, status, error.to_record())
+            message = f"{self._title}: {status}. {error.message}"
+            self._tell(tx, "operation.ended", message, status=status, error=error.to_record())
+
+        self._transact(write)
+
+    def _transact(self, body: Callable[[Tx], T]) -> T:
+        """Run a transaction; what it did to the steps counts only when it was committed (it may be repeated)."""
+        before = self._steps
+
+        def attempt(tx: Tx) -> T:
+            self._steps = list(before)
+            return body(tx)
+
+        try:
+            return self._store.transact(attempt)
+        except BaseException:
+            self._steps = before
+            raise
+
+    def _write(self, tx: Tx, step: StepRecord) -> None:
+        tx.operations.write_steps(self._due, [step])
+        self._steps[step.seq] = step
+        progress = {"done": step.done, "total": step.total} if step.total else {}
+        self._tell(tx, "operation.step", step.title, step=step.name, step_status=step.status, **progress)
+
+    def _tell(self, tx: Tx, kind: str, message: str, **data: Any) -> None:
+        operation = self.operation
+        tx.events.add(
+            kind,
+            resource_kind=operation.resource_kind,
+            resource_id=operation.resource_id,
+            resource_name=operation.resource_name,
+            actor=operation.actor,
+            project_id=operation.project_id,
+            message=message,
+            data={"operation_id": operation.id, "workflow": operation.workflow, "verb": operation.verb, **data},
+        )
