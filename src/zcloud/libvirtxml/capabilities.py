@@ -68,6 +68,20 @@ class HostFeature(Node):
     name = Text("./@name")
 
 
+class SecurityLabel(Node):
+    """Whom QEMU runs as by default; for the model ``dac`` this is ``+UID:+GID``."""
+
+    TAG = "baselabel"
+    type = Text("./@type")
+    value = Text(".")
+
+
+class SecurityModel(Node):
+    TAG = "secmodel"
+    model = Text("./model")
+    labels = Children("./baselabel", SecurityLabel)
+
+
 class Capabilities(Node):
     """The answer of virConnectGetCapabilities."""
 
@@ -83,6 +97,7 @@ class Capabilities(Node):
     cpu_features = Children("./host/cpu/feature", HostFeature)
     page_sizes = Children("./host/cpu/pages", HostPages)
     iommu = YesNo("./host/iommu/@support")
+    security_models = Children("./host/secmodel", SecurityModel)
     cells = Children("./host/topology/cells/cell", HostCell)
     guests = Children("./guest", Guest)
 

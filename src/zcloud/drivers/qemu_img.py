@@ -1,0 +1,62 @@
+"""qemu-img's command lines and its answers; pure, for every storage driver whose volumes are files.
+
+The format is always said, so that no image is ever probed (https://www.qemu.org/docs/master/tools/qemu-img.html).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from zcloud.domain.errors import StorageFailed
+from zcloud.domain.plug import DiskFormat
+
+_SECTOR = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Backing:
+    """The file that a copy-on-write image lies over."""
+
+    path: str
+    format: DiskFormat
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What ``qemu-img info`` says about an image; ``size`` is what the guest sees, in bytes."""
+
+    format: DiskFormat
+    size: int
+    backing: Backing | None = None
+
+
+def round_up(size: int) -> int:
+    """Give a size as qemu-img makes it: whole sectors."""
+    return -(-size // _SECTOR) * _SECTOR
+
+
+def create_argv(path: str, facts: ImageFacts, preallocation: str = "off") -> list[str]:
+    """Give the command that makes an image; ``preallocation`` is one of qemu-img's (off, metadata, falloc, full)."""
+    argv = ["qemu-img", "create", "-q", "-f", facts.format]
+    if facts.backing is not None:
+        argv += ["-b", facts.backing.path, "-F", facts.backing.format]
+    elif preallocation != "off":
+        argv += ["-o", f"preallocation={preallocation}"]
+    return [*argv, "--", path, str(facts.size)]
+
+
+def info_argv(path: str, format: DiskFormat) -> list[str]:
+    """Give the command that looks at an image, also while a guest has it open."""
+    return ["qemu-img", "info", "-U", "--output=json", "-f", format, "--", path]
+
+
+def parse_info(answer: bytes) -> ImageFacts:
+    """Read the answer of ``info_argv``; raises StorageFailed when it is not one."""
+    try:
+        info = json.loads(answer)
+        path = info.get("full-backing-filename") or info.get("backing-filename")
+        backing = Backing(path, DiskFormat(info["backing-filename-format"])) if path else None
+        return ImageFacts(DiskFormat(info["format"]), int(info["virtual-size"]), backing)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StorageFailed("qemu-img's answer cannot be read.") from error

@@ -1,0 +1,77 @@
+"""Which drivers there are: an explicit map, and the only module that names a concrete driver.
+
+A later kind of pool or network is one file beside the others and one line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from zcloud.domain.driver import Option, check_options
+from zcloud.domain.errors import InvalidInput
+from zcloud.domain.network import Network, Port
+from zcloud.domain.storage import Pool
+from zcloud.drivers.network.base import NetworkDriver, NetworkInfo
+from zcloud.drivers.network.bridge import BridgeNetwork
+from zcloud.drivers.network.guard import Guard, guarded_port
+from zcloud.drivers.network.guard_rules import GuardedPort
+from zcloud.drivers.network.nat import NatNetwork
+from zcloud.drivers.storage.base import StorageDriver, StorageInfo
+from zcloud.drivers.storage.directory import DirectoryPool
+from zcloud.ports import HostLink
+
+_STORAGE: Mapping[str, type[StorageDriver]] = {"directory": DirectoryPool}
+_NETWORK: Mapping[str, type[NetworkDriver]] = {"nat": NatNetwork, "bridge": BridgeNetwork}
+
+
+def storage(pool: Pool, link: HostLink) -> StorageDriver:
+    """Give the driver of a pool on a host; raises InvalidInput (kind or options)."""
+    return _storage_class(pool.driver)(pool, link)
+
+
+def network(net: Network, link: HostLink) -> NetworkDriver:
+    """Give the driver of a network on a host; raises InvalidInput (kind or options)."""
+    return _network_class(net.kind)(net, link)
+
+
+def storage_kinds() -> dict[str, tuple[StorageInfo, tuple[Option, ...]]]:
+    """Give what each kind of pool is and which options it takes."""
+    return {kind: (driver.INFO, driver.OPTIONS) for kind, driver in _STORAGE.items()}
+
+
+def network_kinds() -> dict[str, tuple[NetworkInfo, tuple[Option, ...]]]:
+    """Give what each kind of network is and which options it takes."""
+    return {kind: (driver.INFO, driver.OPTIONS) for kind, driver in _NETWORK.items()}
+
+
+def check_storage_options(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a pool's options with the defaults filled in; raises InvalidInput."""
+    return check_options(_storage_class(kind).OPTIONS, given)
+
+
+def check_network_options(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a network's options with the defaults filled in; raises InvalidInput."""
+    return check_options(_network_class(kind).OPTIONS, given)
+
+
+def guard(link: HostLink) -> Guard:
+    """Give a host's anti-spoofing table (healing, and removal with the last network)."""
+    return Guard(link.shell)
+
+
+def guarded(net: Network, port: Port) -> GuardedPort:
+    """Give what the anti-spoofing table should hold for a port."""
+    return guarded_port(net, port)
+
+
+def _storage_class(kind: str) -> type[StorageDriver]:
+    if kind not in _STORAGE:
+        raise InvalidInput(f"There is no kind of pool {kind[:40]!r}.", hint=f"Kinds: {', '.join(_STORAGE)}.")
+    return _STORAGE[kind]
+
+
+def _network_class(kind: str) -> type[NetworkDriver]:
+    if kind not in _NETWORK:
+        raise InvalidInput(f"There is no kind of network {kind[:40]!r}.", hint=f"Kinds: {', '.join(_NETWORK)}.")
+    return _NETWORK[kind]

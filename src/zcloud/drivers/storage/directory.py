@@ -1,0 +1,269 @@
+"""A directory pool: volumes are files in a directory of the host.
+
+    <path>/zcloud-pool              whose directory this is (the pool's id)
+    <path>/base/<digest>.<format>   images, read-only; root volumes are copy-on-write over them
+    <path>/volumes/<id>.<format>    volumes
+    <path>/artifacts/<name>         small files beside them: guest seeds, NVRAM
+
+A file gets its final name only when it is whole, so a final name is never half-made and never made anew over data.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import BinaryIO, ClassVar
+
+from zcloud.domain.driver import Option, OptionType, check_options
+from zcloud.domain.errors import (
+    CommandFailed,
+    InvalidInput,
+    NotFound,
+    PoolFull,
+    PoolUnusable,
+    StorageFailed,
+    ToolMissing,
+    ZcloudError,
+)
+from zcloud.domain.plug import DiskFormat, DiskSource
+from zcloud.domain.storage import Pool
+from zcloud.drivers import passage, qemu_img
+from zcloud.drivers.poolfiles import PoolFiles
+from zcloud.drivers.qemu_img import Backing, ImageFacts
+from zcloud.drivers.storage.base import BaseImage, Capacity, Feature, StorageInfo, VolumeFacts, VolumeSpec
+from zcloud.ports import HostLink
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_ARTIFACT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_FULL = "No space left on device"
+_NO_DIRECT_IO = ("tmpfs", "ramfs")
+_QUICK_S = 60.0
+_SLOW_S = 6 * 3600.0
+
+
+class DirectoryPool:
+    """A directory of one host (see ``base.StorageDriver`` for what the verbs promise)."""
+
+    INFO: ClassVar = StorageInfo(
+        kind="directory",
+        title="Directory",
+        doc="Volumes are files in a directory of the host; root volumes are copy-on-write over their image.",
+        features=frozenset({Feature.THIN, Feature.COPY_ON_WRITE, Feature.GROW_LIVE}),
+    )
+    OPTIONS: ClassVar[tuple[Option, ...]] = (
+        Option("path", OptionType.PATH, "The pool's directory, its own.", "/var/lib/libvirt/images/zcloud"),
+        Option(
+            "format",
+            OptionType.CHOICE,
+            "The format of data volumes; root volumes are always qcow2.",
+            DiskFormat.QCOW2.value,
+            tuple(DiskFormat),
+        ),
+        Option(
+            "preallocation",
+            OptionType.CHOICE,
+            "What a data volume takes at once: nothing (off), its metadata, or all its space (falloc, full).",
+            "off",
+            ("off", "metadata", "falloc", "full"),
+        ),
+        Option("direct_io", OptionType.BOOLEAN, "Whether the file system has O_DIRECT (tmpfs has not).", True),
+    )
+
+    def __init__(self, pool: Pool, link: HostLink) -> None:
+        options = check_options(self.OPTIONS, pool.options)
+        self._pool = pool
+        self._shell = link.shell
+        self._hypervisor = link.hypervisor
+        self._path = options["path"].rstrip("/")
+        self._files = PoolFiles(link.shell, self._path, pool.id)
+        self._format = DiskFormat(options["format"])
+        self._preallocation = options["preallocation"]
+        self._direct_io = options["direct_io"]
+        if self._format is DiskFormat.RAW and self._preallocation == "metadata":
+            raise InvalidInput("A raw volume has no metadata to preallocate.", field="preallocation")
+
+    # -- the pool ------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Check tools, ownership, search bits and O_DIRECT; raises ToolMissing, InUse, PoolUnusable."""
+        try:
+            self._shell.run(["qemu-img", "--version"])
+        except CommandFailed as error:
+            raise ToolMissing("qemu-img cannot be run on the host.", hint="Install qemu-utils.") from error
+        self._files.is_ours()
+        passage.check_passage(self._shell, self._path, self._qemu)
+        system = self._shell.run(["stat", "-f", "-c", "%T", "--", self._path], check=False).stdout.decode().strip()
+        if self._direct_io and system in _NO_DIRECT_IO:
+            raise PoolUnusable(
+                f"{self._path} is on {system}, which has no direct input and output.",
+                hint="Set the pool's option direct_io to false, or choose a directory on a disk.",
+            )
+
+    def ensure_pool(self) -> None:
+        """Make the directory and mark it as this pool's; raises InUse where it is somebody else's."""
+        self._files.ensure()
+
+    def remove_pool(self) -> None:
+        """Remove the empty pool; raises InUse where anything is left in it."""
+        self._files.dissolve()
+
+    def capacity(self) -> Capacity:
+        """Give the file system's size and free bytes."""
+        return Capacity(*self._shell.space(self._path))
+
+    # -- bases ---------------------------------------------------------------------------------
+
+    def has_base(self, base: BaseImage) -> bool:
+        """Tell whether the image's file is there whole."""
+        return self._files.size(_base_name(base.digest, base.format)) == base.size
+
+    def ensure_base(
+        self, base: BaseImage, source: Callable[[], BinaryIO], progress: Callable[[int], None] | None = None
+    ) -> None:
+        """Upload an image under a temporary name, compare its digest on the host, give it its name."""
+        name = _base_name(base.digest, base.format)
+        if self.has_base(base):
+            return
+        what = f"the image {base.digest[:12]}"
+        if self.capacity().available < base.size:
+            raise self._full(what)
+        part = self._files.part(name)
+        with self._making(name, what), source() as stream:
+            self._shell.upload(stream, part, mode=0o444, progress=progress)
+            answer = self._shell.run(["sha256sum", "--", part], timeout_s=_SLOW_S).stdout.decode()
+            found = answer.lstrip("\\")[:64]
+            if found != base.digest:
+                raise StorageFailed(f"The image arrived with the digest {found}, not {base.digest}.")
+            self._files.settle(name)
+
+    def delete_base(self, digest: str) -> None:
+        """Remove an image's file; absent is fine."""
+        for format in DiskFormat:
+            self._files.remove(_base_name(digest, format))
+
+    def list_bases(self) -> list[str]:
+        """Give the digests of the images that are there."""
+        return [digest for digest, _ in self._files.stems("base", _DIGEST)]
+
+    # -- volumes -------------------------------------------------------------------------------
+
+    def ensure_volume(self, spec: VolumeSpec) -> DiskSource:
+        """Make a volume, or find it as it should be; one that differs is never touched (StorageFailed)."""
+        source = self.disk_source(spec)
+        name = _volume_name(spec.id, source.format)
+        wanted = _wanted(spec, source.format, self._files)
+        if not self._files.size(name):  # absent, or emptied by a power failure before its first write
+            argv = qemu_img.create_argv(self._files.part(name), wanted, self._preallocation)
+            with self._making(name, f"the volume {spec.id} of {spec.size} bytes"):
+                self._shell.run(argv, timeout_s=_QUICK_S if self._preallocation == "off" else _SLOW_S)
+                self._files.settle(name)
+            return source
+        found = qemu_img.parse_info(self._shell.run(qemu_img.info_argv(source.path, source.format)).stdout)
+        if found != wanted:
+            raise StorageFailed(
+                f"The volume {spec.id} is there already, but not as it should be.",
+                left="It was not touched.",
+                found=str(found),
+                wanted=str(wanted),
+            )
+        return source
+
+    def disk_source(self, spec: VolumeSpec) -> DiskSource:
+        """Give where the volume is, without looking."""
+        format = DiskFormat.QCOW2 if spec.base else self._format
+        path = self._files.at(_volume_name(spec.id, format))
+        return DiskSource(volume_id=spec.id, path=path, format=format, direct_io=self._direct_io)
+
+    def delete_volume(self, volume_id: str) -> None:
+        """Remove a volume's file, a half-made one too; absent is fine."""
+        for format in {DiskFormat.QCOW2, self._format}:
+            self._files.remove(_volume_name(volume_id, format))
+
+    def list_volumes(self) -> list[VolumeFacts]:
+        """Give the volumes that are there."""
+        return [VolumeFacts(stem, allocated) for stem, allocated in self._files.stems("volumes", _UUID)]
+
+    # -- artifacts -----------------------------------------------------------------------------
+
+    def ensure_artifact(self, name: str, data: bytes) -> str:
+        """Keep a small file that only QEMU's user and root can read; gives its path."""
+        path = self.artifact_path(name)
+        try:
+            self._shell.write_file(path, data, mode=0o640, owner=f"{self._qemu.uid}:0")
+        except CommandFailed as error:
+            if _FULL in error.message:
+                raise self._full(f"the file {name}") from error
+            raise
+        return path
+
+    def artifact_path(self, name: str) -> str:
+        """Give an artifact's path, without looking."""
+        return self._files.at(f"artifacts/{_checked(_ARTIFACT, name)}")
+
+    def delete_artifact(self, name: str) -> None:
+        """Remove an artifact; absent is fine."""
+        self._shell.remove(self.artifact_path(name))
+
+    def list_artifacts(self) -> list[str]:
+        """Give the names of the artifacts that are there."""
+        return sorted(name for name in self._files.entries("artifacts") or () if _ARTIFACT.fullmatch(name))
+
+    # -- within --------------------------------------------------------------------------------
+
+    @cached_property
+    def _qemu(self) -> passage.Identity:
+        return passage.qemu_identity(self._hypervisor.capabilities_xml())
+
+    @contextlib.contextmanager
+    def _making(self, name: str, what: str) -> Iterator[None]:
+        """On an error, remove what was half-made, and say it plainly where the disk is full."""
+        try:
+            yield
+        except ZcloudError as error:
+            with contextlib.suppress(ZcloudError):
+                self._shell.remove(self._files.part(name))
+            if _FULL in error.message:
+                raise self._full(what) from error
+            raise
+
+    def _full(self, what: str) -> PoolFull:
+        available = 0
+        with contextlib.suppress(NotFound, CommandFailed):
+            available = self.capacity().available
+        return PoolFull(
+            f"The pool {self._pool.name} has no room for {what}: {available} bytes are free in {self._path}.",
+            hint="Delete volumes or images that nobody needs, or enlarge the file system.",
+            pool=self._pool.name,
+            available=available,
+        )
+
+
+def _wanted(spec: VolumeSpec, format: DiskFormat, files: PoolFiles) -> ImageFacts:
+    """Give the volume's image as it should be; raises InvalidInput where it is smaller than its base."""
+    size = qemu_img.round_up(spec.size)
+    if spec.base is None:
+        return ImageFacts(format, size)
+    if spec.size < spec.base.virtual_size:
+        raise InvalidInput(
+            f"A volume of {spec.size} bytes is too small for its image of {spec.base.virtual_size}.", field="size"
+        )
+    path = files.at(_base_name(spec.base.digest, spec.base.format))
+    return ImageFacts(format, size, Backing(path, DiskFormat(spec.base.format)))
+
+
+def _base_name(digest: str, format: str) -> str:
+    return f"base/{_checked(_DIGEST, digest)}.{DiskFormat(format)}"
+
+
+def _volume_name(volume_id: str, format: DiskFormat) -> str:
+    return f"volumes/{_checked(_UUID, volume_id)}.{format}"
+
+
+def _checked(pattern: re.Pattern[str], value: str) -> str:
+    """Give a value that may become part of a path; raises InvalidInput."""
+    if not pattern.fullmatch(value):
+        raise InvalidInput(f"{value[:80]!r} cannot be the name of a file in a pool.")
+    return value
