@@ -56,11 +56,16 @@ system_family() {
 
 # missing_packages LIST...: print the packages of the lists that are not installed.
 missing_packages() {
-  local wanted installed
-  wanted=$(sed -e 's/[[:space:]]*#.*//' -e '/^$/d' "$@" | sort -u)
+  local wanted installed package
+  wanted=$(sed -e 's/[[:space:]]*#.*//' -e '/^$/d' "$@")
   # shellcheck disable=SC2016,SC2086 # dpkg's own placeholders; one word per package
-  installed=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' $wanted 2>/dev/null | sed -n 's/^installed //p' | sort -u)
-  comm -23 <(printf '%s\n' "$wanted") <(printf '%s\n' "$installed")
+  installed=$(dpkg-query -W -f='=${db:Status-Status}:${Package}:\n' $wanted 2>/dev/null || true)
+  for package in $wanted; do
+    case $installed in
+      *"=installed:$package:"*) ;;
+      *) printf '%s\n' "$package" ;;
+    esac
+  done
 }
 
 install_packages() {
@@ -151,8 +156,8 @@ write_if_changed() {
 link_libvirt() {
   local file target
   target=$(site_packages)
-  while read -r file; do
+  dpkg-query -L python3-libvirt | grep -E '/dist-packages/libvirt[^/]*\.(py|so)$' | while read -r file; do
     [ "$(readlink "$target/${file##*/}")" = "$file" ] || ln -sfn "$file" "$target/"
-  done < <(dpkg-query -L python3-libvirt | grep -E '/dist-packages/libvirt[^/]*\.(py|so)$')
+  done
   "$BOOTSTRAP_VENV/bin/python" -c 'import libvirt' || die "the venv cannot import libvirt"
 }

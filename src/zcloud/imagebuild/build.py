@@ -16,7 +16,7 @@ from zcloud.domain.errors import DiskFull, InvalidInput
 from zcloud.imagebuild import plan
 from zcloud.imagebuild.commands import Command, missing_tools, require_root, require_tools, run
 from zcloud.imagebuild.disk import MIB, TOOLS, HybridDisk, assemble
-from zcloud.imagebuild.recipes import GIB, RECIPES, Recipe
+from zcloud.imagebuild.recipes import GIB, RECIPES, Keyring, Recipe
 
 _TOOLS = {
     **TOOLS,
@@ -110,12 +110,13 @@ def _check(recipe: Recipe, output: Path) -> None:
     require_root()
     require_tools(_TOOLS)
     for needed, package in (
-        (recipe.keyring, recipe.keyring_package),
         ("/usr/lib/grub/i386-pc/boot.img", "grub-pc-bin"),
         ("/usr/lib/grub/x86_64-efi/kernel.img", "grub-efi-amd64-bin"),
     ):
         if not Path(needed).exists():
             raise missing_tools([needed], [package])
+    if not (recipe.keyring.pool_file or Path(recipe.keyring.path).exists()):
+        raise missing_tools([recipe.keyring.path], [recipe.keyring.package])
     if not output.parent.is_dir():
         raise InvalidInput(f"The directory {output.parent} does not exist.")
     free = shutil.disk_usage(output.parent).free
@@ -131,9 +132,21 @@ def _install(recipe: Recipe, mirror: str, tree: Path, work: Path) -> None:
     sources = plan.choose_sources(recipe, mirror, machine)
     links = work / "kernel-img.conf"
     links.write_text(plan.KERNEL_LINKS)
-    places = plan.Places(str(tree), str(links))
+    keyring = _find_keyring(recipe.keyring, sources[0].mirror, work)
+    places = plan.Places(str(tree), str(links), str(keyring))
     environment = {"TMPDIR": str(_directory(work / "tmp"))}
     run(Command(plan.mmdebstrap_argv(recipe, sources, places), env=environment))
+
+
+def _find_keyring(keyring: Keyring, mirror: str, work: Path) -> Path:
+    """Give the archive's keys: this machine's own copy, or else the one from the archive's mirror."""
+    path = Path(keyring.path)
+    if path.exists():
+        return path
+    directory = _directory(work / "keyring")
+    for argv in plan.keyring_argvs(keyring, mirror, str(work / "keyring.deb"), str(directory)):
+        run(Command(argv))
+    return directory / path.relative_to("/")
 
 
 @contextmanager

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from zcloud.imagebuild.disk import GRUB_CONFIG
-from zcloud.imagebuild.recipes import Recipe, Source
+from zcloud.imagebuild.recipes import Keyring, Recipe, Source
 
 # Asks apt which sources this machine uses, whether or not their lists were ever downloaded.
 MACHINE_SOURCES = ("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages")
+
+APT_HELPER = "/usr/lib/apt/apt-helper"
 
 # Written into the tree before any package is configured: kernels link themselves as /boot/vmlinuz.
 KERNEL_LINKS = "do_symlinks = yes\nlink_in_boot = yes\n"
@@ -45,6 +47,7 @@ class Places:
 
     tree: str
     kernel_links: str
+    keyring: str
 
 
 def machine_mirrors(listing: str) -> dict[str, str]:
@@ -88,7 +91,7 @@ def mmdebstrap_argv(recipe: Recipe, sources: Iterable[Source], places: Places) -
         "--mode=root",
         "--format=directory",
         "--variant=minbase",
-        f"--keyring={recipe.keyring}",
+        f"--keyring={places.keyring}",
         '--aptopt=Acquire::Languages "none"',
         "--aptopt=Acquire::Retries 3",
         *excluded,
@@ -99,6 +102,15 @@ def mmdebstrap_argv(recipe: Recipe, sources: Iterable[Source], places: Places) -
         places.tree,
         *(f"deb {source.mirror} {source.suite} {components}" for source in sources),
     )
+
+
+def keyring_argvs(keyring: Keyring, mirror: str, package: str, directory: str) -> tuple[tuple[str, ...], ...]:
+    """Give the commands that get the archive's keys from its own mirror into ``directory``.
+
+    apt's helper uses this machine's proxy and refuses a package with another checksum.
+    """
+    download = (APT_HELPER, "download-file", f"{mirror}/{keyring.pool_file}", package, f"SHA256:{keyring.sha256}")
+    return download, ("dpkg-deb", "-x", package, directory)
 
 
 def mke2fs_argv(tree: str, image: str, uuid: str, size: int) -> tuple[str, ...]:
@@ -169,7 +181,7 @@ def _apt_sources(recipe: Recipe) -> str:
         suites.setdefault(source.mirror, []).append(source.suite)
     stanzas = [
         f"Types: deb\nURIs: {mirror}\nSuites: {' '.join(names)}\n"
-        f"Components: {' '.join(recipe.components)}\nSigned-By: {recipe.keyring}\n"
+        f"Components: {' '.join(recipe.components)}\nSigned-By: {recipe.keyring.path}\n"
         for mirror, names in suites.items()
     ]
     return "\n".join(stanzas)

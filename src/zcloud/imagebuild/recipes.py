@@ -41,12 +41,34 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Keyring:
+    """An archive's signing keys: the file, and the package that brings it.
+
+    ``pool_file`` is that package on the archive's own mirror, believed only with ``sha256``: the way to
+    the keys on a machine whose distribution does not have the package.
+    """
+
+    path: str
+    package: str
+    pool_file: str = ""
+    sha256: str = ""
+
+
+_DEBIAN_KEYS = Keyring("/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-keyring")
+_UBUNTU_KEYS = Keyring(
+    "/usr/share/keyrings/ubuntu-archive-keyring.gpg",
+    "ubuntu-keyring",
+    "pool/main/u/ubuntu-keyring/ubuntu-keyring_2023.11.28.1_all.deb",
+    "36de43b15853ccae0028e9a767613770c704833f82586f28eb262f0311adb8a8",
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """How one system's image is built.
 
-    ``os_id`` is osinfo's short id, ``keyring`` the file with the archive's signing keys and
-    ``keyring_package`` the package that brings it; ``disk_bytes`` is the size of the finished disk,
-    which a guest's root file system outgrows at its first boot.
+    ``os_id`` is osinfo's short id; ``disk_bytes`` is the size of the finished disk, which a guest's
+    root file system outgrows at its first boot.
     """
 
     name: str
@@ -56,8 +78,7 @@ class Recipe:
     suite: str
     sources: tuple[Source, ...]
     components: tuple[str, ...]
-    keyring: str
-    keyring_package: str
+    keyring: Keyring
     packages: tuple[str, ...]
     disk_bytes: int = 2 * GIB
 
@@ -81,8 +102,7 @@ def _debian(number: str, suite: str) -> Recipe:
             Source(security, f"{suite}-security"),
         ),
         components=("main",),
-        keyring="/usr/share/keyrings/debian-archive-keyring.gpg",
-        keyring_package="debian-archive-keyring",
+        keyring=_DEBIAN_KEYS,
         packages=(*_COMMON, "linux-image-cloud-amd64"),
     )
 
@@ -97,8 +117,7 @@ def _ubuntu(number: str, suite: str, *absent: str) -> Recipe:
         suite=suite,
         sources=tuple(Source(mirror, name) for name in (suite, f"{suite}-updates", f"{suite}-security")),
         components=("main", "universe"),
-        keyring="/usr/share/keyrings/ubuntu-archive-keyring.gpg",
-        keyring_package="ubuntu-keyring",
+        keyring=_UBUNTU_KEYS,
         packages=(*(name for name in _COMMON if name not in absent), "linux-image-virtual"),
     )
 

@@ -9,7 +9,7 @@ import pytest
 from zcloud.imagebuild import plan
 from zcloud.imagebuild.recipes import RECIPES, Recipe, Source
 
-PLACES = plan.Places("/build/tree", "/build dir/kernel-img.conf")
+PLACES = plan.Places("/build/tree", "/build dir/kernel-img.conf", "/keys/debian.gpg")
 LISTING = """http://mirror.example.org/debian/
 http://mirror.example.org/debian/
 http://mirror.example.org/debian-security/
@@ -50,7 +50,7 @@ def test_a_named_mirror_wins_for_the_main_archive() -> None:
 def test_packages_are_got_with_the_archives_keys_and_without_a_shell_string() -> None:
     argv = plan.mmdebstrap_argv(recipe(), recipe().sources, PLACES)
     assert argv[0] == "mmdebstrap"
-    assert "--keyring=/usr/share/keyrings/debian-archive-keyring.gpg" in argv
+    assert "--keyring=/keys/debian.gpg" in argv
     assert "--essential-hook=upload '/build dir/kernel-img.conf' /etc/kernel-img.conf" in argv
     assert argv[argv.index("bookworm") :] == (
         "bookworm",
@@ -88,3 +88,12 @@ def test_the_image_keeps_the_distributions_own_mirrors() -> None:
     assert text.count("Types: deb\n") == 2
     assert "URIs: http://deb.debian.org/debian\nSuites: bookworm bookworm-updates\n" in text
     assert "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg" in text
+
+
+def test_keys_from_a_mirror_are_believed_only_with_their_checksum() -> None:
+    keyring = RECIPES["ubuntu-24.04"].keyring
+    download, unpack = plan.keyring_argvs(keyring, "http://mine/ubuntu", "/w/k.deb", "/w/keys")
+    assert download[2] == f"http://mine/ubuntu/{keyring.pool_file}"
+    assert download[-1] == f"SHA256:{keyring.sha256}"
+    assert len(keyring.sha256) == 64
+    assert unpack == ("dpkg-deb", "-x", "/w/k.deb", "/w/keys")
