@@ -1,0 +1,106 @@
+"""The plans behind the golden files: between them every field of a plan has more than one value."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from zcloud.domain.host import Accel
+from zcloud.domain.plug import DiskFormat, DiskKind, DiskSource, NicKind, NicPlug
+from zcloud.drivers.compute.design import CpuMode, DomainPlan, UefiFirmware
+
+ROOT = DiskSource(
+    volume_id="0d5c3a52-6c0a-4f43-9d5a-000000000001",
+    path="/var/lib/zcloud/pools/default/0d5c3a52-6c0a-4f43-9d5a-000000000001.qcow2",
+)
+DATA = DiskSource(
+    volume_id="0d5c3a52-6c0a-4f43-9d5a-000000000002",
+    path="/dev/vg0/0d5c3a52-6c0a-4f43-9d5a-000000000002",
+    format=DiskFormat.RAW,
+    kind=DiskKind.BLOCK,
+)
+SHARED_TOOLS = DiskSource(
+    volume_id="0d5c3a52-6c0a-4f43-9d5a-000000000003",
+    path="/srv/tools.qcow2",
+    read_only=True,
+    direct_io=False,
+)
+NAT_NIC = NicPlug(
+    port_id="7e0d7c1e-1b7c-4a53-8d0b-000000000001",
+    mac="52:54:00:4d:1a:01",
+    tap="zc7e0d7c1e1b7",
+    kind=NicKind.NETWORK,
+    source="zcloud-nat",
+)
+BRIDGE_NIC = NicPlug(
+    port_id="7e0d7c1e-1b7c-4a53-8d0b-000000000002",
+    mac="52:54:00:4d:1a:02",
+    tap="zc7e0d7c1e1b8",
+    kind=NicKind.BRIDGE,
+    source="br0",
+    isolated=True,
+    mtu=9000,
+    boot_order=2,
+)
+UEFI = UefiFirmware(
+    loader="/usr/share/OVMF/OVMF_CODE_4M.fd",
+    nvram_template="/usr/share/OVMF/OVMF_VARS_4M.fd",
+    nvram="/var/lib/zcloud/pools/default/demo.nvram",
+)
+SECURE = UefiFirmware(
+    loader="/usr/share/OVMF/OVMF_CODE_4M.ms.fd",
+    nvram_template="/usr/share/OVMF/OVMF_VARS_4M.ms.fd",
+    nvram="/var/lib/zcloud/pools/default/safe.nvram",
+    secure_boot=True,
+)
+
+DEMO = DomainPlan(
+    instance_id="5a2e6a4c-7d1f-4c62-9f0e-000000000001",
+    domain_name="zc-5a2e6a4c",
+    instance_name="demo",
+    project="default",
+    incarnation=1,
+    vcpus=1,
+    max_vcpus=1,
+    memory_mib=512,
+    accel=Accel.TCG,
+    machine="pc-q35-7.2",
+    disks=(ROOT,),
+    seed="/var/lib/zcloud/pools/default/demo.seed.iso",
+    nics=(NAT_NIC,),
+    console_log="/var/log/zcloud/console/5a2e6a4c.log",
+)
+
+CASES: dict[str, DomainPlan] = {
+    "demo": DEMO,
+    "unprobed": replace(DEMO, accel=Accel.UNKNOWN, free_page_reporting=False),
+    "kvm": replace(DEMO, accel=Accel.KVM),
+    "bare": replace(DEMO, seed="", nics=()),
+    "uefi": replace(DEMO, uefi=UEFI, machine="pc-q35-6.2"),
+    "secure-boot": replace(DEMO, uefi=SECURE),
+    "screen": replace(DEMO, vnc_socket="/run/zcloud/vnc/5a2e6a4c.sock"),
+    "full": replace(
+        DEMO,
+        instance_id="5a2e6a4c-7d1f-4c62-9f0e-000000000002",
+        domain_name="zc-5a2e6a4d",
+        instance_name="database",
+        project="shop",
+        incarnation=7,
+        title="database.shop",
+        description="Two lines\nof what it is for.",
+        vcpus=2,
+        max_vcpus=8,
+        memory_mib=4096,
+        accel=Accel.KVM,
+        cpu_mode=CpuMode.HOST_PASSTHROUGH,
+        disks=(ROOT, DATA, SHARED_TOOLS),
+        nics=(NAT_NIC, BRIDGE_NIC),
+        console_log="/var/log/zcloud/console/5a2e6a4d.log",
+    ),
+    "hostile": replace(
+        DEMO,
+        instance_name="<x a='1'/>]]>&amp;\"'",
+        project="</metadata><devices>",
+        title="one\ntwo\t<title>",
+        description="<!-- --><![CDATA[ ]]> &lol; \u202e 🦆",
+    ),
+}
