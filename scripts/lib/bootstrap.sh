@@ -15,12 +15,22 @@ die() {
   exit 1
 }
 
+# quietly COMMAND...: run COMMAND and show the end of its output only if it fails.
+quietly() {
+  local log status=0
+  log=$(mktemp)
+  "$@" >"$log" 2>&1 || status=$?
+  [ "$status" -eq 0 ] || tail -n 40 "$log" >&2
+  rm -f "$log"
+  return "$status"
+}
+
 # part TEXT COMMAND...: run COMMAND between a line that says what begins and one with its seconds.
 part() {
   local text=$1 begun=${EPOCHREALTIME//[!0-9]/} spent
   shift
   say "$text ..."
-  "$@" || die "$text did not work (see above)."
+  quietly "$@" || die "$text did not work (see above)."
   spent=$((${EPOCHREALTIME//[!0-9]/} - begun))
   say "$text: $((spent / 1000000)).$((spent / 100000 % 10)) s"
 }
@@ -81,7 +91,7 @@ install_packages() {
 }
 
 # One broken third-party source must not stop the rest: what is really missing shows in the next part.
-refresh_package_lists() { apt_get update || say "warning: not every package source could be read"; }
+refresh_package_lists() { apt_get update || true; }
 
 apt_get() { as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 apt-get -qq -o DPkg::Lock::Timeout=300 "$@"; }
 
