@@ -32,6 +32,21 @@ class Subject:
     project_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which part of a list: ``sort`` is a field, with ``-`` before it backwards; ``count`` also counts all."""
+
+    sort: str = ""
+    cursor: str | None = None
+    limit: int = 50
+    count: bool = False
+
+    def arguments(self, default_sort: str = "name") -> dict[str, Any]:
+        """Give it as the store's pages take it."""
+        sort = self.sort or default_sort
+        return {"sort": sort, "cursor": self.cursor, "limit": self.limit, "count": self.count}
+
+
 def authorize(actor: Actor, project_id: str | None, needed: Role, what: str = "It") -> None:
     """Let the actor pass where its role in the project includes ``needed``.
 

@@ -15,7 +15,7 @@ from zcloud.domain.names import check_name
 from zcloud.domain.operation import Operation
 from zcloud.domain.people import Actor, Role
 from zcloud.services.context import Services, Subject, authorize, begin, resolve_project, visible_projects
-from zcloud.store import Tx
+from zcloud.store import ImageFilter, InstanceFilter, Tx, VolumeFilter
 
 _DIGESTS = {"sha256": 64, "sha512": 128}
 
@@ -45,7 +45,7 @@ class Images:
         """List the images that the actor may use."""
         with self._store.read() as tx:
             visible = {resolve_project(tx, actor, project, Role.VIEWER).id} if project else visible_projects(actor)
-            return tx.images.visible(visible)
+            return list(tx.images.page(ImageFilter(project_ids=visible), limit=1000).items)
 
     def show(self, actor: Actor, ref: str, project: str = "") -> Image:
         """Give one image by name or id; raises NotFound."""
@@ -102,7 +102,9 @@ class Images:
             image = _find(tx, actor, ref, project, Role.MEMBER)
             if image.project_id is None:
                 authorize(actor, None, Role.OPERATOR, "Deleting public images")
-            users = tx.volumes.count_of_image(image.id) + tx.instances.count_of_image(image.id)
+            volumes = tx.volumes.page(VolumeFilter(image_id=image.id), limit=1, count=True).total or 0
+            instances = tx.instances.page(InstanceFilter(image_id=image.id), limit=1, count=True).total or 0
+            users = volumes + instances
             if users:
                 raise InUse(f"The image {image.name} is the base of {users} instances or volumes.")
             operation = _begin(tx, actor, image, "delete")
@@ -113,8 +115,9 @@ class Images:
 
 
 def _find(tx: Tx, actor: Actor, ref: str, project: str, needed: Role) -> Image:
-    owner = "" if tx.images.find_id(ref) else resolve_project(tx, actor, project, Role.VIEWER).id
-    image = tx.images.resolve(ref, owner)
+    image = tx.images.many([ref]).get(ref)
+    if image is None:
+        image = tx.images.resolve(ref, resolve_project(tx, actor, project, Role.VIEWER).id)
     if image.project_id is not None:
         authorize(actor, image.project_id, needed, f"The image {ref!r}")
     return image

@@ -16,8 +16,8 @@ from zcloud.domain.people import Actor, Role
 from zcloud.domain.storage import Volume
 from zcloud.scheduler import Demand
 from zcloud.services import admission
-from zcloud.services.context import Services, Subject, authorize, begin, resolve_project, visible_projects
-from zcloud.store import InstanceQuery, Page, Tx
+from zcloud.services.context import Services, Subject, Window, authorize, begin, resolve_project, visible_projects
+from zcloud.store import InstanceFilter, Page, Tx
 
 MAX_DEADLINE_S = 3600
 
@@ -38,19 +38,39 @@ class InstanceView:
     volumes: tuple[Volume, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class InstanceQuery:
+    """Which instances; empty is all. ``host`` and ``image`` are names or ids."""
+
+    project: str = ""
+    status: tuple[InstanceStatus, ...] = ()
+    tags: tuple[str, ...] = ()
+    host: str = ""
+    image: str = ""
+    search: str = ""
+
+
 class Instances:
     """The service behind ``zcloud instance`` and its short forms."""
 
     def __init__(self, services: Services) -> None:
         self._store = services.store
 
-    def page(self, actor: Actor, project: str, query: InstanceQuery) -> Page[InstanceView]:
+    def page(self, actor: Actor, query: InstanceQuery, window: Window) -> Page[InstanceView]:
         """List what the actor may see, in one project or in all of them; no host is asked."""
         with self._store.read() as tx:
             visible = visible_projects(actor)
-            if project:
-                visible = {resolve_project(tx, actor, project, Role.VIEWER).id}
-            page = tx.instances.page(query, project_ids=visible)
+            if query.project:
+                visible = {resolve_project(tx, actor, query.project, Role.VIEWER).id}
+            which = InstanceFilter(
+                project_ids=visible,
+                status=query.status,
+                tags=query.tags,
+                host_id=tx.hosts.resolve(query.host).id if query.host else None,
+                image_id=tx.images.resolve(query.image).id if query.image else None,
+                search=query.search,
+            )
+            page = tx.instances.page(which, **window.arguments())
             return Page(tuple(_views(tx, page.items)), page.next_cursor, page.total)
 
     def show(self, actor: Actor, project: str, ref: str) -> InstanceView:
@@ -165,7 +185,7 @@ class Instances:
 
 def find(tx: Tx, actor: Actor, project: str, ref: str, needed: Role = Role.MEMBER) -> Instance:
     """Give the instance of that name in the project, or of that id; raises NotFound, Forbidden."""
-    by_id = tx.instances.find_id(ref)
+    by_id = tx.instances.many([ref]).get(ref)
     if by_id is not None:
         authorize(actor, by_id.project_id, needed, f"The instance {ref!r}")
         return by_id

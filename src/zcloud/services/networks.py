@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zcloud.base.ids import new_id
-from zcloud.domain.driver import check_options
 from zcloud.domain.errors import AlreadyExists, InUse, InvalidInput
 from zcloud.domain.names import check_name
 from zcloud.domain.network import AddressRange, Network, NetworkKind, NetworkScope, NetworkState, Port, check_network
@@ -68,15 +67,15 @@ class Networks:
         """Record a network and make it on its host; raises InvalidInput, AlreadyExists, NotFound."""
         authorize(actor, None, Role.OPERATOR, "Making networks")
         check_name(spec.name)
-        driver = registry.network_kinds()[spec.kind]
-        options = check_options(driver.OPTIONS, spec.options)
+        options = registry.check_network_options(spec.kind, spec.options)
+        info, _ = registry.network_kinds()[spec.kind]
         gateway = _checked_gateway(spec)
         if spec.search and not _DOMAIN.fullmatch(spec.search):
             raise InvalidInput(f"{spec.search[:80]!r} is not a domain.", field="search")
 
         def work(tx: Tx) -> tuple[Network, Operation]:
             host = tx.hosts.resolve(spec.host)
-            scope = driver.INFO.scope
+            scope = info.scope
             _check_overlap(tx, spec, host.id, scope)
             network = tx.networks.add(
                 Network(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from zcloud.domain.errors import WrongState
 from zcloud.domain.operation import ENDED, Operation, OperationStatus
 from zcloud.domain.people import Actor, Role
-from zcloud.services.context import Services, authorize, visible_projects
+from zcloud.services.context import Services, Window, authorize, visible_projects
 from zcloud.store import OperationQuery, Page, Tx
 
 
@@ -15,10 +17,12 @@ class Operations:
     def __init__(self, services: Services) -> None:
         self._store = services.store
 
-    def page(self, actor: Actor, query: OperationQuery) -> Page[Operation]:
-        """List operations that the actor may see, newest first."""
+    def page(self, actor: Actor, query: OperationQuery, window: Window) -> Page[Operation]:
+        """List operations that the actor may see, newest first; of ``query`` the projects are set here."""
         with self._store.read() as tx:
-            return tx.operations.page(query, project_ids=visible_projects(actor))
+            visible = visible_projects(actor)
+            which = dataclasses.replace(query, projects=None if visible is None else frozenset(visible))
+            return tx.operations.page(which, **window.arguments("-created_at"))
 
     def show(self, actor: Actor, operation_id: str) -> Operation:
         """Give one operation with its steps; raises NotFound."""

@@ -6,15 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zcloud.base.ids import new_id
-from zcloud.domain.driver import check_options
 from zcloud.domain.errors import AlreadyExists, InUse, InvalidInput, WrongState
 from zcloud.domain.names import check_name
 from zcloud.domain.operation import Operation
 from zcloud.domain.people import Actor, Role
 from zcloud.domain.storage import Pool, PoolState, Volume, VolumeState
 from zcloud.drivers import registry
-from zcloud.services.context import Services, Subject, authorize, begin, resolve_project, visible_projects
-from zcloud.store import Page, Tx, VolumeQuery
+from zcloud.services.context import Services, Subject, Window, authorize, begin, resolve_project, visible_projects
+from zcloud.store import Page, Tx, VolumeFilter
 
 MAX_OVERCOMMIT = 100.0
 
@@ -55,10 +54,7 @@ class Pools:
         """Record a pool and make it on its host; raises InvalidInput, AlreadyExists, NotFound."""
         authorize(actor, None, Role.OPERATOR, "Making pools")
         check_name(spec.name)
-        kinds = registry.storage_kinds()
-        if spec.driver not in kinds:
-            raise InvalidInput(f"There is no storage driver {spec.driver[:60]!r}.", hint=f"Known: {', '.join(kinds)}.")
-        options = check_options(kinds[spec.driver].OPTIONS, spec.options)
+        options = registry.check_storage_options(spec.driver, spec.options)
         _check_overcommit(spec.overcommit)
 
         def work(tx: Tx) -> tuple[Pool, Operation]:
@@ -109,7 +105,7 @@ class Pools:
 
         def work(tx: Tx) -> Operation:
             pool = tx.pools.resolve(ref)
-            count = tx.volumes.count_in_pool(pool.id)
+            count = tx.volumes.page(VolumeFilter(pool_id=pool.id), limit=1, count=True).total
             if count:
                 raise InUse(f"The pool {pool.name} has {count} volumes.", hint="Delete them first.")
             operation = _begin(tx, actor, pool, "delete")
@@ -118,11 +114,12 @@ class Pools:
 
         return self._store.transact(work)
 
-    def volumes(self, actor: Actor, project: str, query: VolumeQuery) -> Page[Volume]:
-        """List volumes that the actor may see."""
+    def volumes(self, actor: Actor, project: str, pool: str, window: Window) -> Page[Volume]:
+        """List volumes that the actor may see, perhaps of one pool only."""
         with self._store.read() as tx:
             visible = {resolve_project(tx, actor, project, Role.VIEWER).id} if project else visible_projects(actor)
-            return tx.volumes.page(query, project_ids=visible)
+            pool_id = tx.pools.resolve(pool).id if pool else None
+            return tx.volumes.page(VolumeFilter(project_ids=visible, pool_id=pool_id), **window.arguments())
 
     def show_volume(self, actor: Actor, volume_id: str) -> Volume:
         """Give one volume by id; raises NotFound."""

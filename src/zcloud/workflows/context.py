@@ -17,6 +17,7 @@ from zcloud.domain.operation import Operation
 from zcloud.domain.storage import Pool, Volume
 from zcloud.drivers import registry
 from zcloud.drivers.network.base import NetworkDriver
+from zcloud.drivers.network.guard import Guard
 from zcloud.drivers.storage.base import BaseImage, StorageDriver, VolumeSpec
 from zcloud.operations.fence import FencedLink
 from zcloud.operations.model import Control

@@ -6,6 +6,7 @@ from zcloud.domain.errors import ZcloudError
 from zcloud.domain.host import Host, HostState
 from zcloud.hostprep.inventory import take_inventory
 from zcloud.hostprep.probe import place_kit, probe, read_manifest
+from zcloud.hosts import scan_host_key
 from zcloud.operations.model import Step, Workflow
 from zcloud.store import Tx
 from zcloud.workflows.context import Run
@@ -18,9 +19,10 @@ def _host(run: Run) -> Host:
 def scan_key(run: Run) -> None:
     """Fetch the key that the host offers; a person has to approve it before anything is sent to the host."""
     host = _host(run)
-    key, fingerprint = run.scan_host_key(host.address, host.port)
+    offered = scan_host_key(host.address, host.port)
+    inventory = {"offered_key": offered.public_key, "offered_fingerprint": offered.fingerprint}
     with run.store.write() as tx:
-        tx.hosts.update(host.id, inventory={"offered_key": key, "offered_fingerprint": fingerprint})
+        tx.hosts.update(host.id, inventory=inventory)
 
 
 def look(run: Run) -> None:
@@ -42,20 +44,18 @@ def probe_kvm(run: Run) -> None:
 
 
 def _scanned(run: Run, tx: Tx) -> None:
-    tx.hosts.unlock(run.resource_id, run.operation.id)
+    tx.hosts.update(run.resource_id, state_reason="Its key waits for approval.")
 
 
 def _enlisted(run: Run, tx: Tx) -> None:
     host = tx.hosts.get(run.resource_id)
     tx.claims.set_capacity(host.ref, host.capacity)
     tx.hosts.update(host.id, state=HostState.UP, state_reason="", state_since=tx.now)
-    tx.hosts.unlock(host.id, run.operation.id)
 
 
 def _failed(run: Run, tx: Tx, error: ZcloudError) -> None:
     """A host that could not be added says why; one that was up stays as the observer sees it."""
     tx.hosts.update(run.resource_id, state_reason=error.message)
-    tx.hosts.unlock(run.resource_id, run.operation.id)
 
 
 def _removed(run: Run, tx: Tx) -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from zcloud.domain.errors import ZcloudError
 from zcloud.domain.image import Image, ImageState
+from zcloud.hosts.download import Downloader, DownloadPolicy, Watch
+from zcloud.hosts.inspect import ImageLimits, inspect_image, packed_format, unpack_image
 from zcloud.operations.model import Step, Workflow
-from zcloud.store import Tx
+from zcloud.store import ImageFilter, Tx
 from zcloud.workflows.context import Run, base_image
 
 
@@ -22,10 +24,27 @@ def _arrived(run: Run) -> Path:
 
 def fetch(run: Run) -> None:
     """Download the image where it comes from a URL; an upload is there already."""
-    source = _image(run).source
-    if source["kind"] == "upload":
+    source, target = _image(run).source, _arrived(run)
+    if source["kind"] == "upload" or target.exists():
         return
-    run.download(source, _arrived(run))
+    policy = DownloadPolicy(max_size=run.config.images.max_file, allow_private=run.config.images.allow_private)
+    control = run.control
+    watch = Watch(lambda done, whole: control.progress(done, whole or 0), control.cancelled)
+    part = target.with_suffix(".part")
+    part.unlink(missing_ok=True)
+    Downloader(policy).fetch(source["url"], part, checksum=source["checksum"].partition(":")[2], watch=watch)
+    part.rename(target)
+
+
+def unpack(run: Run) -> None:
+    """Unpack an image that came compressed, in a confined child with limits against bombs."""
+    arrived = _arrived(run)
+    if not arrived.exists() or packed_format(arrived) is None:
+        return
+    part = arrived.with_suffix(".unpacked")
+    part.unlink(missing_ok=True)
+    unpack_image(arrived, part, _limits(run))
+    part.rename(arrived)
 
 
 def inspect(run: Run) -> None:
@@ -33,7 +52,7 @@ def inspect(run: Run) -> None:
     path = _arrived(run)
     if not path.exists():  # kept already, by a first run of this operation
         return
-    facts = run.inspect(path, str(run.args.get("format", "")))
+    facts = inspect_image(path, _limits(run), claimed=str(run.args.get("format", "")))
     with run.store.write() as tx:
         image = tx.images.get(run.resource_id)
         tx.images.update(
@@ -60,7 +79,9 @@ def keep(run: Run) -> None:
 
 def drop(run: Run) -> None:
     """Remove what arrived."""
-    _arrived(run).unlink(missing_ok=True)
+    arrived = _arrived(run)
+    for path in (arrived, arrived.with_suffix(".part"), arrived.with_suffix(".unpacked")):
+        path.unlink(missing_ok=True)
 
 
 def drop_kept(run: Run) -> None:
@@ -81,18 +102,22 @@ def drop_bases(run: Run) -> None:
         run.storage(pool, host.id).delete_base(base_image(image).digest)
 
 
+def _limits(run: Run) -> ImageLimits:
+    images = run.config.images
+    return ImageLimits(max_virtual_size=images.max_virtual, max_file_size=images.max_file)
+
+
 def _shared(run: Run, image: Image) -> bool:
-    return run.read(lambda tx: tx.images.count_of_digest(image.digest)) > 1
+    same = run.read(lambda tx: tx.images.page(ImageFilter(digest=image.digest), limit=1, count=True))
+    return (same.total or 0) > 1
 
 
 def _imported(run: Run, tx: Tx) -> None:
     tx.images.update(run.resource_id, state=ImageState.READY, error=None)
-    tx.images.unlock(run.resource_id, run.operation.id)
 
 
 def _failed(run: Run, tx: Tx, error: ZcloudError) -> None:
     tx.images.update(run.resource_id, state=ImageState.ERROR, error=error.to_record())
-    tx.images.unlock(run.resource_id, run.operation.id)
 
 
 def _deleted(run: Run, tx: Tx) -> None:
@@ -104,6 +129,7 @@ IMAGE_IMPORT = Workflow(
     title="Import an image",
     steps=(
         Step("fetch", "Fetch the image", fetch, drop),
+        Step("unpack", "Unpack it", unpack),
         Step("inspect", "Look at the image in a confined child", inspect),
         Step("keep", "Keep it under its digest", keep, drop_kept),
     ),

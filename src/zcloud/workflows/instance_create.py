@@ -22,12 +22,10 @@ def _succeed(run: Run, tx: Tx) -> None:
     instance = tx.instances.get(run.resource_id)
     for volume in tx.volumes.of_instance(instance.id):
         tx.volumes.update(volume.id, state=VolumeState.READY)
-        tx.volumes.unlock(volume.id, run.operation.id)
     if run.args["start"]:
         mark_running(run, tx)
     else:
         tx.instances.update(instance.id, status=InstanceStatus.STOPPED)
-    tx.instances.unlock(instance.id, run.operation.id)
 
 
 def _fail(run: Run, tx: Tx, error: ZcloudError) -> None:
@@ -40,7 +38,6 @@ def _fail(run: Run, tx: Tx, error: ZcloudError) -> None:
     for port in tx.ports.of_instance(instance.id):
         tx.ports.delete(port.id)
     tx.instances.update(instance.id, status=InstanceStatus.ERROR, error=error.to_record(), ready=Ready.NONE)
-    tx.instances.unlock(instance.id, run.operation.id)
 
 
 def mark_running(run: Run, tx: Tx) -> None:

@@ -28,22 +28,19 @@ def _succeed(run: Run, tx: Tx) -> None:
     for volume in tx.volumes.of_instance(instance.id):
         if volume.id in kept:
             tx.volumes.update(volume.id, instance_id=None, slot=None, role=VolumeRole.DATA)
-            tx.volumes.unlock(volume.id, run.operation.id)
         else:
             tx.claims.release(volume.id)
             tx.volumes.delete(volume.id)
     for port in tx.ports.of_instance(instance.id):
         tx.ports.delete(port.id)
     tx.claims.release(instance.id)
-    for kind in ("user_data", "password_hash"):
-        tx.secrets.delete(f"instance.{kind}", instance.id)
+    tx.secrets.delete(instance.id)
     tx.instances.delete(instance.id)
 
 
 def _fail(run: Run, tx: Tx, error: ZcloudError) -> None:
     """The instance stays, to be deleted again once the cause is mended; it is off by now or soon."""
     tx.instances.update(run.resource_id, status=InstanceStatus.ERROR, error=error.to_record())
-    tx.instances.unlock(run.resource_id, run.operation.id)
 
 
 INSTANCE_DELETE = Workflow(

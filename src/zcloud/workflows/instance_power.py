@@ -44,12 +44,10 @@ def await_off(run: Run) -> None:
 def _stopped(run: Run, tx: Tx) -> None:
     tx.claims.release(run.resource_id, ProviderKind.HOST)
     tx.instances.update(run.resource_id, status=InstanceStatus.STOPPED, ready=Ready.NONE, ready_detail="")
-    tx.instances.unlock(run.resource_id, run.operation.id)
 
 
 def _started(run: Run, tx: Tx) -> None:
     mark_running(run, tx)
-    tx.instances.unlock(run.resource_id, run.operation.id)
 
 
 def _start_failed(run: Run, tx: Tx, error: ZcloudError) -> None:
@@ -61,14 +59,12 @@ def _start_failed(run: Run, tx: Tx, error: ZcloudError) -> None:
         ready=Ready.NONE,
         error=error.to_record(),
     )
-    tx.instances.unlock(run.resource_id, run.operation.id)
 
 
 def _stop_failed(run: Run, tx: Tx, error: ZcloudError) -> None:
     """The guest runs on as before; what failed is told by the operation."""
     del error
     tx.instances.update(run.resource_id, status=InstanceStatus.RUNNING, desired=Power.RUNNING)
-    tx.instances.unlock(run.resource_id, run.operation.id)
 
 
 def _restart_failed(run: Run, tx: Tx, error: ZcloudError) -> None:

@@ -31,13 +31,11 @@ def remove_network(run: Run) -> None:
 
 def _made(run: Run, tx: Tx) -> None:
     tx.networks.update(run.resource_id, state=NetworkState.READY)
-    tx.networks.unlock(run.resource_id, run.operation.id)
 
 
 def _failed(run: Run, tx: Tx, error: ZcloudError) -> None:
     del error
     tx.networks.update(run.resource_id, state=NetworkState.ERROR)
-    tx.networks.unlock(run.resource_id, run.operation.id)
 
 
 def _removed(run: Run, tx: Tx) -> None:

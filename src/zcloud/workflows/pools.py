@@ -51,13 +51,11 @@ def _made(run: Run, tx: Tx) -> None:
     pool = tx.pools.get(run.resource_id)
     tx.claims.set_capacity(pool.ref, pool.capacity)
     tx.pools.update(pool.id, state=PoolState.READY)
-    tx.pools.unlock(pool.id, run.operation.id)
 
 
 def _failed(run: Run, tx: Tx, error: ZcloudError) -> None:
     del error
     tx.pools.update(run.resource_id, state=PoolState.ERROR)
-    tx.pools.unlock(run.resource_id, run.operation.id)
 
 
 def _removed(run: Run, tx: Tx) -> None:
@@ -73,7 +71,6 @@ def _volume_removed(run: Run, tx: Tx) -> None:
 def _volume_failed(run: Run, tx: Tx, error: ZcloudError) -> None:
     del error
     tx.volumes.update(run.resource_id, state=VolumeState.ERROR)
-    tx.volumes.unlock(run.resource_id, run.operation.id)
 
 
 POOL_CREATE = Workflow(

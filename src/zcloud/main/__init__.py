@@ -1,0 +1,1 @@
+"""The composition: a configuration becomes a running server. No logic lives here."""

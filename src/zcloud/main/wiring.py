@@ -1,0 +1,127 @@
+"""Config -> everything wired, in the roles asked for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from zcloud.base.clock import Clock, SystemClock
+from zcloud.base.config import Config
+from zcloud.domain.errors import ConfigInvalid
+from zcloud.domain.host import Host, HostState
+from zcloud.hosts import HostAddress, HostPool
+from zcloud.operations.engine import Engine, EngineSettings
+from zcloud.operations.model import Control
+from zcloud.services.context import Services
+from zcloud.store import Sealer, Store
+from zcloud.workflows.context import Means, Run
+from zcloud.workflows.registry import WORKFLOWS
+
+ROLES = ("api", "worker", "observer")
+Fault = Callable[[str], None]
+
+_log = logging.getLogger(__name__)
+
+
+def no_fault(name: str) -> None:
+    """Pass a fault point without a fault."""
+    del name
+
+
+def open_store(config: Config, clock: Clock) -> Store:
+    """Open the store with its sealing key; raises ConfigInvalid where the key is missing."""
+    try:
+        key = config.key_file.read_bytes()
+    except OSError as error:
+        raise ConfigInvalid(
+            f"The key that opens secrets cannot be read: {error}.",
+            hint="Set the installation up first: `zcloud init`.",
+        ) from error
+    return Store(config.url, clock=clock, seal=Sealer(key))
+
+
+def open_pool(config: Config, store: Store) -> HostPool:
+    """Open the pool of host links; addresses come from the store's host records."""
+
+    def lookup(host_id: str) -> HostAddress:
+        with store.read() as tx:
+            return host_address(tx.hosts.get(host_id), config.ssh_key)
+
+    return HostPool(lookup, str(config.runtime_dir), roots=config.hosts.roots)
+
+
+def host_address(host: Host, key: Path) -> HostAddress:
+    """Give how a host is reached, from its record."""
+    return HostAddress(
+        id=host.id,
+        kind=host.kind,
+        address=host.address,
+        port=host.port,
+        user=host.user,
+        key_path=str(key),
+        host_key=host.host_key,
+        libvirt_socket=host.libvirt_socket,
+    )
+
+
+@dataclass(slots=True)
+class Runtime:
+    """Everything of one process; ``start`` and ``stop`` go through its parts in order."""
+
+    config: Config
+    clock: Clock
+    store: Store
+    pool: HostPool
+    services: Services
+    engine: Engine[Run] | None = None
+    stops: list[Callable[[], None]] = field(default_factory=list)
+
+    def stop(self) -> None:
+        """Stop all parts, the last started first."""
+        while self.stops:
+            part = self.stops.pop()
+            try:
+                part()
+            except Exception:  # noqa: BLE001 - the other parts still have to stop
+                _log.exception("a part did not stop cleanly")
+
+
+def build(config: Config, *, clock: Clock | None = None) -> Runtime:
+    """Open store and links; nothing runs yet. Raises ConfigInvalid, SchemaMismatch."""
+    clock = clock or SystemClock()
+    store = open_store(config, clock)
+    store.check_version()
+    pool = open_pool(config, store)
+    runtime = Runtime(config, clock, store, pool, Services(store, clock, config.zone))
+    runtime.stops += [store.close, pool.close]
+    return runtime
+
+
+def start_workers(runtime: Runtime, roles: str, fault: Fault = no_fault) -> None:
+    """Begin to run operations."""
+    config = runtime.config
+    means = Means(runtime.store, runtime.pool, config, runtime.clock)
+    settings = EngineSettings(
+        url=config.journal_url,
+        roles=roles,
+        threads=config.workers.threads,
+        heartbeat_s=config.workers.heartbeat_s,
+        heartbeat_timeout_s=config.workers.heartbeat_timeout_s,
+    )
+
+    def context(control: Control) -> Run:
+        return Run(control, means)
+
+    engine = Engine(runtime.store, WORKFLOWS, context, settings, clock=runtime.clock, fault=fault)
+
+    def wake(host_id: str, state: HostState, reason: str) -> None:
+        del reason
+        if state is HostState.UP:
+            engine.wake_host(host_id)
+
+    runtime.stops.append(runtime.pool.subscribe(wake))
+    engine.start()
+    runtime.engine = engine
+    runtime.stops.append(engine.stop)
