@@ -83,6 +83,7 @@ install_packages() {
   missing=$(missing_packages "$@")
   [ -n "$missing" ] || return 0
   say "Missing packages: $(printf '%s' "$missing" | tr '\n' ' ')"
+  [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null || die "installing them needs root or sudo"
   part "Reading the package lists" refresh_package_lists
   # shellcheck disable=SC2086 # one word per package
   part "Installing the packages" apt_get -o Dpkg::Use-Pty=0 install --yes --no-install-recommends $missing
@@ -98,10 +99,8 @@ apt_get() { as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 apt
 as_root() {
   if [ "$(id -u)" -eq 0 ]; then
     "$@"
-  elif command -v sudo >/dev/null; then
-    sudo "$@"
   else
-    die "this needs root or sudo: $*"
+    sudo "$@"
   fi
 }
 
