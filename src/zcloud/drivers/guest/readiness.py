@@ -76,10 +76,9 @@ def judge(seen: Evidence) -> Readiness:
 
 
 def _by_files(seen: Evidence) -> Readiness:
-    result = _record(seen.result)
+    result, status = _record(seen.result), _record(seen.status)
     if result is not None:
-        return _by_result(result)
-    status = _record(seen.status)
+        return _by_result(result, status or {})
     if status is not None:
         return _by_status(status)
     if seen.result is None and seen.status is None:
@@ -87,19 +86,18 @@ def _by_files(seen: Evidence) -> Readiness:
     return Readiness(Ready.WAITING, "cloud-init's state cannot be read yet")
 
 
-def _by_result(result: dict[str, Any]) -> Readiness:
+def _by_result(result: dict[str, Any], status: dict[str, Any]) -> Readiness:
     errors = _texts(result.get("errors"))
     if errors:
         return Readiness(Ready.FAILED, f"cloud-init ended with errors: {errors[0]}", errors)
-    notes = tuple(_recoverable(result.get("recoverable_errors")))[:_MAX_ERRORS]
+    notes = tuple(note for stage in _stages(status) for note in _recoverable(stage))[:_MAX_ERRORS]
     if notes:
         return Readiness(Ready.READY, f"cloud-init is done, with {len(notes)} warnings", notes)
     return Readiness(Ready.READY, "cloud-init is done")
 
 
 def _by_status(status: dict[str, Any]) -> Readiness:
-    stages = [stage for stage in status.values() if isinstance(stage, dict)]
-    errors = tuple(error for stage in stages for error in _texts(stage.get("errors")))[:_MAX_ERRORS]
+    errors = tuple(error for stage in _stages(status) for error in _texts(stage.get("errors")))[:_MAX_ERRORS]
     stage = status.get("stage")
     doing = f"cloud-init is in its stage {_clean(stage)}" if isinstance(stage, str) else "cloud-init is at work"
     return Readiness(Ready.WAITING, doing, errors)
@@ -124,12 +122,15 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(_clean(each) for each in value[:_MAX_ERRORS]) if isinstance(value, list) else ()
 
 
-def _recoverable(value: Any) -> Iterator[str]:
+def _stages(status: dict[str, Any]) -> list[dict[str, Any]]:
+    return [stage for stage in status.values() if isinstance(stage, dict)]
+
+
+def _recoverable(stage: dict[str, Any]) -> Iterator[str]:
     """Since 23.4: messages by level. Of these only warnings and worse mean anything to a person."""
-    if not isinstance(value, dict):
-        return
+    levels = stage.get("recoverable_errors")
     for level in ("CRITICAL", "ERROR", "WARNING"):
-        yield from (f"{level}: {text}" for text in _texts(value.get(level)))
+        yield from (f"{level}: {text}" for text in _texts(levels.get(level) if isinstance(levels, dict) else None))
 
 
 def _clean(value: Any) -> str:
