@@ -43,9 +43,9 @@ class Postgres:
         """Give SQLAlchemy's URL of a database (psycopg, the role that owns everything)."""
         return f"postgresql+psycopg://{_ROLE}@/{quote(database)}?host={quote(str(self.socket), safe='/')}"
 
-    def create_database(self, name: str) -> str:
-        """Make an empty database and give its URL."""
-        self._run("createdb", name)
+    def create_database(self, name: str, *, template: str = "template1") -> str:
+        """Make a database, empty or a copy of ``template`` (to which nobody is connected), and give its URL."""
+        self._run("createdb", "--template", template, name)
         return self.url(name)
 
     def drop_database(self, name: str) -> None:

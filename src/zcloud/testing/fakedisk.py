@@ -1,0 +1,125 @@
+"""A host's file system in memory: files, directories with owners, and room that can run out."""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from dataclasses import dataclass, field
+
+from zcloud.drivers.qemu_img import ImageFacts
+
+KEPT = 1 << 20  # of a larger file only the digest is kept
+_BLOCK = 4096
+
+
+class FakeError(Exception):
+    """What a command would print to its standard error."""
+
+
+@dataclass(slots=True)
+class FakeFile:
+    """A file; ``image`` is set where qemu-img made it."""
+
+    data: bytes = b""
+    size: int = 0
+    allocated: int = 0
+    digest: str = ""
+    mode: int = 0o600
+    owner: str = ""
+    image: ImageFacts | None = None
+
+
+@dataclass(slots=True)
+class FakeDirectory:
+    """A directory; ``owner`` is ``UID:GID``."""
+
+    mode: int = 0o755
+    owner: str = "0:0"
+    names: set[str] = field(default_factory=set)
+
+
+class FakeDisk:
+    """The tree. ``total`` is the room in bytes; what is over it raises as a full disk does."""
+
+    def __init__(self, total: int = 1 << 40, kind: str = "ext2/ext3") -> None:
+        self.total = total
+        self.kind = kind
+        self.used = 0
+        self.files: dict[str, FakeFile] = {}
+        self.directories: dict[str, FakeDirectory] = {"/": FakeDirectory()}
+        self.make_directory("/var/lib/libvirt/images")
+
+    @property
+    def available(self) -> int:
+        """Free bytes."""
+        return max(0, self.total - self.used)
+
+    def make_directory(self, path: str, mode: int = 0o755) -> None:
+        """Make a directory with those above it; one that is there stays as it is."""
+        if path in self.directories:
+            return
+        parent, name = posixpath.split(path)
+        self.make_directory(parent)
+        self.directories[path] = FakeDirectory(mode)
+        self.directories[parent].names.add(name)
+
+    def remove_directory(self, path: str) -> None:
+        """Remove an empty directory."""
+        directory = self.directory(path)
+        if directory.names:
+            raise FakeError(f"rmdir: failed to remove '{path}': Directory not empty")
+        parent, name = posixpath.split(path)
+        del self.directories[path]
+        self.directories[parent].names.discard(name)
+
+    def directory(self, path: str) -> FakeDirectory:
+        """Give a directory."""
+        if path not in self.directories:
+            raise FakeError(f"'{path}': No such file or directory")
+        return self.directories[path]
+
+    def file(self, path: str) -> FakeFile:
+        """Give a file."""
+        if path not in self.files:
+            raise FakeError(f"'{path}': No such file or directory")
+        return self.files[path]
+
+    def put(self, path: str, file: FakeFile) -> None:
+        """Put a file in its place, over an older one."""
+        parent, name = posixpath.split(path)
+        directory = self.directory(parent)
+        older = self.files.get(path)
+        growth = file.allocated - (older.allocated if older else 0)
+        if growth > self.available:
+            raise FakeError(f"writing '{path}': No space left on device")
+        self.used += growth
+        self.files[path] = file
+        directory.names.add(name)
+
+    def write(self, path: str, data: bytes, mode: int, owner: str = "") -> None:
+        """Write a file whole, making its directory."""
+        self.make_directory(posixpath.dirname(path))
+        digest = hashlib.sha256(data).hexdigest()
+        room = -(-len(data) // _BLOCK) * _BLOCK
+        self.put(path, FakeFile(data[:KEPT], len(data), room, digest, mode, owner))
+
+    def remove(self, path: str) -> None:
+        """Remove a file; absent is fine."""
+        file = self.files.pop(path, None)
+        if file is not None:
+            self.used -= file.allocated
+            parent, name = posixpath.split(path)
+            self.directories[parent].names.discard(name)
+
+    def rename(self, source: str, target: str) -> None:
+        """Rename a file, over an older one."""
+        file = self.file(source)
+        self.remove(source)
+        self.remove(target)
+        self.put(target, file)
+
+    def files_in(self, path: str) -> list[tuple[str, FakeFile]]:
+        """Give the files directly in a directory with their paths."""
+        names = self.directories[path].names if path in self.directories else ()
+        paths = [posixpath.join(path, name) for name in sorted(names)]
+        return [(each, self.files[each]) for each in paths if each in self.files]

@@ -1,0 +1,215 @@
+"""``ports.Shell`` over a host in memory. The closed list of commands is checked as on a real host."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import BinaryIO
+
+from zcloud.domain.errors import CommandFailed, HostUnreachable, NotFound, ZcloudError
+from zcloud.domain.plug import DiskFormat
+from zcloud.drivers.qemu_img import Backing, ImageFacts
+from zcloud.hosts import commands
+from zcloud.ports import Completed, FileFacts, Space
+from zcloud.testing.fakedisk import KEPT, FakeDisk, FakeError, FakeFile
+from zcloud.testing.fakenft import FakeNft
+
+Handler = Callable[[Sequence[str], bytes], bytes]
+
+_PIECE = 1 << 20
+_OVERLAY = 196_608  # what an empty qcow2 takes
+
+
+class FakeShell:
+    """One host's commands and files.
+
+    ``history`` has every command; ``unreachable`` makes every verb raise HostUnreachable; ``disk.total`` can be
+    lowered until it is full; ``fail`` plans an error for the next command that begins with given words; ``answers``
+    has what commands without a handler print.
+    """
+
+    def __init__(self, *, disk: FakeDisk | None = None, roots: Sequence[str] = commands.DEFAULT_ROOTS) -> None:
+        self.disk = disk or FakeDisk()
+        self.nft = FakeNft()
+        self.roots = tuple(roots)
+        self.history: list[tuple[str, ...]] = []
+        self.unreachable = False
+        self.answers: dict[str, bytes] = {
+            "ip -j addr show": b"[]",
+            "ip -j -d link show": b"[]",
+            "ip -j route show": b"[]",
+            "sysctl -n net.ipv4.ip_forward": b"1\n",
+            "qemu-img --version": b"qemu-img version 7.2\n",
+            "dhcp_release": b"",
+        }
+        self._planned: list[tuple[str, ZcloudError]] = []
+        self._lock = threading.RLock()
+        self._handlers: Mapping[str, Handler] = {
+            "mkdir": self._mkdir,
+            "rmdir": lambda argv, _: self._quietly(self.disk.remove_directory, argv[-1]),
+            "ls": lambda argv, _: "".join(f"{name}\n" for name in self._names(argv[-1])).encode(),
+            "stat": self._stat,
+            "realpath": lambda argv, _: argv[-1].encode() + b"\n",
+            "mv": lambda argv, _: self._quietly(self.disk.rename, argv[-2], argv[-1]),
+            "sha256sum": lambda argv, _: f"{self.disk.file(argv[-1]).digest}  {argv[-1]}\n".encode(),
+            "qemu-img create": self._create,
+            "qemu-img info": self._info,
+            "qemu-img resize": self._resize,
+            "nft -f": lambda _, stdin: self._quietly(self.nft.apply, stdin.decode()),
+            "nft -j": lambda argv, _: self.nft.listing(" ".join(argv[-2:])),
+        }
+
+    def fail(self, words: str, error: ZcloudError) -> None:
+        """Make the next command (or verb: ``write_file``, ``upload``, ``remove``) that begins so raise an error."""
+        self._planned.append((words, error))
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        timeout_s: float = 30.0,  # noqa: ARG002
+        check: bool = True,
+    ) -> Completed:
+        """Run a command (see ``ports.Shell.run``)."""
+        commands.check(argv, stdin=stdin, roots=self.roots)
+        with self._entered(*argv):
+            try:
+                return Completed(0, self._handle(argv, stdin), b"")
+            except FakeError as error:
+                if check:
+                    raise CommandFailed(f"{' '.join(argv[:2])} ended with code 1: {error}", exit_code=1) from error
+                return Completed(1, b"", f"{error}\n".encode())
+
+    def read_file(self, path: str, *, limit: int = 1 << 20, tail: bool = False) -> bytes:
+        """Give at most ``limit`` bytes of a file."""
+        with self._entered("read_file", path):
+            try:
+                data = self.disk.file(path).data
+            except FakeError as error:
+                raise NotFound(f"There is no {path!r} on the host.", path=path) from error
+            return data[-limit:] if tail else data[:limit]
+
+    def write_file(self, path: str, data: bytes, *, mode: int = 0o600, owner: str = "") -> None:
+        """Write a file whole or not at all."""
+        with self._entered("write_file", path), _as_command("dd"):
+            self.disk.write(path, data, mode, owner)
+
+    def upload(
+        self, source: BinaryIO, path: str, *, mode: int = 0o600, progress: Callable[[int], None] | None = None
+    ) -> None:
+        """Copy a stream to a file; of a large one the digest is kept, not the bytes."""
+        with self._entered("upload", path), _as_command("dd"):
+            digest, kept, total = hashlib.sha256(), b"", 0
+            while piece := source.read(_PIECE):
+                digest.update(piece)
+                kept, total = kept + piece[: KEPT - len(kept)], total + len(piece)
+                if progress is not None:
+                    progress(total)
+            self.disk.make_directory(path.rpartition("/")[0])
+            self.disk.put(path, FakeFile(kept, total, total, digest.hexdigest(), mode))
+
+    def remove(self, path: str) -> None:
+        """Remove a file if it is there."""
+        with self._entered("remove", path):
+            self.disk.remove(path)
+
+    def list_files(self, directory: str) -> list[FileFacts]:
+        """Give the files directly in a directory."""
+        with self._entered("list_files", directory):
+            return [FileFacts(path, file.size, file.allocated) for path, file in self.disk.files_in(directory)]
+
+    def space(self, path: str) -> Space:
+        """Give the size and the free bytes."""
+        with self._entered("space", path):
+            if path not in self.disk.directories and path not in self.disk.files:
+                raise NotFound(f"There is no {path!r} on the host.", path=path)
+            return Space(self.disk.total, self.disk.available)
+
+    # -- within --------------------------------------------------------------------------------
+
+    @contextmanager
+    def _entered(self, *words: str) -> Iterator[None]:
+        with self._lock:
+            if self.unreachable:
+                raise HostUnreachable("The host does not answer.")
+            self.history.append(words)
+            for index, (beginning, error) in enumerate(self._planned):
+                if " ".join(words).startswith(beginning):
+                    del self._planned[index]
+                    raise error
+            yield
+
+    def _handle(self, argv: Sequence[str], stdin: bytes) -> bytes:
+        handler = self._handlers.get(" ".join(argv[:2])) or self._handlers.get(argv[0])
+        if handler is not None and " ".join(argv) not in self.answers:
+            return handler(argv, stdin)
+        line = " ".join(argv)
+        for beginning, answer in self.answers.items():
+            if line.startswith(beginning):
+                return answer
+        raise FakeError(f"{argv[0]}: command not found")
+
+    def _quietly(self, work: Callable[..., None], *arguments: str) -> bytes:
+        work(*arguments)
+        return b""
+
+    def _names(self, path: str) -> list[str]:
+        return sorted(self.disk.directory(path).names)
+
+    def _mkdir(self, argv: Sequence[str], _stdin: bytes) -> bytes:
+        mode = int(argv[argv.index("-m") + 1], 8) if "-m" in argv else 0o755
+        self.disk.make_directory(argv[-1], mode)
+        return b""
+
+    def _stat(self, argv: Sequence[str], _stdin: bytes) -> bytes:
+        path, format = argv[-1], argv[argv.index("-c") + 1]
+        if "-f" in argv:
+            self.disk.directory(path)
+            return f"{self.disk.kind}\n".encode()
+        if format == "%s":
+            return f"{self.disk.file(path).size}\n".encode()
+        directory = self.disk.directory(path)
+        return f"{directory.mode:o}:{directory.owner}\n".encode()
+
+    def _create(self, argv: Sequence[str], _stdin: bytes) -> bytes:
+        options = dict(itertools.pairwise(argv))
+        format, path, size = DiskFormat(options["-f"]), argv[-2], int(argv[-1])
+        backing = None
+        if "-b" in options:
+            self.disk.file(options["-b"])
+            backing = Backing(options["-b"], DiskFormat(options["-F"]))
+        full = "falloc" in options.get("-o", "") or "full" in options.get("-o", "")
+        overhead = 0 if format is DiskFormat.RAW else _OVERLAY
+        apparent = size if format is DiskFormat.RAW else overhead
+        facts = ImageFacts(format, size, backing)
+        self.disk.put(path, FakeFile(size=apparent, allocated=overhead + (size if full else 0), image=facts))
+        return b""
+
+    def _info(self, argv: Sequence[str], _stdin: bytes) -> bytes:
+        file, format = self.disk.file(argv[-1]), argv[argv.index("-f") + 1]
+        facts = file.image or ImageFacts(DiskFormat.RAW, file.size)
+        if format not in (facts.format, DiskFormat.RAW):
+            raise FakeError(f"Could not open '{argv[-1]}': Image is not in {format} format")
+        answer: dict[str, object] = {"virtual-size": facts.size, "format": format, "actual-size": file.allocated}
+        if facts.backing is not None:
+            answer |= {"full-backing-filename": facts.backing.path, "backing-filename-format": facts.backing.format}
+        return json.dumps(answer).encode()
+
+    def _resize(self, argv: Sequence[str], _stdin: bytes) -> bytes:
+        file = self.disk.file(argv[-2])
+        facts = file.image or ImageFacts(DiskFormat.RAW, file.size)
+        file.image = ImageFacts(facts.format, int(argv[-1]), facts.backing)
+        return b""
+
+
+@contextmanager
+def _as_command(name: str) -> Iterator[None]:
+    try:
+        yield
+    except FakeError as error:
+        raise CommandFailed(f"{name} ended with code 1: {error}", exit_code=1) from error
