@@ -145,6 +145,7 @@ class Flag(Line):
         element = None if home is None else self.path.find(home)
         if home is not None and element is not None:
             self.path.prune(home, element)
+            node.prune()
 
 
 class Texts(Line):
@@ -161,11 +162,10 @@ class Texts(Line):
         return () if home is None else tuple(own_text(found) for found in self.path.find_all(home))
 
     def __set__(self, node: Node, values: tuple[str, ...]) -> None:
+        for value in values:
+            self.check_text(value)
         home = node.ensure()
         for found in self.path.find_all(home):
             remove(found)
         for value in values:
-            try:
-                self.path.add(home, node.ORDER).text = value
-            except ValueError:
-                raise self.fault("cannot hold such a value: it has characters XML does not allow") from None
+            self.path.add(home, node.ORDER).text = value

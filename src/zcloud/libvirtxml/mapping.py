@@ -91,6 +91,16 @@ class Node:
             return home if self._path is None else self._path.ensure(home, self._home.ORDER)
         return self._home
 
+    def prune(self) -> None:
+        """Take a group away that was left empty, and the groups that this leaves empty."""
+        element = self.element
+        if not isinstance(self._home, Node) or self._path is None or element is None:
+            return
+        home = self._home.element
+        if home is not None and is_empty(element):
+            self._path.prune(home, element)
+            self._home.prune()
+
 
 class Line:
     """What every descriptor is: a line of a Node class with its declared path."""
@@ -105,6 +115,13 @@ class Line:
 
     def fault(self, why: str) -> InvalidXml:
         return InvalidXml(f"{self.path.text} {why}.", path=self.path.text)
+
+    def check_text(self, text: str) -> None:
+        """Raise InvalidXml for characters that XML cannot hold, before anything is written."""
+        try:
+            etree.Element("probe").text = text
+        except ValueError:
+            raise self.fault("cannot hold that text: it has characters that XML does not allow") from None
 
 
 def lines(cls: type[Node]) -> dict[str, Line]:
@@ -142,9 +159,9 @@ class Field(Line, Generic[T]):
             return
         try:
             text = self.encode(value)
-            etree.Element("probe").text = text
         except ValueError:
-            raise self.fault("cannot hold such a value: it has characters that XML does not allow") from None
+            raise self.fault(f"cannot be {value!r}") from None
+        self.check_text(text)
         self._write(self.path.ensure(node.ensure(), node.ORDER), text)
 
     def clear(self, node: Node) -> None:
@@ -155,6 +172,7 @@ class Field(Line, Generic[T]):
         self._erase(element)
         if is_empty(element):
             self.path.prune(home, element)
+        node.prune()
 
     def _erase(self, element: etree._Element) -> None:
         if self.path.attribute is None:
@@ -226,6 +244,7 @@ class Group(Line, Generic[N]):
         home, element = node.element, self.of(node, self.path).element
         if home is not None and element is not None:
             self.path.prune(home, element)
+            node.prune()
 
 
 class Children(Line, Generic[N]):
