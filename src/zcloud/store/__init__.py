@@ -1,6 +1,6 @@
 """The store: every table, and all SQL."""
 
-from zcloud.store.errors import GenerationMoved, SchemaMismatch
+from zcloud.store.errors import GenerationMoved, SchemaMismatch, StoreUnreachable
 from zcloud.store.instances import InstanceFilter
 from zcloud.store.machines import NetworkFilter, PoolFilter
 from zcloud.store.misc import StoredAnswer
@@ -24,6 +24,7 @@ __all__ = [
     "SchemaMismatch",
     "Sealer",
     "Store",
+    "StoreUnreachable",
     "StoredAnswer",
     "Tx",
     "VolumeFilter",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
 
 from zcloud.domain.errors import ConfigInvalid
 
@@ -29,7 +31,7 @@ def open_engines(url: str) -> Engines:
     """Give the engines of ``sqlite:///FILE`` or ``postgresql:...``; raises ConfigInvalid."""
     try:
         parsed = make_url(url)
-    except ValueError as error:
+    except ArgumentError as error:
         raise ConfigInvalid("The store's URL is not one.", hint="Use sqlite:///FILE or postgresql://...") from error
     backend = parsed.get_backend_name()
     if backend == "sqlite" and parsed.database not in (None, "", ":memory:"):
@@ -42,6 +44,12 @@ def open_engines(url: str) -> Engines:
         )  # fmt: skip
         return Engines(engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True), engine)
     raise ConfigInvalid("The store is neither an SQLite file nor PostgreSQL.", hint="See docs/operate on [store].")
+
+
+def make_file(engines: Engines) -> None:
+    """Make SQLite's file, for its owner only, unless it is there; what it writes beside it gets the same mode."""
+    if engines.write.dialect.name == "sqlite":
+        Path(str(engines.write.url.database)).touch(mode=0o600, exist_ok=True)
 
 
 def _sqlite(url: str, *, pool_size: int, query_only: bool) -> Engine:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from zcloud.domain.errors import AlreadyExists, InUse, Kind, NotFound, Refused
 
@@ -19,6 +19,14 @@ class SchemaMismatch(Refused):
 
     code = "schema_mismatch"
     kind = Kind.UNAVAILABLE
+
+
+class StoreUnreachable(Refused):
+    """The store's file or database cannot be opened."""
+
+    code = "store_unreachable"
+    kind = Kind.UNAVAILABLE
+    default_hint = "Check [store] in the configuration, that the file or database is there, and who may open it."
 
 
 _UNIQUE = frozenset({"23505", "SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"})
@@ -45,6 +53,16 @@ def plain_words(noun: str, name: str, *, deleting: bool = False) -> Iterator[Non
         if state in _FOREIGN:
             raise NotFound(f"Something that the {noun} {name!r} refers to is not there.", noun=noun) from error
         raise
+
+
+@contextmanager
+def opening() -> Iterator[None]:
+    """Turn a store that cannot be opened into StoreUnreachable."""
+    try:
+        yield
+    except (OperationalError, OSError) as error:
+        cause = error.orig if isinstance(error, OperationalError) else error
+        raise StoreUnreachable(f"The store cannot be opened: {cause}") from error
 
 
 def article(noun: str) -> str:

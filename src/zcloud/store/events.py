@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Required, TypedDict, Unpack
 
 from sqlalchemy import ColumnElement, Table, delete, func, or_, select
 
@@ -21,30 +21,41 @@ TOPIC = "events"
 _E, _A = schema.events.c, schema.audit.c
 
 
+class EventFields(TypedDict, total=False):
+    """What an event is about, who caused it, a sentence for people, and plain JSON values for programs."""
+
+    resource_kind: Required[str]
+    resource_id: Required[str]
+    resource_name: Required[str]
+    project_id: str | None
+    actor: str
+    message: str
+    data: Mapping[str, Any]
+
+
+class AuditFields(TypedDict, total=False):
+    """Who asked, from where, for what, and how it was answered ("ok", or the error's code)."""
+
+    actor: Required[str]
+    outcome: Required[str]
+    address: str
+    request_id: str
+    resource: str
+    detail: str
+
+
+_NO_EVENT: Mapping[str, Any] = {"project_id": None, "actor": "", "message": "", "data": {}}
+_NO_ENTRY: Mapping[str, Any] = {"address": "", "request_id": "", "resource": "", "detail": ""}
+
+
 class Events(Repository):
     """What happened."""
 
     _mapper = Mapper(Event, schema.events)
 
-    def add(  # noqa: PLR0913 - the fields of an event
-        self,
-        kind: str,
-        *,
-        resource_kind: str,
-        resource_id: str,
-        resource_name: str,
-        project_id: str | None = None,
-        actor: str = "",
-        message: str = "",
-        data: Mapping[str, Any] | None = None,
-    ) -> None:
+    def add(self, kind: str, **fields: Unpack[EventFields]) -> None:
         """Record that something happened; the event gets its number when the transaction commits."""
-        event = {
-            "kind": kind, "resource_kind": resource_kind, "resource_id": resource_id, "resource_name": resource_name,
-            "project_id": project_id, "actor": actor, "message": message, "data": dict(data or {}),
-            "time": self._scope.now,
-        }  # fmt: skip
-        self._scope.events.append(event)
+        self._scope.events.append({**_NO_EVENT, **fields, "kind": kind, "time": self._scope.now})
         self._scope.touch(TOPIC)
 
     def after(
@@ -92,23 +103,9 @@ class Audit(Repository):
 
     _mapper = Mapper(AuditEntry, schema.audit)
 
-    def add(  # noqa: PLR0913 - the fields of an entry
-        self,
-        action: str,
-        *,
-        actor: str,
-        outcome: str,
-        address: str = "",
-        request_id: str = "",
-        resource: str = "",
-        detail: str = "",
-    ) -> None:
+    def add(self, action: str, **fields: Unpack[AuditFields]) -> None:
         """Record a request; the entry gets its number when the transaction commits."""
-        entry = {
-            "action": action, "actor": actor, "outcome": outcome, "address": address, "request_id": request_id,
-            "resource": resource, "detail": detail, "time": self._scope.now,
-        }  # fmt: skip
-        self._scope.audit.append(entry)
+        self._scope.audit.append({**_NO_ENTRY, **fields, "action": action, "time": self._scope.now})
 
     def before(self, seq: int | None = None, *, limit: int = 100, actor: str | None = None) -> list[AuditEntry]:
         """Give the entries with smaller numbers (None: the last ones), newest first."""

@@ -26,7 +26,7 @@ class Mapper(Generic[R]):
     def __init__(self, record: type[R], table: Table) -> None:
         hints = get_type_hints(record)
         names = [each.name for each in fields(typing.cast("Any", record)) if each.name in table.c]
-        self._record = record
+        self.record = record
         self._decoders: list[tuple[str, Convert | None]] = [(name, decoder(hints[name])) for name in names]
         self._names = frozenset(names)
         self.table = table
@@ -35,7 +35,7 @@ class Mapper(Generic[R]):
     def to_record(self, row: RowMapping, **extra: Any) -> R:
         """Build the record of a row; ``extra`` are the fields that the table does not have."""
         values = {name: row[name] if decode is None else decode(row[name]) for name, decode in self._decoders}
-        return self._record(**values, **extra)
+        return self.record(**values, **extra)
 
     def to_row(self, record: R) -> dict[str, Any]:
         """Give the columns of a record."""
@@ -45,7 +45,7 @@ class Mapper(Generic[R]):
         """Give the columns of some changed fields; raises TypeError for a field that the table does not have."""
         unknown = changes.keys() - self._names
         if unknown:
-            raise TypeError(f"{self._record.__name__} keeps no field {', '.join(sorted(unknown))}")
+            raise TypeError(f"{self.record.__name__} keeps no field {', '.join(sorted(unknown))}")
         return {name: encode(value) for name, value in changes.items()}
 
 

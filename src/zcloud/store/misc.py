@@ -61,7 +61,8 @@ class Idempotency(Repository):
         Raises IdempotencyInFlight, IdempotencyMismatch (the key was used with another payload).
         """
         row = {"user_id": user_id, "key": key, "fingerprint": fingerprint, "created_at": self._scope.now}
-        if self._db.execute(self._scope.insert(schema.idempotency).values(row).on_conflict_do_nothing()).rowcount:
+        taken = self._scope.insert(schema.idempotency).values(row).on_conflict_do_nothing().returning(_I.key)
+        if self._db.execute(taken).first() is not None:
             return None
         columns = (_I.fingerprint, _I.status, _I.headers, _I.body)
         first, status, headers, body = self._db.execute(select(*columns).where(*_named(user_id, key))).one()

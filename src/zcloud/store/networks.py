@@ -39,7 +39,7 @@ class Ports(Records[Port, None]):
     def reserve_mac(self, mac: str, port_id: str) -> bool:
         """Take a MAC for good; False if it was ever given out."""
         statement = self._scope.insert(schema.macs).values(mac=mac, port_id=port_id).on_conflict_do_nothing()
-        return self._db.execute(statement).rowcount == 1
+        return self._db.execute(statement.returning(schema.macs.c.mac)).first() is not None
 
     def for_instances(self, ids: Collection[str]) -> dict[str, list[Port]]:
         """Give the ports of instances by instance id, in the order of their slots, in one query."""

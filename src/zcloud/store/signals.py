@@ -8,6 +8,8 @@ and then by itself.
 from __future__ import annotations
 
 import logging
+import select
+import socket
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -19,7 +21,6 @@ from sqlalchemy.exc import SQLAlchemyError
 Callback = Callable[[], None]
 
 _CHANNEL = "zcloud"
-_TICK_S = 1.0  # how long closing may take
 _RECONNECT_S = 1.0
 _log = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ class PostgresSignals(Signals):
         super().__init__()
         self._engine = engine
         self._stop = threading.Event()
+        self._stopper, self._stopped = socket.socketpair()
         self._thread: threading.Thread | None = None
 
     def subscribe(self, topic: str, callback: Callback) -> Callback:
@@ -102,8 +104,10 @@ class PostgresSignals(Signals):
         """End the listener."""
         super().close()
         self._stop.set()
+        self._stopper.close()  # wakes the listener
         if self._thread is not None:
             self._thread.join()
+        self._stopped.close()
 
     def _listen_until_stopped(self, listening: threading.Event) -> None:
         while not self._stop.is_set():
@@ -123,8 +127,8 @@ class PostgresSignals(Signals):
             listening.set()
             self.fire()  # what was committed before is not told again
             while not self._stop.is_set():
-                for notification in connection.notifies(timeout=_TICK_S):
-                    self.fire([notification.payload])
+                select.select([connection, self._stopped], [], [])
+                self.fire({each.payload for each in connection.notifies(timeout=0)})
         finally:
             connection.close()
 

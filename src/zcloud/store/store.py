@@ -14,8 +14,8 @@ from zcloud.base.clock import Clock
 from zcloud.domain.errors import Busy
 from zcloud.store import events, migrate
 from zcloud.store.admission import Claims
-from zcloud.store.engines import open_engines
-from zcloud.store.errors import GenerationMoved, is_conflict
+from zcloud.store.engines import make_file, open_engines
+from zcloud.store.errors import GenerationMoved, is_conflict, opening
 from zcloud.store.instances import Flavors, Instances
 from zcloud.store.machines import Hosts, Networks, Pools
 from zcloud.store.misc import Idempotency, Secrets, Settings
@@ -64,13 +64,16 @@ class Store:
         self.signals: Signals = PostgresSignals(self._engines.write) if postgres else Signals()
 
     def migrate(self) -> None:
-        """Bring the schema up to date, or make it; raises SchemaMismatch for one of a newer zcloud."""
+        """Bring the schema up to date, or make it; raises SchemaMismatch (a newer zcloud's), StoreUnreachable."""
+        with opening():
+            make_file(self._engines)
+            self._engines.write.connect().close()
         with self._engines.write.begin() as connection:
             migrate.migrate(connection)
 
     def check_version(self) -> None:
-        """Raise SchemaMismatch unless the schema is exactly the one that this version works with."""
-        with self._engines.read.connect() as connection:
+        """Raise SchemaMismatch unless the schema is exactly the one that this version needs, or StoreUnreachable."""
+        with opening(), self._engines.read.connect() as connection:
             migrate.check(connection)
 
     def close(self) -> None:

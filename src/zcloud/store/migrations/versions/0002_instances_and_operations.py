@@ -106,6 +106,10 @@ def _instances() -> None:
         sa.UniqueConstraint("domain_name", name="uq_instances_domain_name"),
         sa.UniqueConstraint("project_id", "name", name="uq_instances_project_id_name"),
     )
+    _instance_indexes()
+
+
+def _instance_indexes() -> None:
     op.create_index("ix_instances_created_at_id", "instances", ["created_at", "id"])
     op.create_index("ix_instances_host_id", "instances", ["host_id"])
     op.create_index("ix_instances_image_id", "instances", ["image_id"])
