@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +9,7 @@ from zcloud.domain.claims import BYTES, MEMORY_MIB, VCPUS, Claim, ProviderKind, 
 from zcloud.domain.errors import NoRoom, QuotaExceeded
 from zcloud.domain.host import Host, HostState
 from zcloud.domain.network import Network, NetworkScope, NetworkState
-from zcloud.domain.people import Project, Quota
+from zcloud.domain.people import Project, Quota, Usage
 from zcloud.domain.storage import Pool, PoolState
 from zcloud.scheduler import Demand, HostView, Placement, place
 from zcloud.scheduler.model import PoolView
@@ -127,11 +125,10 @@ def volume_claim(pool_id: str, volume_id: str, size: int) -> Claim:
     return Claim(ProviderRef(ProviderKind.POOL, pool_id), volume_id, BYTES, size)
 
 
-def check_quota(tx: Tx, project: Project, *, instances: int, vcpus: int, memory_mib: int, volume_bytes: int) -> None:
+def check_quota(tx: Tx, project: Project, more: Usage) -> None:
     """Refuse what would take the project over its quota; raises QuotaExceeded naming each limit."""
     used = tx.claims.totals_by_project(project.id)
-    more = Counter(instances=instances, vcpus=vcpus, memory_mib=memory_mib, volume_bytes=volume_bytes)
-    over = list(_over(project.quota, dataclasses.asdict(used), more))
+    over = list(_over(project.quota, used, more))
     if over:
         told = "; ".join(f"{name}: {have} used, {want} more, limit {limit}" for name, have, want, limit in over)
         raise QuotaExceeded(
@@ -141,9 +138,8 @@ def check_quota(tx: Tx, project: Project, *, instances: int, vcpus: int, memory_
         )
 
 
-def _over(quota: Quota, used: Mapping[str, int], more: Mapping[str, int]) -> Iterable[tuple[str, int, int, int]]:
-    for name, want in more.items():
-        limit = getattr(quota, name)
-        have = used.get(name, 0)
+def _over(quota: Quota, used: Usage, more: Usage) -> Iterable[tuple[str, int, int, int]]:
+    for name in ("instances", "vcpus", "memory_mib", "volume_bytes"):
+        limit, have, want = getattr(quota, name), getattr(used, name), getattr(more, name)
         if limit is not None and want and have + want > limit:
             yield name, have, want, limit

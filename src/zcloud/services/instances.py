@@ -155,10 +155,6 @@ class Instances:
 
     def _start(self, tx: Tx, actor: Actor, instance: Instance, revision: int | None) -> Operation:
         _check_state(instance, MAY_START, "started")
-        project = tx.projects.get(instance.project_id)
-        admission.check_quota(
-            tx, project, instances=0, vcpus=instance.vcpus, memory_mib=instance.memory_mib, volume_bytes=0
-        )
         cloud = admission.snapshot(tx)
         host = cloud.hosts[instance.host_id]
         demand = Demand(

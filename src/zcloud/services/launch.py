@@ -14,7 +14,7 @@ from zcloud.domain.instance import Instance, InstanceSpec, InstanceStatus, Power
 from zcloud.domain.names import check_name, check_tags
 from zcloud.domain.network import Network, Port, pick_address, tap_name
 from zcloud.domain.operation import Operation
-from zcloud.domain.people import Actor, Project, Role
+from zcloud.domain.people import Actor, Project, Role, Usage
 from zcloud.domain.storage import GIB, MIB, TIB, Volume, VolumeRole, VolumeState
 from zcloud.drivers.guest.cloudinit import build_seed
 from zcloud.scheduler import Demand, Placement
@@ -84,14 +84,10 @@ class Launch:
 
     def _record(self, tx: Tx, actor: Actor, project: str, spec: InstanceSpec) -> tuple[Instance, Operation]:
         sized = self._size(tx, actor, project, spec)
-        running = int(spec.start)
         admission.check_quota(
             tx,
             sized.project,
-            instances=1,
-            vcpus=sized.vcpus * running,
-            memory_mib=sized.memory_mib * running,
-            volume_bytes=sum(sized.disks.values()),
+            Usage(1, sized.vcpus, sized.memory_mib, sum(sized.disks.values())),
         )
         cloud = admission.snapshot(tx)
         host = admission.choose(cloud, sized.project.id, sized.demand()).candidates[0].host

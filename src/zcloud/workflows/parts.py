@@ -6,7 +6,7 @@ from zcloud.domain.errors import NotFound
 from zcloud.domain.guest import describe_guest
 from zcloud.domain.instance import Instance
 from zcloud.drivers.compute.design import design_domain
-from zcloud.drivers.compute.patch import patch_accel, patch_incarnation
+from zcloud.drivers.compute.patch import definition_digest, patch_accel, patch_incarnation
 from zcloud.drivers.guest.cloudinit import build_seed
 from zcloud.drivers.guest.seed import build_iso
 from zcloud.ports import DomainState, Hypervisor
@@ -82,7 +82,7 @@ def remove_artifacts(run: Run) -> None:
     driver.delete_artifact(seed_name(instance))
     driver.delete_artifact(nvram_name(instance))
     shell = run.link(instance.host_id).shell
-    for suffix in ("", ".0", ".1", ".2"):
+    for suffix in ("", ".0", ".1", ".2", ".previous"):
         shell.remove(console_log(instance) + suffix)
 
 
@@ -93,9 +93,10 @@ def define(run: Run) -> None:
     with run.store.read() as tx:
         host, project = tx.hosts.get(instance.host_id), tx.projects.get(instance.project_id)
     plan = plan_domain(run, whole, host, project.name, instance.incarnation + 1)
-    run.link(host.id).hypervisor.define(design_domain(plan))
+    digest = _define(run.link(host.id).hypervisor, instance.id, design_domain(plan))
+    hardware = {"console_log": plan.console_log, "definition": digest}
     with run.store.write() as tx:
-        tx.instances.update(instance.id, machine=plan.machine, hardware={"console_log": plan.console_log})
+        tx.instances.update(instance.id, machine=plan.machine, hardware=hardware)
 
 
 def undefine(run: Run) -> None:
@@ -119,8 +120,11 @@ def fit_definition(run: Run) -> None:
             hint="It was removed outside zcloud. Its disks are still there; delete the instance with or without them.",
         )
     fitted = patch_incarnation(patch_accel(xml, host.accel), run.args["incarnation"])
-    if fitted != xml:
-        hypervisor.define(fitted)
+    if fitted == xml:
+        return
+    digest = _define(hypervisor, instance.id, fitted)
+    with run.store.write() as tx:
+        tx.instances.update(instance.id, hardware={**instance.hardware, "definition": digest})
 
 
 def power_on(run: Run) -> None:
@@ -128,7 +132,11 @@ def power_on(run: Run) -> None:
     instance = load_instance(run)
     with run.store.write() as tx:
         tx.instances.begin_incarnation(instance.id, run.args["incarnation"], instance.host_id)
-    run.link(instance.host_id).hypervisor.start(instance.id)
+    link = run.link(instance.host_id)
+    if is_off(link.hypervisor, instance.id):
+        log = console_log(instance)  # the log of one run; the one before is kept beside it
+        link.shell.run(["mv", "-f", "-T", log, f"{log}.previous"], check=False)
+    link.hypervisor.start(instance.id)
 
 
 def power_off(run: Run) -> None:
@@ -147,6 +155,12 @@ def load_instance(run: Run) -> Instance:
     """Read the instance that the operation is about."""
     with run.store.read() as tx:
         return tx.instances.get(run.resource_id)
+
+
+def _define(hypervisor: Hypervisor, uuid: str, xml: str) -> str:
+    """Define a domain, and give the digest by which the observer tells a change that was not ours."""
+    hypervisor.define(xml)
+    return definition_digest(hypervisor.domain_xml(uuid) or "")
 
 
 def _secret(run: Run, kind: str, instance: Instance) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from zcloud.domain.errors import InvalidXml
+from zcloud.domain.host import Accel
 from zcloud.libvirtxml.capabilities import Capabilities, DomainCapabilities, Guest, HostCell
 
 HVM = "hvm"
@@ -37,7 +38,7 @@ class HostCapabilities:
     """A host's CPU, memory layout and what its hypervisor offers to guests of the host's own architecture.
 
     ``machines`` maps each machine type and alias to its canonical name. ``kvm`` says that libvirt offers KVM,
-    which a probe has yet to prove. ``cpu_modes`` has, for each domain type asked (``kvm``, ``qemu``), the modes.
+    which a probe has yet to prove. ``cpu_modes`` has libvirt's CPU modes for each domain type that was asked.
     """
 
     host_uuid: str
@@ -52,7 +53,7 @@ class HostCapabilities:
     machines: Mapping[str, str]
     kvm: bool
     firmware: tuple[FirmwareImage, ...]
-    cpu_modes: Mapping[str, frozenset[str]]
+    cpu_modes: Mapping[Accel, frozenset[str]]
     tpm_models: frozenset[str]
     iommu: bool
 
@@ -94,7 +95,7 @@ def parse_capabilities(host_xml: str, *domain_xml: str) -> HostCapabilities:
         machines={each.name: each.canonical or each.name for each in guest.machines if each.name},
         kvm=any(domain.type == "kvm" for domain in guest.domains),
         firmware=_firmware(offers),
-        cpu_modes={offer.domain or "": _cpu_modes(offer) for offer in offers},
+        cpu_modes={_accel(offer): _cpu_modes(offer) for offer in offers},
         tpm_models=frozenset(model for offer in offers if offer.tpm for model in offer.tpm_models),
         iommu=host.iommu or False,
     )
@@ -123,6 +124,10 @@ def _cell(cell: HostCell) -> NumaCell:
         cpus=tuple(thread.id for thread in cell.threads if thread.id is not None),
         pages={(page.size or 0) << 10: page.count or 0 for page in cell.pages},
     )
+
+
+def _accel(offer: DomainCapabilities) -> Accel:
+    return Accel.KVM if offer.domain == "kvm" else Accel.TCG
 
 
 def _cpu_modes(offer: DomainCapabilities) -> frozenset[str]:

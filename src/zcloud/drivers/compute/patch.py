@@ -5,6 +5,8 @@ They take libvirt's inactive XML and give the XML to define; where nothing has t
 
 from __future__ import annotations
 
+import hashlib
+
 from zcloud.domain.host import Accel
 from zcloud.drivers.compute.design import CpuMode, domain_type, set_cpu
 from zcloud.libvirtxml.domain import Domain
@@ -36,3 +38,8 @@ def patch_incarnation(xml: str, incarnation: int) -> str:
         return xml
     domain.mark.incarnation = incarnation
     return domain.to_xml()
+
+
+def definition_digest(xml: str) -> str:
+    """Give what a definition is recognised by: changed by anybody, it has another."""
+    return hashlib.sha256(xml.encode()).hexdigest()

@@ -1,0 +1,116 @@
+"""Readiness: ask the guest's agent, look at its console, and give up at the deadline with what was seen."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+from typing import Any
+
+from zcloud.domain.errors import GuestSilent, HypervisorFailed, NotFound, ZcloudError
+from zcloud.domain.instance import Instance, Ready
+from zcloud.drivers.guest.readiness import RESULT_FILE, STATUS_FILE, Agent, Evidence, Readiness, judge
+from zcloud.ports import HostLink, Hypervisor
+from zcloud.store import Store, Tx
+
+_CONSOLE_TAIL = 64 << 10
+_TOLD_TAIL = 2000
+_FILE_LIMIT = 64 << 10
+_AGENT_S = 2
+
+
+class ReadyWatch:
+    """Moves instances from waiting to ready or failed."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def look(self, instance: Instance, link: HostLink) -> Ready:
+        """Look at one waiting instance and record what was found; gives its readiness now."""
+        seen = gather(instance, link)
+        verdict = judge(seen)
+        with self._store.read() as tx:
+            now = tx.now
+        late = instance.ready_deadline is not None and now > instance.ready_deadline
+        if verdict.state is Ready.WAITING and late:
+            tail = seen.console[-_TOLD_TAIL:].strip()
+            told = f"Not ready in time: {verdict.detail}. The console's last words:\n{tail or '(nothing)'}"
+            verdict = Readiness(Ready.FAILED, told, verdict.errors)
+        facts = guest_facts(instance, link.hypervisor) if verdict.state is Ready.READY else {}
+        if verdict.state is not Ready.WAITING or verdict.detail != instance.ready_detail:
+            self._store.transact(lambda tx: _record(tx, instance, verdict, facts))
+        return verdict.state
+
+
+def gather(instance: Instance, link: HostLink) -> Evidence:
+    """Ask the agent for cloud-init's files and read the console's end."""
+    console = ""
+    path = instance.hardware.get("console_log")
+    if path:
+        with contextlib.suppress(NotFound):
+            console = link.shell.read_file(path, limit=_CONSOLE_TAIL, tail=True).decode(errors="replace")
+    agent, result, status = _ask(instance.id, link.hypervisor)
+    return Evidence(instance.id, agent=agent, result=result, status=status, console=console)
+
+
+def guest_facts(instance: Instance, hypervisor: Hypervisor) -> dict[str, Any]:
+    """Give what the agent tells of the guest: addresses and operating system; what it does not tell is left out."""
+    facts: dict[str, Any] = {}
+    with contextlib.suppress(GuestSilent, HypervisorFailed):
+        facts["addresses"] = [
+            {"interface": each.interface, "mac": each.mac, "address": each.address, "prefix": each.prefix}
+            for each in hypervisor.guest_addresses(instance.id)
+            if each.interface != "lo"
+        ]
+        told = hypervisor.agent(instance.id, "guest-get-osinfo", {}, timeout_s=_AGENT_S)
+        facts["os"] = {key: str(told[key])[:200] for key in ("id", "pretty-name", "kernel-release") if key in told}
+    return facts
+
+
+def _ask(uuid: str, hypervisor: Hypervisor) -> tuple[Agent, bytes | None, bytes | None]:
+    try:
+        hypervisor.agent(uuid, "guest-ping", {}, timeout_s=_AGENT_S)
+    except ZcloudError:
+        return Agent.SILENT, None, None
+    try:
+        return Agent.ANSWERS, _read(uuid, hypervisor, RESULT_FILE), _read(uuid, hypervisor, STATUS_FILE)
+    except (GuestSilent, HypervisorFailed):
+        return Agent.NO_FILES, None, None
+
+
+def _read(uuid: str, hypervisor: Hypervisor, path: str) -> bytes | None:
+    """Read a file through the agent; None where the agent says that there is none."""
+    try:
+        handle = hypervisor.agent(uuid, "guest-file-open", {"path": path, "mode": "r"}, timeout_s=_AGENT_S)
+    except HypervisorFailed as error:
+        if "No such file" in error.message:
+            return None
+        raise
+    try:
+        answer = hypervisor.agent(uuid, "guest-file-read", {"handle": handle, "count": _FILE_LIMIT}, timeout_s=_AGENT_S)
+        return base64.b64decode(answer.get("buf-b64", ""))
+    finally:
+        with contextlib.suppress(ZcloudError):
+            hypervisor.agent(uuid, "guest-file-close", {"handle": handle}, timeout_s=_AGENT_S)
+
+
+def _record(tx: Tx, before: Instance, verdict: Readiness, facts: dict[str, Any]) -> None:
+    instance = tx.instances.many([before.id]).get(before.id)
+    if instance is None or instance.incarnation != before.incarnation or instance.ready is not Ready.WAITING:
+        return
+    tx.instances.update(
+        instance.id,
+        ready=verdict.state,
+        ready_detail=verdict.detail,
+        observed={**instance.observed, **facts, "guest_errors": list(verdict.errors)},
+    )
+    if verdict.state is Ready.WAITING:
+        return
+    tx.events.add(
+        f"instance.{verdict.state.value}",
+        project_id=instance.project_id,
+        resource_kind="instance",
+        resource_id=instance.id,
+        resource_name=instance.name,
+        message=f"{instance.name}: {verdict.detail.splitlines()[0]}",
+        data={},
+    )
