@@ -101,7 +101,7 @@ def test_this_hosts_capabilities_are_read(hypervisor: Connection) -> None:
     assert host.machines["q35"].startswith("pc-q35-")
     assert host.cpus >= 1
     assert host.memory > 1 << 28
-    assert "maximum" in host.cpu_modes["qemu"]
+    assert "maximum" in host.cpu_modes[Accel.TCG]
     for image in host.firmware:
         assert Path(image.loader).exists()
         assert Path(image.nvram_template).exists()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from zcloud.domain.errors import InvalidXml
+from zcloud.domain.host import Accel
 from zcloud.drivers.compute.capabilities import FirmwareImage, NumaCell, parse_capabilities, parse_firmware
 
 DATA = Path(__file__).parents[1] / "libvirtxml" / "data"
@@ -24,7 +25,7 @@ def test_a_host_with_one_node() -> None:
     assert host.emulator == "/usr/bin/qemu-system-x86_64"
     assert host.machines["q35"] == host.machines["pc-q35-7.2"] == "pc-q35-7.2"
     assert host.kvm
-    assert host.cpu_modes == {"qemu": {"maximum", "host-model", "custom"}}
+    assert host.cpu_modes == {Accel.TCG: {"maximum", "host-model", "custom"}}
     assert host.tpm_models == {"tpm-tis", "tpm-crb"}
     assert not host.iommu
 

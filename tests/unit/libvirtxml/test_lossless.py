@@ -44,6 +44,7 @@ xml_text = st.text(
     st.characters(codec="utf-8", exclude_characters="\ufffe\uffff", exclude_categories=("Cc", "Cs"))
     | st.sampled_from("\t\n\r<>&\"'")
 )
+plain = st.from_regex(r"[a-z]{1,8}", fullmatch=True)
 xml_name = st.from_regex(r"[A-Za-z_][A-Za-z0-9_.-]{0,8}", fullmatch=True)
 
 
@@ -73,7 +74,7 @@ def elements(draw: st.DrawFn, depth: int = 3) -> etree._Element:
     element.text = draw(xml_text) or None
     for _ in range(draw(st.integers(0, 3)) if depth else 0):
         kind = draw(st.integers(0, 5))
-        child = elements(depth - 1) if kind > 1 else st.builds(etree.Comment if kind else _instruction, xml_name)
+        child = elements(depth - 1) if kind > 1 else st.builds(etree.Comment if kind else _instruction, plain)
         made = draw(child)
         made.tail = draw(xml_text) or None
         element.append(made)
@@ -81,7 +82,7 @@ def elements(draw: st.DrawFn, depth: int = 3) -> etree._Element:
 
 
 def _instruction(text: str) -> etree._Element:
-    return etree.ProcessingInstruction("zc" + text.replace(".", ""), text)
+    return etree.ProcessingInstruction("zc", text)
 
 
 def canonical(text: str) -> bytes:
