@@ -1,6 +1,6 @@
 """Looks at images that came from outside: what they are, and that opening them harms no host.
 
-All hostile bytes are read in a child that has confined itself (``hosts/confined.py``): first by our own parser,
+All hostile bytes are read in a child that has confined itself (``zcloud.confined``): first by our own parser,
 then, as a second opinion on what passed, by ``qemu-img`` in the same confinement.
 """
 
@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zcloud.confined import REFUSED, UNCONFINED
+from zcloud.confined.sandbox import NOBODY
 from zcloud.domain.errors import DeadlineExceeded, ImageRefused, ToolMissing
 from zcloud.domain.imageformat import COMPRESSED, Format, probe
-from zcloud.hosts.confined import REFUSED, UNCONFINED
-from zcloud.hosts.sandbox import NOBODY
 
 _SOURCE_ROOT = str(Path(__file__).parents[2])
 _ANSWER_LIMIT = 1 << 20
@@ -205,7 +205,7 @@ def _run_child(
     # In memory, and bounded by the child's own RLIMIT_FSIZE: it cannot flood us.
     with os.fdopen(os.memfd_create("answer"), "w+b") as answer:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-s", "-m", "zcloud.hosts.confined", whole],
+            [sys.executable, "-P", "-s", "-m", "zcloud.confined", whole],
             stdin=subprocess.DEVNULL,
             stdout=answer,
             stderr=subprocess.DEVNULL,

@@ -208,7 +208,7 @@ def test_zstd_is_refused_with_a_hint(tmp_path: Path) -> None:
 
 _ATTEMPT = """
 import os, socket, sys
-from zcloud.hosts.sandbox import Budget, lock_down
+from zcloud.confined.sandbox import Budget, lock_down
 fd = os.open(sys.argv[1], os.O_RDONLY)
 lock_down(Budget(1 << 30, 10, 1 << 20), ["/usr", "/lib"], [fd])
 try:
@@ -262,3 +262,13 @@ def test_the_confined_child_cannot(code: str, tmp_path: Path) -> None:
 )
 def test_the_confined_child_can_still(code: str, tmp_path: Path) -> None:
     assert attempt(code, tmp_path) == "done"
+
+
+def test_the_child_is_light() -> None:
+    code = "import sys, zcloud.confined.__main__; print(*{name.partition('.')[0] for name in sys.modules})"
+    environment = {**os.environ, "PYTHONPATH": SOURCE}
+    command = [sys.executable, "-P", "-s", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    loaded = set(done.stdout.split())
+    assert "zcloud" in loaded
+    assert not loaded & {"libvirt", "asyncssh", "asyncio", "sqlalchemy", "socket", "ssl", "threading", "yaml", "lxml"}

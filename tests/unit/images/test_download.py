@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import resource
 import ssl
 import threading
 import time
@@ -22,6 +23,7 @@ from zcloud.base.clock import SystemClock
 from zcloud.domain.errors import (
     AddressForbidden,
     DeadlineExceeded,
+    DiskFull,
     DownloadFailed,
     InvalidInput,
     OperationCancelled,
@@ -342,6 +344,16 @@ def test_it_can_be_cancelled(server: Server, tmp_path: Path) -> None:
     refused(
         lambda: downloader().fetch(url, tmp_path / "x", watch=watch), OperationCancelled, "cancelled", tmp_path / "x"
     )
+
+
+def test_a_full_disk_is_told(server: Server, tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500000, hard))
+    try:
+        refused(lambda: downloader().fetch(server.url("/file"), tmp_path / "x"), DiskFull, "room", tmp_path / "x")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert len(server.seen) == 1
 
 
 # -- TLS ---------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zcloud.domain.errors import AddressForbidden, InvalidInput
-from zcloud.hosts.webaddress import Target, allowed_addresses, is_allowed, parse_url
+from zcloud.hosts.webaddress import Target, allowed_addresses, is_allowed, parse_url, resolve
 
 PRIVATE = [
     *("127.0.0.1", "127.8.9.1", "0.0.0.0", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1", "100.64.0.1"),
@@ -45,6 +45,13 @@ def test_only_good_addresses_of_a_host_are_kept() -> None:
     for found in (["10.0.0.1", "::1"], []):
         with pytest.raises(AddressForbidden, match="not a public address"):
             allowed_addresses("x", found, [])
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "2130706433", "0x7f.1", "0177.0.0.1", "127.1"])
+def test_odd_spellings_of_loopback_resolve_to_it_and_are_refused(host: str) -> None:
+    assert resolve(host, 80) == ["127.0.0.1"]
+    with pytest.raises(AddressForbidden):
+        allowed_addresses(host, resolve(host, 80), [])
 
 
 def test_urls_are_taken_apart() -> None:

@@ -1,4 +1,4 @@
-"""The child that looks at hostile bytes: ``python -m zcloud.hosts.confined REQUEST``; see ``hosts/inspect.py``.
+"""The child that looks at hostile bytes: ``python -m zcloud.confined REQUEST``; see ``hosts/inspect.py``.
 
 It gets open descriptors, never paths, confines itself before it reads the first byte, and answers with one line of
 JSON and an exit code. Whatever it says is checked again by its parent.
@@ -15,11 +15,10 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
+from zcloud.confined import REFUSED, UNCONFINED
+from zcloud.confined.sandbox import Budget, CannotConfine, lock_down
 from zcloud.domain.errors import ImageRefused
 from zcloud.domain.imageformat import Format, check_qcow2, partition_table, probe
-from zcloud.hosts.sandbox import Budget, CannotConfine, lock_down
-
-REFUSED, UNCONFINED = 3, 4
 
 _CHUNK = 1 << 20
 _XZ_MEMORY = 256 << 20
@@ -34,7 +33,7 @@ def main() -> int:
     try:
         if argv:
             lock_down(budget, [path for path in _PROGRAMS if os.path.exists(path)], [request["fd"]])
-            os.execve(argv[0], argv, {"LC_ALL": "C", "PATH": "/usr/bin"})  # noqa: S606 - it is confined already
+            os.execve(argv[0], argv, {"LC_ALL": "C", "PATH": "/usr/bin"})  # noqa: S606, TID251 - it is confined by now
         lock_down(budget)
     except CannotConfine as error:
         return _say(UNCONFINED, {"message": str(error)})
