@@ -1,13 +1,14 @@
 """The tiny guest: a bootable disk of some 35 MiB whose system lives in RAM and is ready in seconds.
 
 It stands in for a cloud image in tests and demos: it reads a NoCloud seed (host name, SSH keys, users,
-``runcmd``, network-config version 2 matched by MAC address), runs an SSH server, the guest agent with its
-file commands, a web server on port 80 and a root shell on the serial console, and powers off cleanly on
-the ACPI button. It needs 96 MiB of memory. Once started it never touches its root disk ``/dev/vda``, so a
-test may write there; whatever lies behind ``IMAGE_SIZE`` may be overwritten without harming the next boot.
+``runcmd``, scripts, network-config version 2 matched by MAC address), runs an SSH server, the guest agent
+with its file commands, a web server on port 80 and a root shell on the serial console, and powers off
+cleanly on the ACPI button. It needs 96 MiB of memory by BIOS, and 256 MiB by UEFI, whose GRUB finds no room
+for the kernel in less. Once started it never touches its root disk ``/dev/vda``, so a test may write there;
+whatever lies behind ``IMAGE_SIZE`` may be overwritten without harming the next boot.
 
 On the console: ``TINY-INIT``, ``TINY-STATIC nic addresses``, ``TINY-DHCP nic address``,
-``TINY-READY hostname``, each followed by ``up=seconds``.
+``TINY-READY hostname``, each followed by ``up=seconds``, and the seed's ``final_message``.
 """
 
 from __future__ import annotations

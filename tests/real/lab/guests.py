@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
@@ -42,10 +43,10 @@ class TinyDomain:
         return self.console.read_text(errors="replace") if self.console.exists() else ""
 
 
-def make_seed(directory: Path, files: dict[str, str]) -> Path:
+def make_seed(directory: Path, files: Mapping[str, bytes]) -> Path:
     """Make a NoCloud seed (ISO 9660, label cidata) of ``files``."""
-    for name, text in files.items():
-        (directory / name).write_text(text)
+    for name, content in files.items():
+        (directory / name).write_bytes(content)
     seed = directory / "seed.iso"
     subprocess.run(
         ["xorrisofs", "-quiet", "-o", seed, "-V", "cidata", "-J", "-r", *(directory / n for n in files)],

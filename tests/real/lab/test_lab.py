@@ -10,20 +10,22 @@ from pathlib import Path
 import pytest
 from tests.real.lab.guests import make_seed, start_tiny
 
+from zcloud.domain.guest import GuestNic, GuestSpec
+from zcloud.drivers.guest.cloudinit import build_seed
 from zcloud.lab import cgroups, probekit
 from zcloud.lab.hosts import Lab, NamespaceHost, wait_for
 
 pytest_plugins = ["zcloud.lab.fixtures"]
 
-ADDRESS = "10.99.0.5/24"
-SEED = {
-    "user-data": "#cloud-config\nhostname: tiny-one\nruncmd:\n- echo ran > /www/ran\n",
-    "meta-data": "local-hostname: not-this-one\n",
-    "network-config": (
-        "version: 2\nethernets:\n  nic0:\n"
-        f"    addresses:\n    - {ADDRESS}\n    match:\n      macaddress: '52:54:00:00:77:01'\n"
-    ),
-}
+SEED = build_seed(
+    GuestSpec(
+        instance_id="00000000-0000-4000-8000-000000000001",
+        hostname="tiny-one",
+        nics=(GuestNic("52:54:00:00:77:01", ("10.99.0.5/24",), gateway="10.99.0.1"),),
+        user_data="#!/bin/sh\necho ran > /www/ran\n",
+    )
+)
+SEED_FILES = {"meta-data": SEED.meta_data, "user-data": SEED.user_data, "network-config": SEED.network_config}
 
 
 @pytest.mark.parametrize("uefi", [False, True], ids=["bios", "uefi"])
@@ -31,7 +33,7 @@ def test_tiny_guest_boots_reads_its_seed_and_heeds_the_power_button(
     lab_host: NamespaceHost, tiny_image: Path, tmp_path: Path, uefi: bool
 ) -> None:
     name = "tiny-uefi" if uefi else "tiny-bios"
-    guest = start_tiny(lab_host, name, tiny_image, make_seed(tmp_path, SEED), uefi=uefi)
+    guest = start_tiny(lab_host, name, tiny_image, make_seed(tmp_path, SEED_FILES), uefi=uefi)
     try:
         assert "TINY-READY tiny-one" in guest.wait_until_ready()
         wait_for(lambda: guest.agent("guest-ping") == {}, 10, "the agent's answer")
@@ -64,7 +66,7 @@ def test_probe_kit_boots_and_powers_off(probe_kit: Path) -> None:
         "-serial",
         "stdio",
     ]
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
 
     assert done.returncode == 0
     assert probekit.PROBE_WORD in done.stdout
@@ -97,7 +99,7 @@ def test_ssh_enters_with_the_labs_key_and_knows_the_host_key(tmp_path: Path) -> 
         assert subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip() == host.name
 
         host.daemons.kill("sshd")
-        assert subprocess.run(argv, capture_output=True).returncode != 0
+        assert subprocess.run(argv, capture_output=True, check=False).returncode != 0
         host.daemons.start_sshd()
         subprocess.run(argv, check=True, capture_output=True)
 
@@ -138,7 +140,7 @@ def test_hosts_die_with_the_process_that_holds_them() -> None:
         "import os, signal\nfrom zcloud.lab.hosts import Lab\nlab = Lab(1).__enter__()\n"
         "print(lab.hosts[0].pid, lab.bridge, lab.directory, flush=True)\nos.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     pid, bridge, directory = done.stdout.split()
     wait_for(lambda: not Path(f"/proc/{pid}").exists(), 10, "the host's end")
     with Lab(1):

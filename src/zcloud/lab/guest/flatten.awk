@@ -3,7 +3,13 @@
 # maps of scalars: what a YAML library writes for cloud-init.
 
 function unquoted(v) {
-    if (v ~ /^".*"$/ || v ~ /^'.*'$/) v = substr(v, 2, length(v) - 2)
+    if (v ~ /^'.*'$/) {
+        v = substr(v, 2, length(v) - 2)
+        gsub(/''/, "'", v)
+    } else if (v ~ /^".*"$/) {
+        v = substr(v, 2, length(v) - 2)
+        gsub(/\\"/, "\"", v)
+    }
     return v
 }
 

@@ -1,6 +1,7 @@
 # What the tiny guest's init and its hotplug handler share.
 
 FLAT=/run/seed          # the seed's files as lines of "path<TAB>value"
+PARTS=/run/user-data
 DATASOURCE=DataSourceNone
 
 # say WORDS: a line on the console with the seconds since the kernel started.
@@ -43,14 +44,32 @@ find_seed() {
         [ "$label" = cidata ] || continue
         load_iso
         mount -t iso9660 -o ro "$device" /mnt || continue
-        for file in user-data meta-data network-config; do
+        for file in meta-data network-config; do
             [ -e /mnt/$file ] && awk -f /lib/flatten.awk /mnt/$file >$FLAT/$file
         done
-        cp /mnt/user-data /run/user-data 2>/dev/null
+        split_user_data /mnt/user-data
         umount /mnt
         DATASOURCE="DataSourceNoCloud [seed=$device]"
         return
     done
+}
+
+# split_user_data FILE: the parts of a MIME message (in base64) or the file itself, as $PARTS/0, 1, ...
+# The first part that sets something wins.
+split_user_data() {
+    mkdir -p $PARTS
+    if [ "$(head -c 13 "$1")" = 'Content-Type:' ]; then
+        awk -v parts=$PARTS '
+            /^--==/ { number++; body = 0; next }
+            body { print >(parts "/" number ".base64") }
+            /^\r?$/ { body = 1 }' "$1"
+        for part in $PARTS/*.base64; do base64 -d "$part" >"${part%.base64}" && rm "$part"; done
+    else
+        cp "$1" $PARTS/0
+    fi
+    for part in $PARTS/*; do
+        case $(head -c 2 "$part") in '#!') ;; *) awk -f /lib/flatten.awk "$part" ;; esac
+    done >$FLAT/user-data
 }
 
 load_iso() {
@@ -80,9 +99,9 @@ apply_names_and_users() {
 apply_commands() {
     seed user-data '^runcmd\[\]$' >/run/runcmd
     [ -s /run/runcmd ] && sh /run/runcmd >/run/runcmd.log 2>&1
-    case $(head -c 2 /run/user-data 2>/dev/null) in
-        '#!') sh /run/user-data >/run/user-data.log 2>&1 ;;
-    esac
+    for part in $PARTS/*; do
+        case $(head -c 2 "$part" 2>/dev/null) in '#!') sh "$part" >"$part.log" 2>&1 ;; esac
+    done
 }
 
 configure_all_nics() {
@@ -103,14 +122,19 @@ configure_nic() {
     mtu=$(seed network-config "^$block\\.mtu\$")
     [ -n "$mtu" ] && ip link set "$1" mtu "$mtu"
     for address in $addresses; do ip addr add "$address" dev "$1"; done
-    for gateway in $(seed network-config "^$block\\.(gateway[46]|routes\\[\\]\\.via)\$"); do
-        case $gateway in
-            *:*) ip -6 route add default via "$gateway" dev "$1" ;;
-            *) ip route add default via "$gateway" dev "$1" ;;
-        esac
+    for gateway in $(seed network-config "^$block\\.gateway[46]\$"); do add_route default "$gateway" "$1"; done
+    seed network-config "^$block\\.routes\\[\\]\\.(to|via)\$" | while read -r to && read -r via; do
+        add_route "$to" "$via" "$1"
     done
     seed network-config "^$block\\.nameservers\\.addresses\\[\\]\$" | sed 's/^/nameserver /' >>/etc/resolv.conf
     say "TINY-STATIC $1 $(echo $addresses)"
+}
+
+# add_route TO VIA NIC
+add_route() {
+    case $2 in *:*) family=-6 ;; *) family=-4 ;; esac
+    case $1 in 0.0.0.0/0 | ::/0) set -- default "$2" "$3" ;; esac
+    ip $family route add "$1" via "$2" dev "$3"
 }
 
 # nic_block NAME MAC: the path of the network-config block for this NIC.
@@ -146,6 +170,11 @@ write_results() {
     cat >/run/cloud-init/status.json <<END
 {"v1": {"datasource": "$DATASOURCE", "stage": null, "init": {"errors": [], "finished": $up}}}
 END
+}
+
+# say_final_message: what cloud-init prints when it is through.
+say_final_message() {
+    seed user-data '^final_message$' | sed 's/\\n/\n/g' >/dev/console
 }
 
 # shell_on TERMINAL: an interactive root shell there, for ever.
