@@ -32,5 +32,5 @@ def set_up(level: str = "INFO", *, as_json: bool = False) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for noisy in ("asyncssh", "dbos", "uvicorn.access", "sqlalchemy"):
+    for noisy in ("alembic", "asyncssh", "dbos", "uvicorn.access", "sqlalchemy"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -91,6 +91,11 @@ class Claims(Repository):
             for row in rows
         ]  # fmt: skip
 
+    def used_of_pools(self) -> dict[str, int]:
+        """Give the bytes that volumes hold of each pool; a pool without any is left out."""
+        of_pools = select(_C.provider_id, func.sum(_C.amount)).where(_C.provider_kind == ProviderKind.POOL.value)
+        return {id: int(amount) for id, amount in self._db.execute(of_pools.group_by(_C.provider_id))}
+
     def totals_by_project(self, project_id: str) -> Usage:
         """Give what a project takes of its quota.
 

@@ -12,6 +12,8 @@ from sqlalchemy.exc import ArgumentError
 from zcloud.domain.errors import ConfigInvalid
 
 _WAIT_S = 60  # how long a writer stands in line
+# A process that is stopped within a transaction must not hold its rows for ever.
+_POSTGRES_OPTIONS = "-c idle_in_transaction_session_timeout=10s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ def open_engines(url: str) -> Engines:
     if backend == "postgresql":
         engine = create_engine(
             parsed.set(drivername="postgresql+psycopg"), pool_size=8, max_overflow=24, pool_timeout=_WAIT_S,
-            pool_pre_ping=True, isolation_level="READ COMMITTED",
+            pool_pre_ping=True, isolation_level="READ COMMITTED", connect_args={"options": _POSTGRES_OPTIONS},
         )  # fmt: skip
         return Engines(engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True), engine)
     raise ConfigInvalid("The store is neither an SQLite file nor PostgreSQL.", hint="See docs/operate on [store].")

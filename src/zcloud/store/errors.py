@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, TimeoutError
 
 from zcloud.domain.errors import AlreadyExists, InUse, Kind, NotFound, Refused
 
@@ -31,7 +31,7 @@ class StoreUnreachable(Refused):
 
 _UNIQUE = frozenset({"23505", "SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"})
 _FOREIGN = frozenset({"23503", "SQLITE_CONSTRAINT_FOREIGNKEY"})
-_CONFLICTS = frozenset({"40001", "40P01"})  # serialization failure, deadlock
+_CONFLICTS = frozenset({"40001", "40P01", "25P03"})  # serialization failure, deadlock, stopped within a transaction
 
 
 def is_conflict(error: BaseException) -> bool:
@@ -60,7 +60,7 @@ def opening() -> Iterator[None]:
     """Turn a store that cannot be opened into StoreUnreachable."""
     try:
         yield
-    except (OperationalError, OSError) as error:
+    except (OperationalError, TimeoutError, OSError) as error:
         cause = error.orig if isinstance(error, OperationalError) else error
         raise StoreUnreachable(f"The store cannot be opened: {cause}") from error
 

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, delete, or_, select, update
 from sqlalchemy.engine import RowMapping
 
 from zcloud.domain.errors import WrongState
-from zcloud.domain.instance import Flavor, Instance, InstanceStatus
+from zcloud.domain.instance import Flavor, Instance, InstanceStatus, Ready
 from zcloud.store import schema
 from zcloud.store.mapping import Mapper
 from zcloud.store.repository import Lockable, Named, only
@@ -76,8 +76,8 @@ class Instances(Lockable[Instance, InstanceFilter]):
         super().delete(id)
 
     def find(self, name: str, project_id: str | None = None) -> Instance | None:
-        """Give the instance of that name in a project, or None."""
-        return self._first(_C.name == name, _C.project_id == project_id)
+        """Give the instance of that name in a project (None: in any), or None."""
+        return self._first(_C.name == name, *self._where(InstanceFilter(only(project_id))))
 
     def resolve(self, name_or_id: str, project_id: str | None = None) -> Instance:
         """Give the instance of that id or else name in a project (None: in any); raises NotFound."""
@@ -102,6 +102,10 @@ class Instances(Lockable[Instance, InstanceFilter]):
         """Give the instances of libvirt names, by that name."""
         return {record.domain_name: record for record in self._all(_C.domain_name.in_(list(names)))}
 
+    def waiting(self) -> list[Instance]:
+        """Give the instances whose guest has not said yet that it is ready."""
+        return self._all(_C.ready == Ready.WAITING.value)
+
     def on_host(self, host_id: str) -> list[Instance]:
         """Give the instances of a host by name."""
         return self._all(_C.host_id == host_id, order=[_C.name, _C.id])
@@ -111,7 +115,7 @@ class Instances(Lockable[Instance, InstanceFilter]):
         if filter.project_ids is not None:
             where.append(_C.project_id.in_(list(filter.project_ids)))
         if filter.status:
-            where.append(_C.status.in_([each.value for each in filter.status]))
+            where.append(_C.status.in_([str(each) for each in filter.status]))
         for tag in filter.tags:
             where.append(_C.id.in_(select(tags.instance_id).where(tags.tag == tag)))
         if filter.host_id is not None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, or_
 
-from zcloud.domain.host import Host
+from zcloud.domain.errors import HostUnreachable
+from zcloud.domain.host import Host, HostState
 from zcloud.domain.network import Network
 from zcloud.domain.storage import Pool
 from zcloud.store import schema
@@ -21,6 +22,13 @@ class Hosts(Lockable[Host, None]):
     noun = "host"
     mapper = Mapper(Host, schema.hosts)
     sorts = ("name", "created_at", "state", "zone")
+
+    def any_up(self) -> Host:
+        """Give the first host that is up; raises HostUnreachable where none is."""
+        host = self._first(schema.hosts.c.state == HostState.UP.value, order=[schema.hosts.c.name])
+        if host is None:
+            raise HostUnreachable("No host is up.", hint="Look at `zcloud host list`.")
+        return host
 
 
 @dataclass(frozen=True, slots=True)

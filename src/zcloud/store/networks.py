@@ -9,7 +9,6 @@ from sqlalchemy import select
 
 from zcloud.domain.network import Port
 from zcloud.store import schema
-from zcloud.store.errors import plain_words
 from zcloud.store.mapping import Mapper
 from zcloud.store.repository import Records
 
@@ -22,11 +21,6 @@ class Ports(Records[Port, None]):
     noun = "port"
     mapper = Mapper(Port, schema.ports)
     sorts = ("created_at",)
-
-    def add(self, record: Port) -> Port:
-        """Add a port; raises AlreadyExists where its address, MAC or slot is taken."""
-        with plain_words("port", f"{record.address} {record.mac}"):
-            return super().add(record)
 
     def taken(self, network_id: str) -> set[str]:
         """Give the addresses in use on a network.
@@ -60,3 +54,6 @@ class Ports(Records[Port, None]):
         """Give the ports of all instances of a host."""
         here = select(schema.instances.c.id).where(schema.instances.c.host_id == host_id)
         return self._all(_P.instance_id.in_(here))
+
+    def _label(self, record: Port) -> str:
+        return f"{record.address} ({record.mac})"

@@ -50,7 +50,8 @@ class Scope:
     def hold(self, table: Table, key: str) -> None:
         """Keep a row from other writers until the commit; on SQLite a writer is alone anyway."""
         if self.writable and self.is_postgres:
-            self.connection.execute(select(table.c.id).where(table.c.id == key).with_for_update())
+            # NO KEY UPDATE: rows that only refer to this one may still be added.
+            self.connection.execute(select(table.c.id).where(table.c.id == key).with_for_update(key_share=True))
 
 
 class Repository:
@@ -97,8 +98,7 @@ class Records(Repository, Generic[R, F]):
 
     def add(self, record: R) -> R:
         """Add a record and give it back; raises AlreadyExists, NotFound (it refers to something absent)."""
-        label = str(getattr(record, "name", getattr(record, self.key.name)))
-        with plain_words(self.noun, label):
+        with plain_words(self.noun, self._label(record)):
             self._db.execute(self.table.insert(), self.mapper.to_row(record))
         return record
 
@@ -115,6 +115,7 @@ class Records(Repository, Generic[R, F]):
         conditions = [self.key == id]
         if expect_revision is not None:
             conditions.append(self.table.c.revision == expect_revision)
+        values = values or {self.key.name: self.key}  # nothing changes, but the revision is compared
         statement = update(self.table).where(*conditions).values(values).returning(*self.mapper.columns)
         with plain_words(self.noun, str(changes.get("name", id))):
             row = self._db.execute(statement).mappings().one_or_none()
@@ -169,6 +170,10 @@ class Records(Repository, Generic[R, F]):
         statement = select(*self.mapper.columns).where(*where).order_by(*(order or [self.key])).limit(1)
         rows = self._records(self._db.execute(statement).mappings().all())
         return rows[0] if rows else None
+
+    def _label(self, record: R) -> str:
+        """Give what people call a record."""
+        return str(getattr(record, "name", "") or getattr(record, self.key.name))
 
     def _missing(self, name: str) -> NotFound:
         return NotFound(f"There is no {self.noun} {name[:80]!r}.", noun=self.noun)

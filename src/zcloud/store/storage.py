@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, or_, select
+from sqlalchemy import ColumnElement, bindparam, delete, or_, select, update
 
 from zcloud.domain.image import Image, ImageState
 from zcloud.domain.storage import Volume
@@ -79,8 +79,8 @@ class Volumes(Lockable[Volume, VolumeFilter]):
     sorts = ("name", "created_at", "size")
 
     def find(self, name: str, project_id: str | None = None) -> Volume | None:
-        """Give the volume of that name in a project, or None."""
-        return self._first(_V.name == name, _V.project_id == project_id)
+        """Give the volume of that name in a project (None: in any), or None."""
+        return self._first(_V.name == name, *self._where(VolumeFilter(only(project_id))))
 
     def resolve(self, name_or_id: str, project_id: str | None = None) -> Volume:
         """Give the volume of that id or else name in a project (None: in any); raises NotFound."""
@@ -97,6 +97,16 @@ class Volumes(Lockable[Volume, VolumeFilter]):
     def of_instance(self, id: str) -> list[Volume]:
         """Give the volumes of one instance in the order of their slots."""
         return self.for_instances([id]).get(id, [])
+
+    def note_allocation(self, pool_id: str, allocated: Mapping[str, int]) -> None:
+        """Record what the volumes of a pool take, by volume id; unknown ones are left out, revisions stay."""
+        known = self._db.execute(select(_V.id, _V.allocated).where(_V.pool_id == pool_id)).all()
+        changed = [
+            {"b_id": id, "b_allocated": allocated[id]} for id, before in known if allocated.get(id, before) != before
+        ]
+        if changed:
+            noted = update(self.table).where(_V.id == bindparam("b_id")).values(allocated=bindparam("b_allocated"))
+            self._db.execute(noted, changed)
 
     def in_pool(self, pool_id: str) -> list[Volume]:
         """Give the volumes of a pool."""

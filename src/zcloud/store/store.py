@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from sqlalchemy import Connection, make_url
+from sqlalchemy import Connection, Engine, make_url
 from sqlalchemy.exc import DBAPIError
 
 from zcloud.base.clock import Clock
@@ -37,6 +37,7 @@ class Tx:
     """One transaction: a repository per noun, and the time at which it began."""
 
     def __init__(self, scope: Scope) -> None:
+        self._scope = scope
         self.now = scope.now
         self.users, self.projects, self.tokens = Users(scope), Projects(scope), Tokens(scope)
         self.sessions, self.ssh_keys, self.tickets = Sessions(scope), SshKeys(scope), Tickets(scope)
@@ -47,6 +48,17 @@ class Tx:
         self.volumes, self.ports, self.samples = Volumes(scope), Ports(scope), Samples(scope)
         self.operations, self.workers = Operations(scope), Workers(scope)
         self.events, self.audit = events.Events(scope), events.Audit(scope)
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Undo what the block wrote, and only that, when an error leaves it (a savepoint)."""
+        scope, kept = self._scope, (len(self._scope.events), len(self._scope.audit))
+        try:
+            with scope.connection.begin_nested():
+                yield
+        except BaseException:
+            del scope.events[kept[0] :], scope.audit[kept[1] :]
+            raise
 
 
 class Store:
@@ -67,13 +79,12 @@ class Store:
         """Bring the schema up to date, or make it; raises SchemaMismatch (a newer zcloud's), StoreUnreachable."""
         with opening():
             make_file(self._engines)
-            self._engines.write.connect().close()
-        with self._engines.write.begin() as connection:
+        with self._begin(self._engines.write) as connection:
             migrate.migrate(connection)
 
     def check_version(self) -> None:
         """Raise SchemaMismatch unless the schema is exactly the one that this version needs, or StoreUnreachable."""
-        with opening(), self._engines.read.connect() as connection:
+        with self._begin(self._engines.read) as connection:
             migrate.check(connection)
 
     def close(self) -> None:
@@ -83,8 +94,11 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Tx]:
-        """Give a transaction that sees one moment of the store and writes nothing; it waits for no writer."""
-        with self._engines.read.connect() as connection:
+        """Give a transaction that sees one moment of the store and writes nothing; it waits for no writer.
+
+        Raises StoreUnreachable.
+        """
+        with self._begin(self._engines.read) as connection:
             yield Tx(self._scope(connection, writable=False))
 
     @contextmanager
@@ -92,13 +106,13 @@ class Store:
         """Give a transaction that is committed at the end of the block, or undone by an error.
 
         On SQLite there is one writer at a time, and the others wait; on PostgreSQL two may collide: prefer
-        ``transact`` for whatever claims. Raises RuntimeError inside another write of the same thread.
+        ``transact`` for whatever claims. Raises StoreUnreachable, and RuntimeError inside another write of the thread.
         """
         if getattr(self._writing, "on", False):
             raise RuntimeError("a write transaction within another one would wait for itself")
         self._writing.on = True
         try:
-            with self._engines.write.begin() as connection:
+            with self._begin(self._engines.write) as connection:
                 scope = self._scope(connection, writable=True)
                 yield Tx(scope)
                 events.number(scope)
@@ -123,6 +137,16 @@ class Store:
                 last = error
             self._clock.sleep(min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**attempt) * _jitter())
         raise Busy("Too many requests compete for the same capacity.", hint="Try again in a moment.") from last
+
+    @contextmanager
+    def _begin(self, engine: Engine) -> Iterator[Connection]:
+        with opening():
+            connection = engine.connect()
+        with connection:
+            with opening():
+                transaction = connection.begin()
+            with transaction:
+                yield connection
 
     def _scope(self, connection: Connection, *, writable: bool) -> Scope:
         return Scope(connection, self._clock.now(), writable, self._sealer)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from contextlib import suppress
+from functools import partial
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests import builders
+from tests.conftest import NewUrl, open_store
 from tests.threads import in_threads
 from tests.unit.store.world import World
 
@@ -33,6 +39,7 @@ def test_views_show_what_is_used(store: Store) -> None:
         (view,) = tx.claims.views(ProviderKind.HOST)
         assert (view.generation, view.used, view.free(VCPUS)) == (1, {VCPUS: 5, MEMORY_MIB: 512}, 3)
         assert len(tx.claims.held_by("a")) == 3
+        assert tx.claims.used_of_pools() == {pool.id: 60 * GIB}
         tx.claims.set_capacity(host, {VCPUS: 4})
         tx.claims.release("a", ProviderKind.HOST)
         assert tx.claims.held_by("a") == [Claim(pool, "a", BYTES, 60 * GIB)]
@@ -139,6 +146,62 @@ def test_whoever_never_gets_through_is_told(sqlite_store: Store, monkeypatch: py
     with pytest.raises(Busy, match="compete"):
         sqlite_store.transact(collide)
     assert len(tries) == 3
+
+
+def test_two_that_wait_for_each_other_are_run_again(store: Store) -> None:
+    hosts = builders.host(), builders.host()
+    with store.write() as tx:
+        for host in hosts:
+            tx.hosts.add(host)
+    attempts: list[str] = []
+    both_began = threading.Barrier(2)
+
+    def turn(tx: Tx, first: str, second: str) -> None:
+        attempts.append(first)
+        tx.hosts.update(first, bump=True)
+        if len(attempts) <= 2 and tx.hosts._scope.is_postgres:
+            both_began.wait(10)
+        tx.hosts.update(second, bump=True)
+
+    orders = [hosts, hosts[::-1]]
+    in_threads([partial(store.transact, partial(turn, first=a.id, second=b.id)) for a, b in orders])
+    with store.read() as tx:
+        assert len(attempts) == (3 if tx.hosts._scope.is_postgres else 2)
+        assert [tx.hosts.get(host.id).revision for host in hosts] == [3, 3]
+
+
+def test_what_was_attempted_is_undone_alone(store: Store) -> None:
+    host = host_ref()
+    about = {"resource_kind": "host", "resource_id": host.id, "resource_name": "alpha"}
+    with store.write() as tx:
+        tx.claims.set_capacity(host, {VCPUS: 2})
+        tx.events.add("before", **about)  # type: ignore[arg-type]
+        for vcpus in (9, 1):
+            with suppress(NoRoom), tx.attempt():
+                tx.events.add(f"claim {vcpus}", **about)  # type: ignore[arg-type]
+                tx.claims.claim({host: 0}, [Claim(host, "a", VCPUS, vcpus)])
+    with store.read() as tx:
+        assert tx.claims.views(ProviderKind.HOST) == [ProviderView(host, 1, {VCPUS: 2}, {VCPUS: 1})]
+        assert [each.kind for each in tx.events.after(0)] == ["before", "claim 1"]
+
+
+def test_a_process_that_was_stopped_too_long_runs_its_transaction_again(new_postgresql: NewUrl) -> None:
+    store = open_store(new_postgresql())
+    attempts: list[Tx] = []
+
+    def stand_still(tx: Tx) -> None:
+        attempts.append(tx)
+        tx.settings.put("attempts", len(attempts))
+        if len(attempts) == 1:
+            tx._scope.connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 50")
+            time.sleep(0.5)
+        tx.settings.put("done", True)
+
+    store.transact(stand_still)
+    with store.read() as tx:
+        assert tx._scope.connection.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar() == "10s"
+        assert tx.settings.get("attempts") == 2
+    store.close()
 
 
 def test_a_quota_is_not_passed_twice(store: Store) -> None:

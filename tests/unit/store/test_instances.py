@@ -13,9 +13,10 @@ from tests.threads import in_threads
 from tests.unit.store.world import World
 
 from zcloud.base.ids import new_id, new_mac
-from zcloud.domain.errors import AlreadyExists, InUse, NotFound, WrongState
+from zcloud.domain.errors import AlreadyExists, HostUnreachable, InUse, NotFound, WrongState
+from zcloud.domain.host import HostState
 from zcloud.domain.image import ImageState
-from zcloud.domain.instance import Instance, InstanceStatus
+from zcloud.domain.instance import Instance, InstanceStatus, Ready
 from zcloud.domain.network import pick_address
 from zcloud.store import ImageFilter, InstanceFilter, NetworkFilter, PoolFilter, Store, VolumeFilter
 
@@ -140,6 +141,7 @@ def test_lookups_in_bulk(world: World) -> None:
         assert tx.volumes.of_instance(first.id) == [root, data]
         assert tx.ports.of_instance(second.id) == []
         assert tx.instances.on_host(world.host.id) == [first, second]
+        assert tx.instances.waiting() == []
         assert tx.instances.by_domain_names([first.domain_name, "other"]) == {first.domain_name: first}
         assert set(tx.ports.on_host(world.host.id)) == set(tx.ports.on_network(world.network.id)) == set(ports)
         assert tx.volumes.in_pool(world.pool.id) == sorted([root, data], key=lambda each: each.id)
@@ -193,7 +195,7 @@ def test_ports_do_not_share(world: World) -> None:
         builders.port(first.id, world.network.id, address="10.9.0.3"),
     ]
     for clash in clashes:
-        with pytest.raises(AlreadyExists, match="port"), world.store.write() as tx:
+        with pytest.raises(AlreadyExists, match=f"port '{clash.address}"), world.store.write() as tx:
             tx.ports.add(clash)
 
 
@@ -226,6 +228,28 @@ def test_the_newest_ready_image_is_meant(world: World) -> None:
         assert tx.images.with_digest(old.digest)
         ready = tx.images.page(ImageFilter(set(), ImageState.READY, old.digest), sort="-created_at", count=True)
         assert ready.total == 2
+
+
+def test_allocations_are_noted(world: World) -> None:
+    volumes = [builders.volume(world.project.id, world.pool.id, allocated=1) for _ in range(3)]
+    with world.store.write() as tx:
+        for volume in volumes:
+            tx.volumes.add(volume)
+        first, second, third = (each.id for each in volumes)
+        tx.volumes.note_allocation(world.pool.id, {first: 7, second: 1, new_id(): 9})
+        tx.volumes.note_allocation(new_id(), {third: 9})
+        assert [tx.volumes.get(id).allocated for id in (first, second, third)] == [7, 1, 1]
+        assert tx.volumes.get(first).revision == 1
+        waiting = tx.instances.add(world.instance(ready=Ready.WAITING))
+        assert tx.instances.waiting() == [waiting]
+
+
+def test_any_host_that_is_up(world: World) -> None:
+    with world.store.write() as tx:
+        assert tx.hosts.any_up() == world.host
+        tx.hosts.update(world.host.id, state=HostState.LOST)
+        with pytest.raises(HostUnreachable):
+            tx.hosts.any_up()
 
 
 def test_what_is_where(world: World) -> None:

@@ -79,6 +79,10 @@ def test_the_revision_grows_only_when_told(store: Store) -> None:
         assert tx.hosts.update(host.id, expect_revision=1, bump=True, cpu_ratio=2.0).revision == 2
     with pytest.raises(RevisionMismatch), store.write() as tx:
         tx.hosts.update(host.id, expect_revision=1, bump=True, cpu_ratio=8.0)
+    with pytest.raises(RevisionMismatch), store.write() as tx:
+        tx.hosts.update(host.id, expect_revision=1)
+    with store.write() as tx:
+        assert tx.hosts.update(host.id, expect_revision=2).revision == 2
     with pytest.raises(NotFound), store.write() as tx:
         tx.hosts.update(new_id(), expect_revision=1, cpu_ratio=8.0)
     with store.read() as tx:

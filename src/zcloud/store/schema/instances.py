@@ -72,7 +72,7 @@ instances = Table(
     flag("protected"),
     integer("incarnation"),
     revision(),
-    key("ready"),
+    key("ready", index=True),
     text("ready_detail"),
     time("ready_deadline", nullable=True),
     json("observed"),

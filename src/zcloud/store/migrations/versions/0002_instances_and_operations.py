@@ -115,6 +115,7 @@ def _instance_indexes() -> None:
     op.create_index("ix_instances_image_id", "instances", ["image_id"])
     op.create_index("ix_instances_name_id", "instances", ["name", "id"])
     op.create_index("ix_instances_project_id", "instances", ["project_id"])
+    op.create_index("ix_instances_ready", "instances", ["ready"])
     op.create_index("ix_instances_status", "instances", ["status"])
 
 
