@@ -118,7 +118,7 @@ def _ubuntu(number: str, suite: str, *absent: str) -> Recipe:
         sources=tuple(Source(mirror, name) for name in (suite, f"{suite}-updates", f"{suite}-security")),
         components=("main", "universe"),
         keyring=_UBUNTU_KEYS,
-        packages=(*(name for name in _COMMON if name not in absent), "linux-image-virtual"),
+        packages=(*(name for name in _COMMON if name not in absent), "linux-image-virtual", "lsb-release"),
     )
 
 
