@@ -186,7 +186,7 @@ def find(tx: Tx, actor: Actor, project: str, ref: str, needed: Role = Role.MEMBE
         authorize(actor, by_id.project_id, needed, f"The instance {ref!r}")
         return by_id
     owner = resolve_project(tx, actor, project, needed)
-    found = tx.instances.find(owner.id, ref)
+    found = tx.instances.find(ref, owner.id)
     if found is None:
         raise NotFound(f"There is no instance {ref[:80]!r} in the project {owner.name}.", hint="See `zcloud list`.")
     return found

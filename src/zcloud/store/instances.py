@@ -83,20 +83,19 @@ class Instances(Lockable[Instance, InstanceFilter]):
         """Give the instance of that id or else name in a project (None: in any); raises NotFound."""
         return self._resolve(name_or_id, *self._where(InstanceFilter(only(project_id))), order=[_C.created_at])
 
-    def begin_incarnation(self, id: str, expect: int, host_id: str) -> int:
-        """Count a start of the instance on its host, and give the run's number.
+    def begin_incarnation(self, id: str, number: int, host_id: str) -> None:
+        """Count a start of the instance on its host: its run ``number`` begins, or has begun already.
 
         Compares and swaps (instance, host, incarnation): raises NotFound, WrongState (it runs elsewhere, or
-        another start came first). Starting the run ``expect + 1`` once more is refused too; look first.
+        another start came first).
         """
-        same = [_C.id == id, _C.incarnation == expect, _C.host_id == host_id]
-        if not self._db.execute(update(self.table).where(*same).values(incarnation=expect + 1)).rowcount:
+        same = [_C.id == id, _C.incarnation.in_((number - 1, number)), _C.host_id == host_id]
+        if not self._db.execute(update(self.table).where(*same).values(incarnation=number)).rowcount:
             record = self.get(id)
             raise WrongState(
-                f"The instance {record.name!r} is in run {record.incarnation} on its host, not in run {expect}.",
+                f"Run {number} of the instance {record.name!r} cannot begin: it is in run {record.incarnation}.",
                 hint="Look at the instance again; another start came first.",
             )
-        return expect + 1
 
     def by_domain_names(self, names: Iterable[str]) -> dict[str, Instance]:
         """Give the instances of libvirt names, by that name."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, case, delete, func, insert, literal, null, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, delete, func, literal, null, or_, select, update
 from sqlalchemy.engine import RowMapping
 
 from zcloud.domain.errors import Superseded, WrongState
@@ -205,10 +205,11 @@ class Operations(Records[Operation, OperationQuery]):
     def write_steps(self, due: Due, steps: Sequence[StepRecord]) -> None:
         """Write steps as they are now, whole rows; raises Superseded."""
         self._guarded(due, epoch=due.epoch)  # takes the row's lock, so a takeover cannot come in between
-        numbers = [step.seq for step in steps]
-        mine = and_(_STEPS.c.operation_id == due.id, _STEPS.c.seq.in_(numbers))
-        self._db.execute(delete(_STEPS).where(mine))
-        self._db.execute(insert(_STEPS), [{"operation_id": due.id, **_STEP_MAPPER.to_row(step)} for step in steps])
+        added = self._scope.insert(_STEPS)
+        names = [column.name for column in _STEPS.c if not column.primary_key]
+        changing = {name: added.excluded[name] for name in names}
+        upsert = added.on_conflict_do_update(index_elements=["operation_id", "seq"], set_=changing)
+        self._db.execute(upsert, [{"operation_id": due.id, **_STEP_MAPPER.to_row(step)} for step in steps])
 
     # -- within ----------------------------------------------------------------------------------
 

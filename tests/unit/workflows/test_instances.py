@@ -1,0 +1,127 @@
+"""Launch, stop, start, restart, delete over fake hosts: what is made, what is given back, what people are told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from zcloud.domain.claims import ProviderKind
+from zcloud.domain.errors import CommandFailed, HypervisorFailed, NoRoom, Protected, WrongState
+from zcloud.domain.instance import DiskRequest, InstanceSpec, InstanceStatus, NicRequest, Ready
+from zcloud.domain.operation import OperationStatus
+from zcloud.ports import DomainState
+from zcloud.store import Store
+from zcloud.testing.cloud import ADMIN, FakeCloud
+
+SPEC = InstanceSpec(name="web", image="tiny", vcpus=1, memory_mib=256, nics=(NicRequest(""),))
+
+
+@pytest.fixture
+def cloud(sqlite_store: Store, tmp_path: Path) -> Iterator[FakeCloud]:
+    made = FakeCloud(sqlite_store, tmp_path)
+    made.start()
+    yield made
+    made.stop()
+
+
+def leftovers(cloud: FakeCloud, host_id: str) -> dict[str, object]:
+    """Give everything of instances that a host and the store hold."""
+    link = cloud.links.hosts[host_id]
+    files = [path for path in link.shell.disk.files if "/base/" not in path and not path.endswith(".zcloud-pool")]
+    return {
+        "domains": list(link.hypervisor.domains),
+        "files": [path for path in files if "/volumes/" in path or "/artifacts/" in path],
+        "ports": cloud.read(lambda tx: tx.ports.all()),
+        "claims": cloud.read(lambda tx: [view.used for kind in ProviderKind for view in tx.claims.views(kind)]),
+    }
+
+
+def test_launch_makes_everything_and_delete_leaves_nothing(cloud: FakeCloud) -> None:
+    host_id = cloud.add_host("alpha")
+    before = leftovers(cloud, host_id)
+    spec = InstanceSpec(
+        name="web", image="tiny", vcpus=1, memory_mib=256, nics=(NicRequest(""),), disks=(DiskRequest(1 << 30),)
+    )
+    instance, operation = cloud.launch.launch(ADMIN, "", spec)
+    assert instance.status is InstanceStatus.BUILDING
+    ended = cloud.wait(operation)
+    assert ended.status is OperationStatus.SUCCEEDED, ended.error
+    view = cloud.instances.show(ADMIN, "", "web")
+    assert (view.instance.status, view.instance.ready) == (InstanceStatus.RUNNING, Ready.WAITING)
+    assert view.instance.machine == "pc-q35-7.2"
+    assert view.ports[0].hostname == "web.default.cloud.internal"
+    domain = cloud.links.hosts[host_id].hypervisor.domains[instance.id]
+    assert domain.state is DomainState.RUNNING
+    assert cloud.wait(cloud.instances.delete(ADMIN, "", "web")).status is OperationStatus.SUCCEEDED
+    assert leftovers(cloud, host_id) == before
+
+
+def test_stop_start_restart(cloud: FakeCloud) -> None:
+    cloud.add_host("alpha")
+    cloud.wait(cloud.launch.launch(ADMIN, "", SPEC)[1])
+    assert cloud.wait(cloud.instances.stop(ADMIN, "", "web")).status is OperationStatus.SUCCEEDED
+    assert cloud.instances.show(ADMIN, "", "web").instance.status is InstanceStatus.STOPPED
+    with pytest.raises(WrongState):
+        cloud.instances.stop(ADMIN, "", "web")
+    assert cloud.wait(cloud.instances.start(ADMIN, "", "web")).status is OperationStatus.SUCCEEDED
+    assert cloud.wait(cloud.instances.restart(ADMIN, "", "web")).status is OperationStatus.SUCCEEDED
+    instance = cloud.instances.show(ADMIN, "", "web").instance
+    assert (instance.status, instance.incarnation) == (InstanceStatus.RUNNING, 3)
+
+
+def test_a_failed_start_is_undone_whole(cloud: FakeCloud) -> None:
+    host_id = cloud.add_host("alpha")
+    before = leftovers(cloud, host_id)
+    cloud.links.hosts[host_id].hypervisor.fail("start", HypervisorFailed("no more file handles"))
+    ended = cloud.wait(cloud.launch.launch(ADMIN, "", SPEC)[1])
+    assert ended.status is OperationStatus.FAILED
+    assert ended.error
+    assert ended.error["code"] == "hypervisor_failed"
+    assert leftovers(cloud, host_id) == before
+    instance = cloud.instances.show(ADMIN, "", "web").instance
+    assert instance.status is InstanceStatus.ERROR
+    assert cloud.wait(cloud.instances.delete(ADMIN, "", "web")).status is OperationStatus.SUCCEEDED
+
+
+def test_a_pool_that_fails_is_undone_whole(cloud: FakeCloud) -> None:
+    host_id = cloud.add_host("alpha")
+    before = leftovers(cloud, host_id)
+    cloud.links.hosts[host_id].shell.fail("qemu-img create", CommandFailed("qemu-img: error"))
+    assert cloud.wait(cloud.launch.launch(ADMIN, "", SPEC)[1]).status is OperationStatus.FAILED
+    assert leftovers(cloud, host_id) == before
+
+
+def test_a_host_that_is_away_blocks_and_then_goes_on(cloud: FakeCloud) -> None:
+    host_id = cloud.add_host("alpha")
+    cloud.links.hosts[host_id].unreachable = True
+    _, operation = cloud.launch.launch(ADMIN, "", SPEC)
+    with pytest.raises(TimeoutError, match="blocked"):
+        cloud.wait(operation, timeout_s=1.0)
+    cloud.links.hosts[host_id].unreachable = False
+    cloud.store.transact(lambda tx: tx.operations.wake_host(host_id))
+    assert cloud.wait(operation).status is OperationStatus.SUCCEEDED
+
+
+def test_fifty_creates_with_room_for_forty(cloud: FakeCloud) -> None:
+    cloud.add_host("alpha", vcpus=40, memory_mib=1 << 20)
+    refused = []
+    operations = []
+    for number in range(50):
+        try:
+            spec = InstanceSpec(name=f"vm-{number}", image="tiny", vcpus=1, memory_mib=64, nics=(NicRequest(""),))
+            operations.append(cloud.launch.launch(ADMIN, "", spec)[1])
+        except NoRoom as error:
+            refused.append(error)
+    assert (len(operations), len(refused)) == (40, 10)
+    assert all(error.details["refusals"][0]["filter"] == "cpu" for error in refused)
+    assert {cloud.wait(each, 60).status for each in operations} == {OperationStatus.SUCCEEDED}
+
+
+def test_protected_is_not_deleted(cloud: FakeCloud) -> None:
+    cloud.add_host("alpha")
+    cloud.wait(cloud.launch.launch(ADMIN, "", SPEC)[1])
+    cloud.instances.change(ADMIN, "", "web", {"protected": True}, None)
+    with pytest.raises(Protected):
+        cloud.instances.delete(ADMIN, "", "web")
