@@ -39,6 +39,7 @@ class Dispatcher:
         self._terms = terms
         self._start = start
         self._busy: set[Due] = set()
+        self._resting: dict[Due, float] = {}  # ours and idle after a breakdown, until this monotonic time
         self._lock = threading.Lock()
         self._woken = threading.Event()
         self._stopped = threading.Event()
@@ -57,10 +58,12 @@ class Dispatcher:
         self._woken.set()
         self._thread.join(timeout=10)
 
-    def finished(self, due: Due) -> None:
-        """Give the slot of a run back."""
+    def finished(self, due: Due, *, broken: bool = False) -> None:
+        """Give the slot of a run back; an operation whose run broke down is taken again after a rest."""
         with self._lock:
             self._busy.discard(due)
+            if broken:
+                self._resting[due] = self._clock.monotonic() + self._terms.sweep_s
         self._woken.set()
 
     def idle(self) -> bool:
@@ -83,8 +86,7 @@ class Dispatcher:
     def _sweep(self) -> float:
         """Take what there is room for, and give the seconds until something may be due."""
         self._heart.check()
-        with self._lock:
-            busy = set(self._busy)
+        busy, resting = self._ours()
         room = self._terms.slots - len(busy)
         with self._store.read() as tx:
             held = tx.operations.held()
@@ -93,12 +95,18 @@ class Dispatcher:
             next_wake = tx.operations.next_wake()
         dead = self._watch.dead(workers)
         alive = {worker.id for worker in workers} - dead - {self._terms.worker_id}
-        orphaned = [due for due, holder in held if holder not in alive and due not in busy]
+        orphaned = [due for due, holder in held if holder not in alive and due not in busy | resting]
         taken = self._take((orphaned + ready)[: max(room, 0)], dead)
         if taken or next_wake is None or room <= len(taken):
             return self._terms.sweep_s
         until = (next_wake - self._clock.now()).total_seconds()
         return min(max(until, 0.0), self._terms.sweep_s)
+
+    def _ours(self) -> tuple[set[Due], set[Due]]:
+        now = self._clock.monotonic()
+        with self._lock:
+            self._resting = {due: until for due, until in self._resting.items() if until > now}
+            return set(self._busy), set(self._resting)
 
     def _take(self, wanted: list[Due], dead: set[str]) -> list[Operation]:
         if not wanted and not dead:
@@ -123,4 +131,4 @@ class Dispatcher:
             self._start(operation)
         except Exception:  # noqa: BLE001 - the operation is ours and idle: the next sweep takes it again
             _log.warning("operation %s could not be started", operation.id, exc_info=True)
-            self.finished(due)
+            self.finished(due, broken=True)

@@ -130,13 +130,15 @@ class Engine(Generic[C]):
             return tx.operations.unfinished()
 
     def _run(self, operation: Operation, journal: Journal) -> None:
-        """Run a taken operation on a thread of the journal; never raises."""
+        """Run a taken operation on a thread of the journal."""
+        broken = True  # also where DBOS takes the thread away by an exception of its own
         try:
             self._go(operation, journal)
-        except Exception:  # noqa: BLE001 - the operation stays ours and idle; the next sweep takes it again
+            broken = False
+        except Exception:  # noqa: BLE001 - the operation stays ours and idle; a later sweep takes it again
             _log.exception("operation %s stopped and will be taken up again", operation.id)
         finally:
-            self._dispatcher.finished(Due(operation.id, operation.epoch))
+            self._dispatcher.finished(Due(operation.id, operation.epoch), broken=broken)
 
     def _go(self, operation: Operation, journal: Journal) -> None:
         workflow = self._workflows.get(operation.workflow)
@@ -182,7 +184,6 @@ class _Runs:
                 "sys_db_pool_size": self._settings.threads + 4,
                 "log_level": "WARNING",
                 "scheduler_polling_interval_sec": 3600.0,
-                "notification_listener_polling_interval_sec": 60.0,
             }
         )
 

@@ -18,6 +18,8 @@ from zcloud.store.operations import Due, Pulse
 
 T = TypeVar("T")
 
+_UNDOING_OVER = (StepStatus.UNDONE, StepStatus.LEFT)
+
 
 @dataclass(frozen=True, slots=True)
 class Parking:
@@ -97,7 +99,7 @@ class Ledger:
 
         def write(tx: Tx) -> None:
             tx.operations.undo(self._due)
-            if failed is not None:
+            if failed is not None and self._steps[failed].status not in _UNDOING_OVER:
                 step = replace(self._steps[failed], status=StepStatus.FAILED, ended_at=tx.now, detail=error.message)
                 self._write(tx, step)
 
@@ -131,12 +133,14 @@ class Ledger:
         """End the operation well, in one transaction with the workflow's last words."""
 
         def write(tx: Tx) -> None:
-            self._settle_running(tx)
             last_words(tx)
+            self._settle_running(tx)
+
+        def end(tx: Tx) -> None:
             tx.operations.end(self._due, OperationStatus.SUCCEEDED)
             self._tell(tx, "operation.ended", f"{self._title}: done.", status=OperationStatus.SUCCEEDED)
 
-        self._transact(write)
+        self._transact(write, end)
 
     def fail(self, status: OperationStatus, error: ZcloudError, last_words: Callable[[Tx], None]) -> None:
         """End the operation failed or cancelled, in one transaction with the workflow's last words."""
@@ -149,13 +153,21 @@ class Ledger:
 
         self._transact(write)
 
-    def _transact(self, body: Callable[[Tx], T]) -> T:
-        """Run a transaction; what it did to the steps counts only when it was committed (it may be repeated)."""
+    def _transact(self, body: Callable[[Tx], T], last: Callable[[Tx], None] = lambda _tx: None) -> T:
+        """Run a transaction: the body, the steps that it changed, and what comes last.
+
+        What it did to the steps counts only when it was committed (it may be repeated).
+        """
         before = self._steps
 
         def attempt(tx: Tx) -> T:
             self._steps = list(before)
-            return body(tx)
+            result = body(tx)
+            changed = [step for step, old in zip(self._steps, before, strict=True) if step is not old]
+            if changed:
+                tx.operations.write_steps(self._due, changed)
+            last(tx)
+            return result
 
         try:
             return self._store.transact(attempt)
@@ -164,7 +176,6 @@ class Ledger:
             raise
 
     def _write(self, tx: Tx, step: StepRecord) -> None:
-        tx.operations.write_steps(self._due, [step])
         self._steps[step.seq] = step
         progress = {"done": step.done, "total": step.total} if step.total else {}
         self._tell(tx, "operation.step", step.title, step=step.name, step_status=step.status, **progress)
