@@ -45,7 +45,7 @@ class AuditFields(TypedDict, total=False):
 
 
 _NO_EVENT: Mapping[str, Any] = {"project_id": None, "actor": "", "message": "", "data": {}}
-_NO_ENTRY: Mapping[str, Any] = {"address": "", "request_id": "", "resource": "", "detail": ""}
+_NO_ENTRY: Mapping[str, str] = {"address": "", "request_id": "", "resource": "", "detail": ""}
 
 
 class Events(Repository):
@@ -104,8 +104,9 @@ class Audit(Repository):
     _mapper = Mapper(AuditEntry, schema.audit)
 
     def add(self, action: str, **fields: Unpack[AuditFields]) -> None:
-        """Record a request; the entry gets its number when the transaction commits."""
-        self._scope.audit.append({**_NO_ENTRY, **fields, "action": action, "time": self._scope.now})
+        """Record a request, whatever it contains; the entry gets its number when the transaction commits."""
+        entry = {**_NO_ENTRY, **fields, "action": action}
+        self._scope.audit.append({name: _tame(value) for name, value in entry.items()} | {"time": self._scope.now})
 
     def before(self, seq: int | None = None, *, limit: int = 100, actor: str | None = None) -> list[AuditEntry]:
         """Give the entries with smaller numbers (None: the last ones), newest first."""
@@ -122,6 +123,11 @@ class Audit(Repository):
     def prune(self, before: datetime) -> int:
         """Remove older entries and give how many."""
         return self._db.execute(delete(schema.audit).where(_A.time < before)).rowcount
+
+
+def _tame(value: Any) -> str:
+    """Give a hostile text as the store can keep it."""
+    return str(value).encode(errors="replace").decode().replace("\0", "?")[:255]
 
 
 def number(scope: Scope) -> None:

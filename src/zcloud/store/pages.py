@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Column, ColumnElement, Select, func, tuple_, type_coerce
+from sqlalchemy import BigInteger, Column, ColumnElement, Select, func, tuple_, type_coerce
 
 from zcloud.domain.errors import InvalidInput
 from zcloud.store.schema import Key, Time
@@ -67,9 +67,8 @@ class Order:
             sort, *place = json.loads(raw)
         except (binascii.Error, ValueError, TypeError, RecursionError) as error:
             raise InvalidInput("The cursor is not one that zcloud gave.", field="cursor") from error
-        kinds = [each.type.python_type for each in self._columns]
-        fits = len(place) == len(kinds) and all(type(v) is kind for v, kind in zip(place, kinds, strict=True))
-        if sort != self.sort or not fits or any(isinstance(each, str) and "\0" in each for each in place):
+        fits = len(place) == len(self._columns) and all(map(_fits, place, self._columns))
+        if sort != self.sort or not fits:
             raise InvalidInput("The cursor belongs to another query.", field="cursor")
         return list(place)
 
@@ -83,6 +82,13 @@ def finish(order: Order, records: list[R], limit: int, total: int | None) -> Pag
 def _comparable(column: Column[Any]) -> ColumnElement[Any]:
     text: ColumnElement[Any] = type_coerce(column, Key) if isinstance(column.type, Time) else column
     return func.coalesce(text, "") if column.nullable else text
+
+
+def _fits(value: Any, column: ColumnElement[Any]) -> bool:
+    """Say whether a value of a cursor, which anybody may have written, can be compared with a column."""
+    if type(value) is not column.type.python_type:
+        return False
+    return not isinstance(value, int) or abs(value) < (1 << 63 if isinstance(column.type, BigInteger) else 1 << 31)
 
 
 def _plain(value: Any) -> Any:

@@ -6,6 +6,7 @@ sort as text on both stores. Keys that cursors walk are unique and compared byte
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 from sqlalchemy import (
@@ -22,7 +23,10 @@ from sqlalchemy import (
     String,
     Text,
 )
+from sqlalchemy.exc import DontWrapMixin
 from sqlalchemy.types import TypeDecorator
+
+from zcloud.domain.errors import InvalidInput
 
 metadata = MetaData(
     naming_convention={
@@ -34,13 +38,54 @@ metadata = MetaData(
 )
 
 # Compared bytewise on both stores; PostgreSQL's default collation depends on the machine.
-Key = String(255).with_variant(String(255, collation="C"), "postgresql")
+_BYTEWISE = String(255).with_variant(String(255, collation="C"), "postgresql")
+
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # NUL, and halves of surrogate pairs
+
+
+class Unstorable(InvalidInput, DontWrapMixin):
+    """A key of more than 255 characters, or with characters that not every store can keep."""
+
+
+class _Key(TypeDecorator[str]):
+    """Short text, compared bytewise. Raises Unstorable before the database sees what it would choke on."""
+
+    impl = _BYTEWISE
+    cache_ok = True
+
+    @property
+    def python_type(self) -> type[str]:
+        """Give the type of its values."""
+        return str
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Check a text."""
+        if value is not None and len(value) > 255:
+            raise Unstorable(f"The text {value[:40]!r}... is longer than 255 characters.")
+        if value is not None and _UNSTORABLE.search(value):
+            raise Unstorable("A text has characters that cannot be kept (NUL, or half of a surrogate pair).")
+        return value
+
+
+class _LongText(TypeDecorator[str]):
+    """Text to read, of any length; it may come from a guest, so what cannot be kept is shown as U+FFFD."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Replace what cannot be kept."""
+        return None if value is None else _UNSTORABLE.sub("\ufffd", value)
+
+
+Key, LongText = _Key(), _LongText()
 
 
 class Time(TypeDecorator[datetime]):
     """A time: an aware ``datetime`` in Python, sortable text in the store."""
 
-    impl = Key
+    impl = _BYTEWISE
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:  # noqa: ARG002
@@ -81,7 +126,7 @@ def key(column: str, *, nullable: bool = False, unique: bool = False, index: boo
 
 def text(column: str, *, nullable: bool = False) -> Column[str]:
     """Text of any length, never compared."""
-    return Column(column, Text, nullable=nullable)
+    return Column(column, LongText, nullable=nullable)
 
 
 def integer(column: str, *, nullable: bool = False) -> Column[int]:
