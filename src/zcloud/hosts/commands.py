@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from zcloud.domain.errors import CommandForbidden
 from zcloud.hosts.nftscript import check_script
 
-DEFAULT_ROOTS = ("/var/lib/libvirt/images", "/var/lib/zcloud", "/var/log/libvirt")
+DEFAULT_ROOTS = ("/var/lib/libvirt/images", "/var/lib/libvirt/dnsmasq", "/var/lib/zcloud", "/var/log/libvirt")
 """Paths below which commands may work; pools' own paths are added by the configuration (``hosts.roots``)."""
 
 PROBE_DIRECTORY = "/var/lib/zcloud/probe"

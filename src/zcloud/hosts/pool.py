@@ -115,7 +115,7 @@ class HostPool:
             listeners = self._event_listeners.get(host.id, [])
             self._delivery.put(lambda: self._each(listeners, lambda call: call(event)))
 
-        return HostSession(lambda on_lost: self._way(host, on_lost), tell, sink)
+        return HostSession(host.id, lambda on_lost: self._way(host, on_lost), tell, sink)
 
     def _way(self, host: HostAddress, on_lost: Callable[[str], None]) -> LocalWay | SshWay:
         if host.kind is HostKind.LOCAL:

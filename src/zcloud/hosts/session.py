@@ -46,6 +46,7 @@ class HostSession:
 
     def __init__(
         self,
+        host_id: str,
         make_way: Callable[[Callable[[str], None]], LocalWay | SshWay],
         tell: Callable[[Health], None],
         sink: Callable[[DomainEvent], None],
@@ -55,8 +56,8 @@ class HostSession:
         self._why = ""
         self.health = Health(HostState.LOST, "It has not been reached yet.")
         self._way = make_way(self._lost)
-        self._watch = libvirt.Connection(libvirt.WATCH_KEEPALIVE, self._watch_lost)
-        self._jobs = libvirt.Connection(libvirt.JOBS_KEEPALIVE, self._lost)
+        self._watch = libvirt.Connection(libvirt.WATCH_KEEPALIVE, self._watch_lost, host_id=host_id)
+        self._jobs = libvirt.Connection(libvirt.JOBS_KEEPALIVE, self._lost, host_id=host_id)
         self._hypervisor = libvirt.LibvirtHypervisor(self._watch, self._jobs)
         self._opening: Future[None] | None = None
         self._thread = threading.Thread(target=self._keep_open, name="host", daemon=True)

@@ -25,6 +25,7 @@ from zcloud.domain.errors import (
     HostKeyUnknown,
     HostUnreachable,
     ZcloudError,
+    from_record,
 )
 from zcloud.hosts.address import HostAddress
 from zcloud.hosts.process import ENVIRONMENT, OUTPUT_LIMIT
@@ -119,7 +120,7 @@ class SshLink:
         self._host, self._loop, self._on_lost = host, loop, on_lost
         self._connection: asyncssh.SSHClientConnection | None = None
         self._sessions = asyncio.Semaphore(_SESSIONS)
-        self._why: ZcloudError = HostUnreachable(f"{host.address} has not been reached yet.")
+        self._why: ZcloudError = HostUnreachable(f"{host.address} has not been reached yet.", host_id=host.id)
 
     @property
     def is_open(self) -> bool:
@@ -136,7 +137,7 @@ class SshLink:
             self._why = error
             raise
         except (OSError, TimeoutError, asyncssh.Error) as error:
-            self._why = _unreachable(self._host.address, self._host.port, error)
+            self._why = self._unreachable(error)
             raise self._why from error
 
     def close(self) -> None:
@@ -155,7 +156,7 @@ class SshLink:
         except TimeoutError:
             raise DeadlineExceeded(f"{argv[0]} did not end in time.", program=argv[0]) from None
         except (OSError, asyncssh.Error) as error:
-            raise _unreachable(self._host.address, self._host.port, error) from error
+            raise self._unreachable(error) from error
         if done.code in _LATE and time.monotonic() >= deadline:
             raise DeadlineExceeded(f"{argv[0]} did not end in time and was killed.", program=argv[0])
         return done
@@ -167,7 +168,7 @@ class SshLink:
         except asyncssh.ChannelOpenError:
             return False
         except (OSError, TimeoutError, asyncssh.Error) as error:
-            raise _unreachable(self._host.address, self._host.port, error) from error
+            raise self._unreachable(error) from error
         return True
 
     def forward(self, remote: str, local: str) -> Callable[[], None]:
@@ -180,7 +181,7 @@ class SshLink:
         try:
             listener = self._loop.run(self._forward(remote, local), _CONNECT_S)
         except (OSError, TimeoutError, asyncssh.Error) as error:
-            raise _unreachable(self._host.address, self._host.port, error) from error
+            raise self._unreachable(error) from error
 
         def end() -> None:
             self._loop.submit(listener.close)
@@ -192,8 +193,11 @@ class SshLink:
     def _require(self) -> asyncssh.SSHClientConnection:
         """Give the connection, or raise why there is none."""
         if self._connection is None:
-            raise type(self._why)(self._why.message, left=self._why.left, hint=self._why.hint)
+            raise from_record(self._why.to_record())
         return self._connection
+
+    def _unreachable(self, error: Exception | None) -> HostUnreachable:
+        return _unreachable(self._host.address, self._host.port, error, host_id=self._host.id)
 
     async def _open(self) -> None:
         pinned = _pinned(self._host.host_key)
@@ -222,7 +226,7 @@ class SshLink:
                 fingerprint=pinned.get_fingerprint(),
             ) from error
         if connection.is_closed():
-            raise HostUnreachable(f"{self._host.address} closed the connection right after the login.")
+            raise self._unreachable(None)
         self._connection = connection
 
     def _lost(self, error: Exception | None) -> None:
@@ -230,7 +234,7 @@ class SshLink:
         if self._connection is None:
             return
         self._connection = None
-        self._why = _unreachable(self._host.address, self._host.port, error)
+        self._why = self._unreachable(error)
         self._on_lost(self._why.message)
 
     async def _forward(self, remote: str, local: str) -> asyncssh.SSHListener:
@@ -250,7 +254,7 @@ class SshLink:
                 process.close()
                 raise
         if process.exit_status is None:
-            raise HostUnreachable(f"The connection to {self._host.address} ended while a command ran.")
+            raise self._unreachable(None)
         if len(out) > OUTPUT_LIMIT:
             raise CommandFailed(f"A command on {self._host.address} printed more than {OUTPUT_LIMIT} bytes.")
         return Completed(process.exit_status, out, err)
@@ -302,9 +306,11 @@ def _pinned(public_key: str) -> asyncssh.SSHKey:
         raise HostKeyUnknown("The host's SSH key has not been approved.") from error
 
 
-def _unreachable(address: str, port: int, error: Exception | None) -> HostUnreachable:
+def _unreachable(address: str, port: int, error: Exception | None, **details: str) -> HostUnreachable:
     """Say in plain words why a host does not answer."""
     if isinstance(error, asyncssh.PermissionDenied):
-        return HostUnreachable(f"{address} port {port} refuses our SSH key.", hint="Add our public key on the host.")
+        return HostUnreachable(
+            f"{address} port {port} refuses our SSH key.", hint="Add our public key on the host.", **details
+        )
     words = "no answer" if isinstance(error, TimeoutError) else str(error or "the connection was closed")
-    return HostUnreachable(f"{address} port {port} cannot be reached by SSH: {words}.")
+    return HostUnreachable(f"{address} port {port} cannot be reached by SSH: {words}.", **details)

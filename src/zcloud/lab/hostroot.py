@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import stat
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,12 +62,14 @@ def build(plan: Plan) -> None:
         run(Command(("mount", "--bind", f"/{name}", str(root / name))))
     for name in ("pts", "shm"):
         run(Command(("mount", "--bind", f"/dev/{name}", str(root / "dev" / name))))
+    _make_kvm_node(root, Path(plan.state) / "top/kvm")
     run(Command(("mount", "-t", "proc", "proc", str(root / "proc"))))
     run(Command(("mount", "-t", "sysfs", "sysfs", str(root / "sys"))))
     run(Command(("mount", "-t", "tmpfs", "-o", "mode=755", "run", str(root / "run"))))
     run(Command(("mount", "-t", "tmpfs", "-o", "mode=755", "cgroup", str(root / "sys/fs/cgroup"))))
     cgroups.mount_again(groups, root)
     _write_files(root, plan)
+    _own_kvm(root)
     _pivot(root)
     socket.sethostname(plan.name)
     _set_up_network(plan)
@@ -97,6 +100,21 @@ def _overlay(state: Path) -> Path:
     return root
 
 
+def _make_kvm_node(root: Path, node: Path) -> None:
+    """Give the host a ``/dev/kvm`` with the owner and mode that udev gives it.
+
+    Where no udev runs it stays root's alone. libvirt's probe of QEMU then uses it and QEMU's user may not,
+    so libvirt throws the probed capabilities away at every look: a start takes 17 s instead of 0.4 s.
+    """
+    machines = root / "dev/kvm"
+    if not machines.exists():
+        return
+    os.mknod(node, stat.S_IFCHR | 0o660, machines.stat().st_rdev)
+    node.chmod(0o660)
+    shutil.chown(node, "root", "kvm")
+    run(Command(("mount", "--bind", str(node), str(machines))))
+
+
 def _write_files(root: Path, plan: Plan) -> None:
     for name, (mode, owner) in _LIBVIRT_DIRS.items():
         _directory(root / "var/lib/libvirt" / name, mode)
@@ -110,6 +128,7 @@ def _write_files(root: Path, plan: Plan) -> None:
         "etc/ssh/sshd_config": _sshd_config(plan),
         "etc/ssh/lab_host_key": plan.host_key,
         "root/.ssh/authorized_keys": f"{plan.authorized_key}\n",
+        "root/.bashrc": "",
         "etc/hostname": f"{plan.name}\n",
         "etc/hosts": plan.hosts_file,
         "etc/machine-id": f"{plan.host_uuid.replace('-', '')}\n",
@@ -118,6 +137,20 @@ def _write_files(root: Path, plan: Plan) -> None:
         (root / name).unlink(missing_ok=True)
         (root / name).write_text(text)
         (root / name).chmod(0o600 if "key" in name else 0o644)
+
+
+def _own_kvm(root: Path) -> None:
+    """Give the host a /dev/kvm that QEMU's user may open, as udev does.
+
+    Where it may not, libvirtd finds its knowledge of QEMU outdated at each call and gathers it anew (8 s a define).
+    """
+    if not (root / "dev/kvm").exists():
+        return
+    node = root / "run/kvm"
+    os.mknod(node, stat.S_IFCHR | 0o660, os.stat("/dev/kvm").st_rdev)
+    shutil.chown(node, "root", "kvm")
+    node.chmod(0o660)
+    run(Command(("mount", "--bind", str(node), str(root / "dev/kvm"))))
 
 
 def _definitions(directory: str, names: list[str]) -> set[str]:

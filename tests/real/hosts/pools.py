@@ -73,10 +73,12 @@ def latencies(call: Callable[[], object]) -> Iterator[list[float]]:
     ended = threading.Event()
 
     def repeat() -> None:
-        while not ended.wait(0.02):
+        while True:
             began = time.monotonic()
             call()
             took.append(time.monotonic() - began)
+            if ended.wait(0.02):
+                return
 
     thread = threading.Thread(target=repeat)
     thread.start()

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import weakref
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import libvirt
 
@@ -38,14 +39,23 @@ WATCH_KEEPALIVE = Keepalive(1, 3)
 JOBS_KEEPALIVE = Keepalive(5, 6)
 
 
+class Dependent(Protocol):
+    """Something that ends with the connection, such as a console."""
+
+    def end(self) -> None:
+        """Learn that the connection is gone; must return at once."""
+        ...
+
+
 class Connection:
     """A libvirt connection that can be opened, lost and opened again.
 
     ``on_lost`` is called from libvirt's event thread with the reason; it must return at once.
     """
 
-    def __init__(self, keepalive: Keepalive, on_lost: Callable[[str], None]) -> None:
-        self._keepalive, self._on_lost = keepalive, on_lost
+    def __init__(self, keepalive: Keepalive, on_lost: Callable[[str], None], *, host_id: str = "") -> None:
+        self._keepalive, self._on_lost, self._host_id = keepalive, on_lost, host_id
+        self._dependents: weakref.WeakSet[Dependent] = weakref.WeakSet()
         self._raw: libvirt.virConnect | None = None
         self._broken: libvirt.virConnect | None = None
         self._held = False
@@ -72,7 +82,7 @@ class Connection:
                 raw.setKeepAlive(self._keepalive.interval_s, self._keepalive.unanswered)
             raw.registerCloseCallback(self._closed, None)
         except libvirt.libvirtError as error:
-            raise translate(error, alive=False) from error
+            raise translate(error, alive=False, host_id=self._host_id) from error
         with self._turn:
             self._raw = raw
         if not raw.isAlive():
@@ -84,6 +94,7 @@ class Connection:
             raw, self._raw = self._raw, None
             self._why = "it was disconnected"
             self._turn.notify_all()
+        self._end_dependents()
         _dispose(raw)
 
     def hold(self, why: str) -> None:
@@ -101,18 +112,33 @@ class Connection:
         try:
             return work(raw)
         except libvirt.libvirtError as error:
-            raise translate(error, alive=self._is_alive(raw)) from error
+            raise translate(error, alive=self._is_alive(raw), host_id=self._host_id) from error
         finally:
             with self._turn:
                 self._in_flight -= 1
                 self._turn.notify()
+
+    def depend(self, dependent: Dependent) -> None:
+        """Have something told when the connection ends; libvirt tells the streams of a broken connection nothing."""
+        with self._turn:
+            if self._raw is not None:
+                self._dependents.add(dependent)
+                return
+        dependent.end()
+
+    def _end_dependents(self) -> None:
+        with self._turn:
+            ending = list(self._dependents)
+            self._dependents.clear()
+        for dependent in ending:
+            dependent.end()
 
     def _begin(self) -> libvirt.virConnect:
         with self._turn:
             while self.is_open and self._in_flight >= MAX_IN_FLIGHT:
                 self._turn.wait()
             if self._raw is None or self._held:
-                raise HostUnreachable(f"libvirt does not answer: {self._why}.")
+                raise HostUnreachable(f"libvirt does not answer: {self._why}.", host_id=self._host_id)
             self._in_flight += 1
             return self._raw
 
@@ -127,6 +153,7 @@ class Connection:
             self._raw, self._broken = None, raw  # disposed of later: this is libvirt's own thread
             self._why = why
             self._turn.notify_all()
+        self._end_dependents()
         self._on_lost(why)
 
     def _is_alive(self, raw: libvirt.virConnect) -> bool:

@@ -59,6 +59,11 @@ class LibvirtConsole:
         with contextlib.suppress(libvirt.libvirtError):
             self._stream.abort()  # outside the lock: it waits for libvirtd, and the event thread must not wait for it
 
+    def end(self) -> None:
+        """Learn that the connection is gone; a reader gets the end."""
+        with self._changed:
+            self._end()
+
     def _send(self, data: bytes) -> int:
         if not self._open:
             raise HostUnreachable("The console has ended.")

@@ -93,7 +93,9 @@ class Domains:
                 raise
             return LibvirtConsole(stream)
 
-        return self._jobs.call(attach)
+        console = self._jobs.call(attach)
+        self._jobs.depend(console)
+        return console
 
     def _on(self, uuid: str, work: Callable[[libvirt.virDomain], object], *, absent_is_fine: bool = False) -> None:
         def find_and_work(raw: libvirt.virConnect) -> None:

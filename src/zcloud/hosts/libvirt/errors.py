@@ -30,9 +30,9 @@ def code_of(error: libvirt.libvirtError) -> int:
     return -1 if code is None else code
 
 
-def translate(error: libvirt.libvirtError, *, alive: bool = True) -> ZcloudError:
+def translate(error: libvirt.libvirtError, *, alive: bool = True, host_id: str = "") -> ZcloudError:
     """Give our error for libvirt's: a broken connection is HostUnreachable, all else HypervisorFailed."""
     words = error.get_error_message() or str(error)
     if not alive or error.get_error_domain() in _OF_THE_WIRE:
-        return HostUnreachable(f"libvirt does not answer: {words}.")
+        return HostUnreachable(f"libvirt does not answer: {words}.", host_id=host_id)
     return HypervisorFailed(f"libvirt: {words}.", libvirt_code=code_of(error))

@@ -64,15 +64,16 @@ def _find(raw: libvirt.virConnect, name: str) -> libvirt.virNetwork:
 
 
 def _ensure(raw: libvirt.virConnect, name: str, uuid: str, xml: str) -> None:
-    with contextlib.suppress(NotFound):
+    """Define a network that is not there; one that is there is only started, for it may hold entries by now."""
+    try:
         network = _find(raw, name)
-        if uuid and network.UUIDString() != uuid:
-            raise HypervisorFailed(f"libvirt has another network of the name {name!r}.", uuid=network.UUIDString())
-        if network.isActive():
-            return
-    network = raw.networkDefineXML(xml)
-    network.create()
-    network.setAutostart(1)
+    except NotFound:
+        network = raw.networkDefineXML(xml)
+    if uuid and network.UUIDString() != uuid:
+        raise HypervisorFailed(f"libvirt has another network of the name {name!r}.", uuid=network.UUIDString())
+    if not network.isActive():
+        network.create()
+        network.setAutostart(1)
 
 
 def _remove(raw: libvirt.virConnect, name: str) -> None:
