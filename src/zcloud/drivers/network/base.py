@@ -50,5 +50,5 @@ class NetworkDriver(Protocol):
     def remove_port(self, port: Port) -> None: ...
 
     def list_ports(self) -> set[str]:
-        """Give the taps that the host has entries for in this network (healing and orphans)."""
+        """Give the taps that the host has any entry for in this network (so that orphans are seen)."""
         ...
