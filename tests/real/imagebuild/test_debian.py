@@ -29,9 +29,9 @@ write_files:
     permissions: "0755"
     content: |
       #!/bin/sh
-      exec >/dev/ttyS0 2>&1
-      echo
       cloud-init status --wait >/dev/null
+      exec >/root/report.log 2>&1  # the login prompt hangs up whoever holds the console open
+      echo
       cloud-init status --long | sed 's/^/ci: /'
       echo "fact hostname: $(hostname)"
       echo "fact root: $(passwd -S root | cut -d' ' -f1,2)"
@@ -45,6 +45,7 @@ write_files:
       echo "fact apt: $(grep -h URIs /etc/apt/sources.list.d/* | sort | tr '\\n' ' ')"
       echo "fact left: $(ls /etc/apt/apt.conf.d/99mmdebstrap /etc/dpkg/dpkg.cfg.d/99mmdebstrap 2>/dev/null | wc -l)"
       echo report-ends
+      exec cat /root/report.log >/dev/ttyS0
 """
 
 
