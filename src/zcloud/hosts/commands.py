@@ -177,7 +177,7 @@ FORMS: tuple[Form, ...] = (
     # Facts.
     Form("qemu-system-x86_64 --version"),
     Form("qemu-img --version"),
-    Form("systemctl is-active", operands=(Text(r"[A-Za-z0-9@_.-]{1,80}"),)),
+    Form("systemctl is-active", operands=(Text(r"[A-Za-z0-9_][A-Za-z0-9@_.-]{0,79}"),)),
     Form("sysctl -n", operands=(Text(r"[a-z0-9_][a-zA-Z0-9_./-]{1,120}"),)),
     Form("uname", flags("-r", "-m", "-s", "-n")),
     Form("lscpu", flags("-J")),

@@ -1,0 +1,219 @@
+"""The closed list: what drivers use passes, and what an attacker would try is refused."""
+
+from __future__ import annotations
+
+import re
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zcloud.domain.errors import CommandForbidden
+from zcloud.drivers.network import guard_rules
+from zcloud.hosts.commands import DEFAULT_ROOTS, FORMS, PROBE_DIRECTORY, Form, Text, check, takes_script
+from zcloud.hosts.nftscript import check_script
+
+I = "/var/lib/libvirt/images"  # noqa: E741 - the short name keeps the tables readable
+SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+PROBE = (
+    "qemu-system-x86_64 -nodefaults -nographic -no-reboot -accel kvm -cpu host -m 128 "
+    f"-kernel {PROBE_DIRECTORY}/vmlinuz -initrd {PROBE_DIRECTORY}/initrd -sandbox {SANDBOX} -serial stdio -monitor none"
+)
+
+ALLOWED = {
+    f"qemu-img create -q -f qcow2 -b {I}/b -F qcow2 -o cluster_size=64k,extended_l2=on {I}/v 10G": [f"{I}/b", f"{I}/v"],
+    f"qemu-img create -f raw {I}/v 1073741824": [f"{I}/v"],
+    f"qemu-img create -f qcow2 -b {I}/b -F raw {I}/v": [f"{I}/b", f"{I}/v"],
+    f"qemu-img info --output=json -U {I}/v": [f"{I}/v"],
+    f"qemu-img convert -f qcow2 -O raw -W -S 4K {I}/a {I}/b": [f"{I}/a", f"{I}/b"],
+    f"qemu-img resize -f qcow2 -- {I}/v 20G": [f"{I}/v"],
+    f"qemu-img check --output=json -f qcow2 {I}/v": [f"{I}/v"],
+    "qemu-img measure --output=json -O qcow2 --size 10G": [],
+    f"install -d -m 0711 {I}": [I],
+    f"install -D -m 0600 -o libvirt-qemu -g kvm -- /dev/null {I}/x": [f"{I}/x"],
+    f"dd status=none bs=1M conv=fsync,nocreat of={I}/x": [f"{I}/x"],
+    f"rm -f -- {I}/x": [f"{I}/x"],
+    f"mv -f -T -- {I}/x {I}/y": [f"{I}/x", f"{I}/y"],
+    f"chown libvirt-qemu:kvm {I}/x": [f"{I}/x"],
+    f"chmod 0640 {I}/x": [f"{I}/x"],
+    f"truncate -s 0 {I}/x": [f"{I}/x"],
+    f"find {I} -mindepth 1 -maxdepth 1 -type f -printf %p\\0%s\\0%b\\0": [I],
+    f"stat -c %s {I}/x": [f"{I}/x"],
+    f"df -B1 --output=size,used,avail,target,fstype {I}": [I],
+    "cat /proc/meminfo": [],
+    "cat /sys/module/kvm_intel/parameters/nested": [],
+    "tail -c 100 -- /var/log/libvirt/qemu/a.log": ["/var/log/libvirt/qemu/a.log"],
+    "nft -j list table bridge zcloud": [],
+    "ip -j -d link show type bridge": [],
+    "ip -j addr show dev br0 up": [],
+    "systemctl is-active libvirtd.service": [],
+    "sysctl -n net.ipv4.ip_forward": [],
+    "uname -r": [],
+    "true": [],
+    PROBE: [f"{PROBE_DIRECTORY}/vmlinuz", f"{PROBE_DIRECTORY}/initrd"],
+}
+
+REFUSED = [
+    "",
+    "sh -c true",
+    "/bin/true",
+    "qemu-img",
+    "qemu-img amend x",
+    "-f qemu-img",
+    # paths
+    f"rm -f -- {I}",
+    "rm -f -- /",
+    "rm -f -- /etc/passwd",
+    f"rm -f -- {I}/../../../../etc/passwd",
+    f"rm -f -- {I}/./x",
+    f"rm -f -- {I}//x",
+    f"rm -f -- {I}/x/",
+    f"rm -f -- /{I}/x",
+    "rm -f -- images/x",
+    f"rm -f -- {I}evil/x",
+    f"rm -rf -- {I}/x",
+    f"rm -f -- {I}/x {I}/y",
+    "cat /etc/shadow",
+    "cat /proc/1/environ",
+    "cat /proc/meminfo /etc/shadow",
+    "cat /sys/class/net/../../x/address",
+    "tail -f /var/log/libvirt/x",
+    f"find {I} -mindepth 1 -maxdepth 1 -type f -delete",
+    f"find {I} / -mindepth 1 -maxdepth 1 -type f -printf %p\\0%s\\0%b\\0",
+    # formats are always said, other protocols and options never
+    f"qemu-img create {I}/v 1G",
+    f"qemu-img convert -O raw {I}/a {I}/b",
+    f"qemu-img convert -f vmdk -O raw {I}/a {I}/b",
+    "qemu-img info nbd:localhost:10809",
+    "qemu-img info json:{}",
+    f"qemu-img create -f qcow2 -o backing_file=/etc/shadow {I}/v 1G",
+    f"qemu-img create -f qcow2 -o data_file=/etc/x,size=1 {I}/v 1G",
+    f"qemu-img info --image-opts {I}/v",
+    f"qemu-img info --object=x {I}/v",
+    f"qemu-img create -f qcow2 -f raw {I}/v 1G",
+    f"qemu-img create -f qcow2 {I}/v 1G 2G",
+    "qemu-img create -f",
+    f"chmod 4755 {I}/x",
+    f"chmod --reference=/etc/shadow {I}/x",
+    f"chown $(id) {I}/x",
+    f"dd status=none bs=1M conv=fsync,nocreat if=/etc/shadow of={I}/x",
+    "dd status=none bs=1M conv=fsync,nocreat of=/dev/sda",
+    f"install -D -m 4755 /dev/null {I}/x",
+    f"install -D -m 0600 /etc/shadow {I}/x",
+    # network
+    "nft list ruleset",
+    "nft flush ruleset",
+    "nft -f /etc/nftables.conf",
+    "nft -j list table inet filter",
+    "ip link show",
+    "ip -j link set dev eth0 down",
+    "ip -j link show dev -batch",
+    "ip -n other -j link show",
+    "ip -j route add default",
+    # the probe: no other kernel, no devices, no sandbox left out
+    PROBE.replace(f"-kernel {PROBE_DIRECTORY}/vmlinuz", "-kernel /boot/vmlinuz"),
+    PROBE.replace(f"{PROBE_DIRECTORY}/initrd", f"{I}/initrd"),
+    PROBE + " -device e1000",
+    PROBE + " -drive file=/dev/sda",
+    PROBE.replace(SANDBOX, "off"),
+    PROBE.replace(f"-sandbox {SANDBOX}", ""),
+    PROBE.replace("-monitor none", "-monitor stdio"),
+    "systemctl start x",
+    "systemctl is-active --help",
+    "sysctl -n -a",
+    "sysctl -w a=b",
+    "id -u root:x",
+]
+
+
+@pytest.mark.parametrize("line", ALLOWED)
+def test_what_drivers_use_passes_and_its_paths_are_told(line: str) -> None:
+    assert check(line.split()) == ALLOWED[line]
+
+
+@pytest.mark.parametrize("line", REFUSED)
+def test_what_is_not_in_the_list_is_refused(line: str) -> None:
+    with pytest.raises(CommandForbidden):
+        check(line.split())
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if form.words != "find"], ids=lambda form: form.words)
+@pytest.mark.parametrize("word", ["-", "-x", "--help", "-a"])
+def test_no_operand_can_be_taken_for_an_option(form: Form, word: str) -> None:
+    for kind in form.operands:
+        assert not isinstance(kind, Text) or re.fullmatch(kind.pattern, word) is None
+
+
+@pytest.mark.parametrize("word", ["a\nb", "a\0b", "a\x7f", "x" * 9000])
+def test_control_characters_and_endless_words_are_refused(word: str) -> None:
+    with pytest.raises(CommandForbidden):
+        check(["rm", "-f", "--", f"{I}/{word}"])
+
+
+def test_too_many_arguments_are_refused() -> None:
+    with pytest.raises(CommandForbidden):
+        check(["true", *["--"] * 300])
+
+
+def test_a_configured_root_is_worked_below_and_only_then() -> None:
+    argv = ["rm", "-f", "--", "/srv/pool/x"]
+    with pytest.raises(CommandForbidden):
+        check(argv)
+    assert check(argv, roots=(*DEFAULT_ROOTS, "/srv/pool")) == ["/srv/pool/x"]
+
+
+@given(st.lists(st.text(string.ascii_lowercase + "./-=:", max_size=12), max_size=6), st.sampled_from(FORMS))
+def test_no_accepted_command_names_a_path_outside_the_roots(words: list[str], form: Form) -> None:
+    argv = [*form.words.split(), *words]
+    try:
+        paths = check(argv, stdin=b"")
+    except CommandForbidden:
+        return
+    for path in paths:
+        assert ".." not in path.split("/")
+        assert any(path == root or path.startswith(f"{root}/") for root in DEFAULT_ROOTS)
+
+
+GOOD_SCRIPTS = [
+    "",
+    "# a comment; with { and \"quotes\"\nadd table bridge zcloud\n",
+    "add element bridge zcloud taps { z0 . 52:54:00:00:00:01 }\ndelete element bridge zcloud taps { z1 . z2 }",
+    'table bridge zcloud {\n set s { type ifname; flags interval; elements = { "z0", "z1" } }\n'
+    " chain c { type filter hook forward priority 0; policy accept;\n iifname @s drop }\n}\n",
+    "flush chain bridge zcloud c; delete table bridge zcloud",
+    "add rule inet zcloud input drop",
+]  # fmt: skip
+
+BAD_SCRIPTS = [
+    "flush ruleset",
+    "delete table inet filter",
+    "add table bridge zcloud; flush ruleset",
+    "add table bridge zcloud\nflush table inet fw",
+    "add table bridge zcloud-other",
+    "add table bridge zcloud2",
+    "list ruleset",
+    'include "/etc/shadow"',
+    'table bridge zcloud {\n include "/etc/shadow"\n}',
+    "define x = 1",
+    "add element bridge zcloud s { $x }",
+    "add table bridge zcloud {",
+    "add table bridge zcloud } flush ruleset {",
+    "add table bridge zcloud \\\nflush ruleset",
+    "add rule bridge zcloud c log prefix \"a\nflush ruleset\n\"",
+    "add table bridge zcloud é",
+    "table inet filter { chain input { policy drop; } }",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("script", [*GOOD_SCRIPTS, guard_rules.RULES, guard_rules.REMOVAL])
+def test_scripts_about_our_tables_pass(script: str) -> None:
+    check_script(script.encode())
+    assert takes_script(["nft", "-f", "-"])
+    assert check(["nft", "-f", "-"], stdin=script.encode()) == []
+
+
+@pytest.mark.parametrize("script", BAD_SCRIPTS)
+def test_scripts_about_anything_else_are_refused(script: str) -> None:
+    with pytest.raises(CommandForbidden):
+        check(["nft", "-f", "-"], stdin=script.encode())
