@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.real.lab.guests import make_seed, start_tiny
 
+import zcloud
 from zcloud.domain.guest import GuestNic, GuestSpec
 from zcloud.drivers.guest.cloudinit import build_seed
 from zcloud.lab import cgroups, probekit
@@ -119,6 +120,32 @@ def test_libvirtd_can_be_frozen_killed_and_started() -> None:
         host.run(listing)
         group = Path(f"/proc/{host.daemons.pid_of('libvirtd')}/cgroup").read_text()
         assert f"/{lab.bridge}-{host.name}" in group
+
+
+def test_libvirtd_is_started_once_and_only_ours_is_stopped() -> None:
+    source = str(Path(zcloud.__file__).parents[1])
+    verb = ["env", f"PYTHONPATH={source}", sys.executable, "-m", "zcloud.lab", "libvirtd"]
+    with Lab(1) as lab:
+        host = lab.hosts[0]
+        assert "was there already" in host.run([*verb, "start"]).stdout
+        assert "nothing" in host.run([*verb, "stop"]).stdout
+        host.run(["virsh", "-q", "list"])
+
+        for program in ("libvirtd", "virtlogd"):
+            host.daemons.kill(program)
+        assert host.run([*verb, "start"]).stdout.strip().endswith("started")
+        host.run(["virsh", "-q", "list"])
+        assert host.run([*verb, "stop"]).stdout.strip() == "stopped: libvirtd, virtlogd"
+        assert not host.daemons.pids("libvirtd")
+
+
+def test_the_kvm_device_belongs_to_the_group_kvm_as_udev_has_it() -> None:
+    with Lab(1) as lab:
+        host = lab.hosts[0]
+        device = host.path("/dev/kvm")
+        if not device.exists():
+            pytest.skip("the machine has no /dev/kvm")
+        assert (device.group(), device.stat().st_mode & 0o777) == ("kvm", 0o660)
 
 
 def test_teardown_leaves_nothing() -> None:
