@@ -182,6 +182,7 @@ class _Runs:
                 "serializer": _Json(),
                 "max_executor_threads": self._settings.threads + 1,  # one for DBOS's own start
                 "sys_db_pool_size": self._settings.threads + 4,
+                "sys_db_idle_transaction_timeout_sec": 10.0,  # a stopped process gives its row locks back
                 "log_level": "WARNING",
                 "scheduler_polling_interval_sec": 3600.0,
             }
