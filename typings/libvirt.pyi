@@ -1,5 +1,7 @@
 """What zcloud uses of libvirt's Python binding, which brings no types."""
 
+# ruff: noqa: N801, N802, N803 - libvirt's own names
+
 from collections.abc import Callable
 from typing import Any
 
