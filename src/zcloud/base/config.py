@@ -57,9 +57,9 @@ class Observer:
 
 @dataclass(frozen=True, slots=True)
 class Hosts:
-    """What may be touched on hosts."""
+    """What may be touched on hosts, beyond libvirt's directories and zcloud's own."""
 
-    roots: tuple[str, ...] = ("/var/lib/libvirt/images", "/var/lib/zcloud", "/var/log/libvirt")
+    roots: tuple[str, ...] = ()  # more paths below which pools may lie
 
 
 @dataclass(frozen=True, slots=True)

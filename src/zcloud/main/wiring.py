@@ -12,6 +12,8 @@ from zcloud.base.config import Config
 from zcloud.domain.errors import ConfigInvalid
 from zcloud.domain.host import Host, HostState
 from zcloud.hosts import HostAddress, HostPool
+from zcloud.hosts.commands import DEFAULT_ROOTS
+from zcloud.observer.observer import Observer
 from zcloud.operations.engine import Engine, EngineSettings
 from zcloud.operations.model import Control
 from zcloud.services.context import Services
@@ -49,7 +51,7 @@ def open_pool(config: Config, store: Store) -> HostPool:
         with store.read() as tx:
             return host_address(tx.hosts.get(host_id), config.ssh_key)
 
-    return HostPool(lookup, str(config.runtime_dir), roots=config.hosts.roots)
+    return HostPool(lookup, str(config.runtime_dir), roots=(*DEFAULT_ROOTS, *config.hosts.roots))
 
 
 def host_address(host: Host, key: Path) -> HostAddress:
@@ -125,3 +127,10 @@ def start_workers(runtime: Runtime, roles: str, fault: Fault = no_fault) -> None
     engine.start()
     runtime.engine = engine
     runtime.stops.append(engine.stop)
+
+
+def start_observer(runtime: Runtime) -> None:
+    """Begin to watch hosts and guests."""
+    observer = Observer(runtime.store, runtime.pool, runtime.config.observer, runtime.clock)
+    observer.start()
+    runtime.stops.append(observer.stop)

@@ -28,6 +28,13 @@ def console_log(instance: Instance) -> str:
     return f"{LOG_DIR}/{instance.domain_name}.console.log"
 
 
+def logs(instance: Instance) -> list[str]:
+    """Give every log that libvirt and virtlogd may keep of the instance on its host."""
+    base, console = f"{LOG_DIR}/{instance.domain_name}.log", console_log(instance)
+    rotated = [f"{log}.{number}" for log in (base, console) for number in range(3)]
+    return [base, console, f"{console}.previous", *rotated]
+
+
 def plan_domain(run: Run, whole: Whole, host: Host, project: str, incarnation: int) -> DomainPlan:
     """Give the plan of a domain that is born now on ``host``."""
     instance = whole.instance

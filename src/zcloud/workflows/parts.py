@@ -11,7 +11,7 @@ from zcloud.drivers.guest.cloudinit import build_seed
 from zcloud.drivers.guest.seed import build_iso
 from zcloud.ports import DomainState, Hypervisor
 from zcloud.workflows.context import Run, base_image, load_whole
-from zcloud.workflows.design import console_log, nvram_name, plan_domain, seed_name
+from zcloud.workflows.design import console_log, logs, nvram_name, plan_domain, seed_name
 
 OFF = frozenset({DomainState.SHUTOFF, DomainState.CRASHED})
 
@@ -82,8 +82,8 @@ def remove_artifacts(run: Run) -> None:
     driver.delete_artifact(seed_name(instance))
     driver.delete_artifact(nvram_name(instance))
     shell = run.link(instance.host_id).shell
-    for suffix in ("", ".0", ".1", ".2", ".previous"):
-        shell.remove(console_log(instance) + suffix)
+    for path in logs(instance):
+        shell.remove(path)
 
 
 def define(run: Run) -> None:

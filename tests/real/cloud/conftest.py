@@ -1,0 +1,130 @@
+"""A real cloud for tests: our own server parts over a namespace host that is reached by SSH."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from zcloud.base.config import Config, Observer, Workers
+from zcloud.domain.host import HostKind
+from zcloud.domain.image import Image
+from zcloud.domain.instance import Instance
+from zcloud.domain.network import NetworkKind
+from zcloud.domain.operation import ENDED, Operation, OperationStatus
+from zcloud.domain.people import Actor, Role
+from zcloud.lab.hosts import NamespaceHost
+from zcloud.main.setup import prepare
+from zcloud.main.wiring import Runtime, build, start_observer, start_workers
+from zcloud.services.hosts import Hosts, HostSpec
+from zcloud.services.images import Images, ImageSpec
+from zcloud.services.instances import Instances
+from zcloud.services.launch import Launch
+from zcloud.services.networks import Networks, NetworkSpec
+from zcloud.services.pools import Pools, PoolSpec
+
+pytest_plugins = ["zcloud.lab.fixtures"]
+
+T = TypeVar("T")
+
+ADMIN = Actor(user_id="u-admin", user_name="admin", role=Role.ADMIN)
+
+
+@dataclass
+class Cloud:
+    """The running parts, with the shortcuts that tests want."""
+
+    runtime: Runtime
+    host: NamespaceHost
+
+    def __post_init__(self) -> None:
+        services = self.runtime.services
+        self.launch, self.instances = Launch(services), Instances(services)
+        self.hosts, self.pools = Hosts(services), Pools(services)
+        self.networks, self.images = Networks(services), Images(services)
+
+    def done(self, operation: Operation, timeout_s: float = 120.0) -> Operation:
+        """Wait for an operation and insist that it succeeded."""
+        ended = self.ended(operation, timeout_s)
+        assert ended.status is OperationStatus.SUCCEEDED, (ended.workflow, ended.error)
+        return ended
+
+    def ended(self, operation: Operation, timeout_s: float = 120.0) -> Operation:
+        """Wait for an operation's end."""
+
+        def look() -> Operation | None:
+            with self.runtime.store.read() as tx:
+                now = tx.operations.get(operation.id)
+            return now if now.status in ENDED else None
+
+        return wait_for(look, timeout_s, f"the end of {operation.workflow}")
+
+    def instance(self, name: str) -> Instance:
+        """Give an instance's record now."""
+        return self.instances.show(ADMIN, "", name).instance
+
+    def import_image(self, name: str, path: Path) -> Image:
+        """Bring an image in as an upload does."""
+        image, _ = self.images.create(ADMIN, ImageSpec(name, {"kind": "upload"}, public=True, default_user="root"))
+        shutil.copyfile(path, self.runtime.config.upload_dir / image.id)
+        self.done(self.images.finish_upload(ADMIN, image.id, ""))
+        return self.images.show(ADMIN, image.id)
+
+
+def wait_for(look: Callable[[], T | None], timeout_s: float, what: str) -> T:
+    """Poll until ``look`` gives something; raises TimeoutError."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        found = look()
+        if found:
+            return found
+        time.sleep(0.1)
+    raise TimeoutError(f"{what} did not come within {timeout_s:.0f} s")
+
+
+@pytest.fixture(scope="session")
+def cloud(
+    lab_host: NamespaceHost, probe_kit: Path, tiny_image: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cloud]:
+    """Give a cloud with one host, its default pool and network, and the image ``tiny``."""
+    data = tmp_path_factory.mktemp("cloud")
+    config = Config(
+        data_dir=data,
+        workers=Workers(threads=4),
+        observer=Observer(interval_s=2.0, readiness_interval_s=0.5),
+    )
+    prepare(config)
+    shutil.copytree(probe_kit, config.probe_dir)
+    config.ssh_key.write_bytes(Path(lab_host.ssh_key).read_bytes())
+    config.ssh_key.with_suffix(".pub").unlink()  # it was of the key just replaced
+    runtime = build(config)
+    made = Cloud(runtime, lab_host)
+    try:
+        start_workers(runtime, "worker")
+        start_observer(runtime)
+        _enlist(made)
+        made.import_image("tiny", tiny_image)
+        yield made
+    finally:
+        runtime.stop()
+
+
+def _enlist(cloud: Cloud) -> None:
+    host = cloud.host
+    spec = HostSpec(
+        "alpha",
+        HostKind.SSH,
+        address=str(host.address),
+        port=host.ssh_port,
+        user=host.ssh_user,
+        host_key=host.host_key,
+    )
+    cloud.done(cloud.hosts.add(ADMIN, spec)[1])
+    cloud.done(cloud.pools.create(ADMIN, PoolSpec("default", host="alpha", is_default=True))[1])
+    network = NetworkSpec("nat", NetworkKind.NAT, host="alpha", cidr="192.168.140.0/24", is_default=True)
+    cloud.done(cloud.networks.create(ADMIN, network)[1])
