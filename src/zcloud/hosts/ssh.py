@@ -35,6 +35,7 @@ KEEPALIVE_S = 1
 KEEPALIVE_COUNT = 3
 
 _CONNECT_S = 4.0
+_SCAN_S = 8.0  # somebody waits for the answer, nothing else does
 _SESSIONS = 8  # sshd's MaxSessions is 10
 _GRACE_S = 5.0
 _STDERR_KEPT = 64 << 10
@@ -54,7 +55,7 @@ def scan_host_key(address: str, port: int = 22) -> ScannedKey:
     """Ask a host for its public key, trusting nothing yet; raises HostUnreachable."""
 
     async def scan() -> asyncssh.SSHKey | None:
-        return await asyncio.wait_for(asyncssh.get_server_host_key(address, port, config=None), _CONNECT_S)
+        return await asyncio.wait_for(asyncssh.get_server_host_key(address, port, config=None), _SCAN_S)
 
     try:
         key = asyncio.run(scan())
