@@ -22,6 +22,7 @@ from zcloud.domain.storage import GIB, Pool, PoolState
 from zcloud.drivers import registry
 from zcloud.operations.engine import Engine, EngineSettings
 from zcloud.operations.model import Control
+from zcloud.ports import HostLink
 from zcloud.services.context import Services
 from zcloud.services.instances import Instances
 from zcloud.services.launch import Launch
@@ -42,7 +43,12 @@ class FakeLinks:
     def __init__(self) -> None:
         self.hosts: dict[str, FakeLink] = {}
 
-    def link(self, host_id: str) -> FakeLink:
+    def add(self, host_id: str) -> HostLink:
+        """Add a host and give its link."""
+        link = self.hosts[host_id] = FakeLink()
+        return link
+
+    def link(self, host_id: str) -> HostLink:
         """Give the host's link; raises NotFound."""
         if host_id not in self.hosts:
             raise NotFound(f"There is no host {host_id}.")
@@ -50,13 +56,18 @@ class FakeLinks:
 
 
 class FakeCloud:
-    """A cloud over fake hosts. ``store`` must have its schema; ``data_dir`` holds images and the journal."""
+    """A cloud over fake hosts, its own or those behind ``links``.
 
-    def __init__(self, store: Store, data_dir: Path, clock: Clock | None = None) -> None:
+    ``store`` must have its schema; ``place`` is the directory of images and journal, or a whole configuration.
+    """
+
+    def __init__(
+        self, store: Store, place: Path | Config, clock: Clock | None = None, *, links: FakeLinks | None = None
+    ) -> None:
         self.store = store
         self.clock = clock or SystemClock()
-        self.links = FakeLinks()
-        self.config = Config(data_dir=data_dir)
+        self.links = links or FakeLinks()
+        self.config = place if isinstance(place, Config) else Config(data_dir=place)
         self.services = Services(store, self.clock, self.config.zone)
         self.launch, self.instances = Launch(self.services), Instances(self.services)
         self._engine: Engine[Run] | None = None
@@ -67,7 +78,14 @@ class FakeCloud:
     def start(self, fault: Callable[[str], None] = lambda _name: None, *, threads: int = 4) -> None:
         """Begin to run operations."""
         means = Means(self.store, self.links, self.config, self.clock)
-        settings = EngineSettings(url=self.config.journal_url, threads=threads, sweep_s=0.2)
+        workers = self.config.workers
+        settings = EngineSettings(
+            url=self.config.journal_url,
+            threads=threads,
+            heartbeat_s=workers.heartbeat_s,
+            heartbeat_timeout_s=workers.heartbeat_timeout_s,
+            sweep_s=0.2,
+        )
 
         def context(control: Control) -> Run:
             return Run(control, means)
@@ -83,7 +101,7 @@ class FakeCloud:
     def add_host(self, name: str, *, vcpus: int = 16, memory_mib: int = 65536, address: str = "192.168.77") -> str:
         """Add a host that is up, with a default pool and a default NAT network; gives its id."""
         host_id = new_id()
-        link = self.links.hosts[host_id] = FakeLink()
+        link = self.links.add(host_id)
         pool, network = self.store.transact(
             lambda tx: self._add_host(tx, host_id, name, vcpus, memory_mib, f"{address}.0/24")
         )

@@ -47,6 +47,7 @@ class FakeShell:
             "dhcp_release": b"",
         }
         self._planned: list[tuple[str, ZcloudError]] = []
+        self._due: dict[int, ZcloudError] = {}
         self._lock = threading.RLock()
         self._handlers: Mapping[str, Handler] = {
             "mkdir": self._mkdir,
@@ -66,6 +67,10 @@ class FakeShell:
     def fail(self, words: str, error: ZcloudError) -> None:
         """Make the next command (or verb: ``write_file``, ``upload``, ``remove``) that begins so raise an error."""
         self._planned.append((words, error))
+
+    def fail_at(self, number: int, error: ZcloudError) -> None:
+        """Make the command (or verb) with a number, counted from 1 over the whole history, raise an error."""
+        self._due[number] = error
 
     def run(
         self,
@@ -138,6 +143,8 @@ class FakeShell:
             if self.unreachable:
                 raise HostUnreachable("The host does not answer.")
             self.history.append(words)
+            if len(self.history) in self._due:
+                raise self._due.pop(len(self.history))
             for index, (beginning, error) in enumerate(self._planned):
                 if " ".join(words).startswith(beginning):
                     del self._planned[index]

@@ -55,7 +55,7 @@ class NatNetwork:
         options = check_options(self.OPTIONS, network.options)
         self._network = network
         self._name = f"zc-{network.id[:8]}"
-        self._bridge = f"zcbr-{network.id[:8]}"  # a device's name has at most 15 bytes
+        self._bridge = f"zbr-{network.id[:8]}"  # at most 15 bytes, and not "zc", by which the guard knows taps
         self._leases = f"{_LEASES}/{network.id}"
         self._shell = link.shell
         self._hypervisor = link.hypervisor
