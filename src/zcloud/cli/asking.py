@@ -1,0 +1,60 @@
+"""Questions to people, and names offered to their shells."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import click
+from click.shell_completion import CompletionItem
+
+from zcloud.cli.settings import App
+from zcloud.cli.text import _, plain
+from zcloud.client import ApiError, Client, route
+
+_COMPLETION_S = 2.0
+_MOST = 200
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Go on only with --yes or a person's yes; without a terminal there is nobody to ask. Raises click.UsageError."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError(_("This needs a yes, and there is no terminal to ask on: give --yes."))
+    if not click.confirm(question, default=False, err=True):
+        raise click.Abort
+
+
+def completer(noun: str, field: str = "name") -> Callable[..., list[CompletionItem]]:
+    """Give a function that offers the names of things of the API to the shell."""
+
+    def offer(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        del param
+        app = ctx.ensure_object(App)
+        try:
+            client = Client(app.url, app.token, ca=app.ca, timeout_s=_COMPLETION_S)
+            query = {"project": app.project} if noun == "instances" else {}
+            items = client.get(route(noun), limit=_MOST, **query)["items"]
+        except ApiError:
+            return []
+        return [CompletionItem(plain(each[field])) for each in items if str(each[field]).startswith(incomplete)]
+
+    return offer
+
+
+def name_argument(noun: str, *, many: bool = False, name: str = "name") -> Callable[..., Callable[..., object]]:
+    """Give the argument that names one thing, or several, of the API."""
+    nargs, metavar = (-1, "NAME...") if many else (1, "NAME")
+    return click.argument(name, nargs=nargs, required=True, metavar=metavar, shell_complete=completer(noun))
+
+
+def wait_option(function: Callable[..., object]) -> Callable[..., object]:
+    """Add --wait/--no-wait; waiting is the default."""
+    text = "Wait for the end (the default)."
+    return click.option("--wait/--no-wait", "wait", default=True, help=text)(function)
+
+
+def yes_option(function: Callable[..., object]) -> Callable[..., object]:
+    """Add --yes."""
+    return click.option("-y", "--yes", is_flag=True, help="Do not ask.")(function)

@@ -1,0 +1,57 @@
+"""``zcloud event``."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+
+import click
+
+from zcloud.cli.base import command
+from zcloud.cli.output import Column, show_rows
+from zcloud.cli.settings import App
+from zcloud.cli.text import plain
+from zcloud.client import Record
+
+
+def _when(event: Record) -> str:
+    return str(event["time"])[:19].replace("T", " ")
+
+
+COLUMNS = (
+    Column("TIME (UTC)", _when),
+    Column("KIND", "kind"),
+    Column("WHAT", lambda each: f"{each['resource_kind']} {each['resource_name']}"),
+    Column("WHO", "actor"),
+    Column("MESSAGE", "message"),
+    Column("SEQ", "seq", wide=True, right=True),
+)
+
+
+@command
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, help="At most so many, the newest [50].")
+@click.option("--resource", default="", metavar="ID", help="Only of this thing.")
+@click.option("--kind", multiple=True, help="Only of this kind; `instance.` means all that begin so. Repeatable.")
+def list_events(app: App, limit: int, resource: str, kind: tuple[str, ...]) -> None:
+    """List what happened last."""
+    newest: deque[Record] = deque(maxlen=limit)
+    after: str | None = "0"
+    while after is not None:
+        page = app.client.get("/v1/events", limit=1000, after=after, resource=resource, kind=kind)
+        newest += page["items"]
+        after = page["next_cursor"]
+    show_rows(app, newest, COLUMNS)
+
+
+@command
+@click.option("--after", default="", metavar="SEQ", help="Begin after this event.")
+def follow(app: App, after: str) -> None:
+    """Print what happens, as it happens, until Ctrl-C; with -o json a line for each event."""
+    for event in app.client.events(after):
+        if not isinstance(event.data, dict) or "kind" not in event.data:
+            continue
+        if app.for_people:
+            told = (_when(event.data), event.data["kind"], event.data["resource_name"], event.data["message"])
+            click.echo("  ".join(plain(each) for each in told))
+        else:
+            click.echo(json.dumps(event.data))

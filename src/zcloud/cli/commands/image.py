@@ -1,0 +1,75 @@
+"""``zcloud image``: list, show, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from zcloud.cli.asking import confirm, name_argument, wait_option, yes_option
+from zcloud.cli.base import command
+from zcloud.cli.output import Column, show_record, show_rows
+from zcloud.cli.progress import finish
+from zcloud.cli.settings import App
+from zcloud.cli.text import _, plain
+from zcloud.cli.units import age, size
+from zcloud.client import route
+
+
+def error_text(record: Mapping[str, Any]) -> str:
+    """Give a thing's recorded error in a line."""
+    error = record["error"] or {}
+    return " ".join(filter(None, (error.get("message"), error.get("hint"))))
+
+
+COLUMNS = (
+    Column("NAME", "name"),
+    Column("STATE", "state"),
+    Column("ERROR", error_text, wide=True),
+    Column("FORMAT", "format"),
+    Column("FILE", lambda each: size(each["size"]), right=True),
+    Column("DISK", lambda each: size(each["virtual_size"]), right=True),
+    Column("OS", "os_id"),
+    Column("USER", "default_user"),
+    Column("FOR", lambda each: _("everybody") if each["project_id"] is None else _("project")),
+    Column("AGE", lambda each: age(each["created_at"]), right=True),
+    Column("DIGEST", "digest", wide=True),
+    Column("ID", "id", wide=True),
+)
+DETAILS = (
+    *COLUMNS[:2],
+    Column("error", error_text),
+    *COLUMNS[3:8],
+    Column("least memory", lambda each: size(each["min_memory_mib"] << 20)),
+    Column("least disk", lambda each: size(each["min_disk"])),
+    Column("for", COLUMNS[8].value),
+    Column("from", lambda each: each["source"].get("url") or each["source"].get("kind")),
+    Column("digest", "digest"),
+    Column("age", COLUMNS[9].value),
+    Column("operation", "operation_id"),
+    Column("id", "id"),
+)
+
+
+@command
+def list_images(app: App) -> None:
+    """List the images that you may use."""
+    rows = app.client.pages("/v1/images", project=app.project)
+    show_rows(app, rows, COLUMNS, empty=_("There are no images. See what there is: zcloud image catalogue"))
+
+
+@command
+@name_argument("images")
+def show(app: App, name: str) -> None:
+    """Show an image."""
+    show_record(app, app.client.get(route("images", name), project=app.project), DETAILS)
+
+
+@command
+@name_argument("images")
+@yes_option
+@wait_option
+def delete(app: App, name: str, yes: bool, wait: bool) -> None:
+    """Delete an image that nothing is based on."""
+    confirm(_("Delete the image {name}?").format(name=plain(name)), yes=yes)
+    answer = app.client.delete(route("images", name), project=app.project)
+    finish(app, answer, _("{name} is deleted.").format(name=plain(name)), wait=wait)

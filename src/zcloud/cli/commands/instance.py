@@ -1,0 +1,123 @@
+"""``zcloud instance``: what is not also a command of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from zcloud.cli.asking import name_argument
+from zcloud.cli.base import command
+from zcloud.cli.commands.listing import SLOW, accelerator, address, extent, readiness, state
+from zcloud.cli.output import Column, note, say, show_data, show_record
+from zcloud.cli.settings import App
+from zcloud.cli.text import _, plain, plain_lines
+from zcloud.cli.units import age, size
+from zcloud.client import Record, route
+
+
+def find(app: App, name: str) -> Record:
+    """Give the instance of that name or id; raises ApiError."""
+    found: Record = app.client.get(route("instances", name), project=app.project)
+    return found
+
+
+def _nic(nic: Record) -> str:
+    return " ".join(filter(None, (nic["network"], nic["address"], nic["mac"], nic["hostname"])))
+
+
+def _disk(disk: Record) -> str:
+    return f"{disk['name']} {size(disk['size'])} ({size(disk['allocated'])} {_('used')}) {disk['state']}"
+
+
+def _error(instance: Record) -> str:
+    error = instance["error"] or {}
+    return " ".join(filter(None, (error.get("message"), error.get("hint"))))
+
+
+COLUMNS = (
+    Column("name", "name"),
+    Column("status", state),
+    Column("error", _error),
+    Column("ready", readiness),
+    Column("readiness", "ready_detail"),
+    Column("address", address),
+    Column("names", lambda each: [nic["hostname"] for nic in each["nics"] if nic["hostname"]]),
+    Column("size", extent),
+    Column("flavor", "flavor"),
+    Column("image", "image"),
+    Column("user", "default_user"),
+    Column("host", "host"),
+    Column("accelerator", accelerator),
+    Column("project", "project"),
+    Column("firmware", "firmware"),
+    Column("networks", lambda each: "; ".join(map(_nic, each["nics"]))),
+    Column("disks", lambda each: "; ".join(map(_disk, each["disks"]))),
+    Column("tags", "tags"),
+    Column("protected", "protected"),
+    Column("drift", lambda each: each["observed"].get("drift")),
+    Column("created", lambda each: _("{age} ago by {who}").format(age=age(each["created_at"]), who=each["created_by"])),
+    Column("started", lambda each: age(each["started_at"])),
+    Column("operation", "operation_id"),
+    Column("machine", "machine", wide=True),
+    Column("id", "id"),
+)
+
+
+@command
+@name_argument("instances")
+def show(app: App, name: str) -> None:
+    """Show an instance."""
+    instance = find(app, name)
+    show_record(app, instance, COLUMNS)
+    if app.for_people and instance["accel"] == "tcg":
+        note(app, plain(_(SLOW)))
+
+
+@command
+@name_argument("instances", many=True)
+def protect(app: App, name: tuple[str, ...]) -> None:
+    """Protect instances against deletion."""
+    _change(app, name, {"protected": True}, _("{name} is protected."))
+
+
+@command
+@name_argument("instances", many=True)
+def unprotect(app: App, name: tuple[str, ...]) -> None:
+    """Take the protection against deletion away."""
+    _change(app, name, {"protected": False}, _("{name} is not protected any more."))
+
+
+@command
+@name_argument("instances")
+@click.argument("tags", nargs=-1, metavar="[+TAG|-TAG|TAG]...")
+@click.option("--clear", is_flag=True, help="Take all tags away first.")
+def tag(app: App, name: str, tags: tuple[str, ...], clear: bool) -> None:
+    """Add tags (TAG or +TAG), take them away (write -- before the first -TAG), or show them."""
+    instance = find(app, name)
+    wanted = set() if clear else set(instance["tags"])
+    for each in tags:
+        (wanted.discard if each.startswith("-") else wanted.add)(each.lstrip("+-"))
+    if tags or clear:
+        body = {"tags": sorted(wanted)}
+        instance = app.client.patch(route("instances", instance["id"]), body, revision=instance["revision"])
+    if app.for_people:
+        say(app, plain(", ".join(instance["tags"])))
+    else:
+        show_data(app, instance["tags"])
+
+
+@command
+@name_argument("instances")
+@click.option("--raw", is_flag=True, help="Print what the guest wrote as it is, with its control sequences.")
+def log(app: App, name: str, raw: bool) -> None:
+    """Show what an instance wrote to its serial console."""
+    text = app.client.text(route("instances", find(app, name)["id"], "console-log"))
+    click.echo(text if raw else plain_lines(text), nl=not text.endswith("\n"))
+
+
+def _change(app: App, names: tuple[str, ...], body: dict[str, Any], told: str) -> None:
+    for name in names:
+        instance = find(app, name)
+        app.client.patch(route("instances", instance["id"]), body, revision=instance["revision"])
+        say(app, told.format(name=plain(instance["name"])))

@@ -1,0 +1,78 @@
+"""``zcloud login``, ``logout`` and ``whoami``."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from pathlib import Path
+
+import click
+
+from zcloud.cli.base import command
+from zcloud.cli.output import Column, say, show_record
+from zcloud.cli.settings import App, save_config
+from zcloud.cli.text import _, plain
+from zcloud.client import ApiError, Client
+
+
+@command
+@click.option("--user", default="", help="The user's name [asked for].")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+def login(app: App, user: str, password_stdin: bool) -> None:
+    """Sign in at a server (--url), and stay signed in.
+
+    The server's address, its authority (--ca) and the session are kept in ~/.config/zcloud/cli.json,
+    readable by you only. Scripts use an API token in ZCLOUD_TOKEN instead.
+    """
+    authority = _authority(app.ca)
+    client = Client(app.url, ca=authority)
+    if not password_stdin and not sys.stdin.isatty():
+        raise click.UsageError(_("There is no terminal to ask for the password on: give --password-stdin."))
+    name = user or click.prompt(_("User"), err=True)
+    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else ""
+    password = password or click.prompt(_("Password"), hide_input=True, err=True)
+    body = {"name": name, "password": password, "client": f"zcloud on {platform.node()}"[:200]}
+    answer = client.post("/v1/login", body)
+    kept = {"url": app.url, "ca": authority, "user": name, "token": answer["secret"], "project": app.project}
+    save_config({key: value for key, value in kept.items() if value})
+    say(app, _("Signed in at {url} as {name}.").format(url=app.url, name=plain(name)))
+
+
+@command
+def logout(app: App) -> None:
+    """Sign out: the session ends on the server, too."""
+    if app.config.get("token"):
+        try:
+            app.client.post("/v1/logout")
+        except ApiError as error:
+            if error.status != 401:  # it is over already
+                raise
+    save_config({key: value for key, value in app.config.items() if key not in ("token", "user")})
+    say(app, _("Signed out."))
+
+
+@command
+def whoami(app: App) -> None:
+    """Say who you are at which server, and in which projects."""
+    me = app.client.get("/v1/me")
+    columns = (
+        Column("user", "name"),
+        Column("role", "role"),
+        Column("projects", lambda each: [f"{one['project']} ({one['role']})" for one in each["projects"]]),
+        Column("server", lambda _each: app.url),
+        Column("zone", "zone"),
+        Column("id", "user_id", wide=True),
+    )
+    show_record(app, me, columns)
+
+
+def _authority(ca: str) -> str:
+    """Give the authority's certificate itself, so that the file may go."""
+    if not ca or ca.startswith("-----BEGIN"):
+        return ca
+    try:
+        return Path(ca).read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.UsageError(
+            _("The authority's file {path} cannot be read: {error}.").format(path=ca, error=error)
+        ) from error

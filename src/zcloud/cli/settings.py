@@ -1,0 +1,108 @@
+"""Which server, as whom, and in which form: flags, then the environment, then ``~/.config/zcloud/cli.json``."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from zcloud.cli.text import _
+from zcloud.client import ApiError, Client
+
+DEFAULT_URL = "https://127.0.0.1:8443"
+FORMATS = ("table", "wide", "json", "yaml")
+
+
+def config_file() -> Path:
+    """Give the file that keeps the server's address and the session's secret."""
+    return _base("XDG_CONFIG_HOME", ".config") / "zcloud" / "cli.json"
+
+
+def state_directory() -> Path:
+    """Give the directory for what the CLI learns, such as guests' host keys."""
+    return _base("XDG_STATE_HOME", ".local/state") / "zcloud"
+
+
+def load_config() -> dict[str, Any]:
+    """Give what ``zcloud login`` kept; nothing where there was no login. Raises ApiError for a broken file."""
+    path = config_file()
+    try:
+        kept = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        detail = _("{path} cannot be used: {error}.").format(path=path, error=error)
+        raise ApiError(
+            0, {"code": "config_invalid", "detail": detail, "hint": _("Remove it and log in again.")}
+        ) from error
+    return kept if isinstance(kept, dict) else {}
+
+
+def save_config(values: dict[str, Any]) -> None:
+    """Keep the values, readable by this user only; the file appears whole or not at all."""
+    path = config_file()
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    part = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(values, file, indent=1)
+    part.replace(path)
+
+
+class App:
+    """What every command is given: the settings, and the client that they lead to."""
+
+    def __init__(self) -> None:
+        self.output = "table"
+        self.quiet = False
+        self.url_flag = self.ca_flag = self.project_flag = ""
+        self._client: Client | None = None
+        self._config: dict[str, Any] | None = None
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Give what the last login kept."""
+        if self._config is None:
+            self._config = load_config()
+        return self._config
+
+    @property
+    def url(self) -> str:
+        """Give the server's address."""
+        return self.url_flag or os.environ.get("ZCLOUD_URL") or self.config.get("url") or DEFAULT_URL
+
+    @property
+    def ca(self) -> str:
+        """Give the server's authority: a file, or PEM text from the login at this server."""
+        return self.ca_flag or os.environ.get("ZCLOUD_CA") or self._kept("ca")
+
+    @property
+    def token(self) -> str:
+        """Give the secret for this server; one that was given by another server is never sent."""
+        return os.environ.get("ZCLOUD_TOKEN") or self._kept("token")
+
+    @property
+    def project(self) -> str:
+        """Give the project's name, or nothing for the server's choice."""
+        return self.project_flag or os.environ.get("ZCLOUD_PROJECT") or self._kept("project")
+
+    @property
+    def client(self) -> Client:
+        """Give the client, which connects at its first request."""
+        if self._client is None:
+            self._client = Client(self.url, self.token, ca=self.ca)
+        return self._client
+
+    @property
+    def for_people(self) -> bool:
+        """Say whether tables and sentences are wanted, rather than JSON or YAML."""
+        return self.output in ("table", "wide")
+
+    def _kept(self, name: str) -> str:
+        return str(self.config.get(name) or "") if self.url == self.config.get("url") else ""
+
+
+def _base(variable: str, default: str) -> Path:
+    given = os.environ.get(variable)
+    return Path(given) if given else Path.home() / default

@@ -1,0 +1,154 @@
+"""The table of commands: every one is imported when it is used."""
+
+from __future__ import annotations
+
+from zcloud.cli.base import Noun, ServerCommand, Tree
+
+_C = "zcloud.cli.commands."
+
+TREE: Tree = {
+    "login": f"{_C}session:login",
+    "logout": f"{_C}session:logout",
+    "whoami": f"{_C}session:whoami",
+    "launch": f"{_C}launch:launch",
+    "explain": f"{_C}launch:explain",
+    "list": f"{_C}listing:list_instances",
+    "start": f"{_C}power:start",
+    "stop": f"{_C}power:stop",
+    "restart": f"{_C}power:restart",
+    "delete": f"{_C}power:delete",
+    "ssh": f"{_C}ssh:ssh",
+    "console": f"{_C}console:console",
+    "instance": Noun(
+        "Virtual machines.",
+        {
+            "list": f"{_C}listing:list_instances",
+            "show": f"{_C}instance:show",
+            "start": f"{_C}power:start",
+            "stop": f"{_C}power:stop",
+            "restart": f"{_C}power:restart",
+            "delete": f"{_C}power:delete",
+            "protect": f"{_C}instance:protect",
+            "unprotect": f"{_C}instance:unprotect",
+            "tag": f"{_C}instance:tag",
+            "log": f"{_C}instance:log",
+        },
+    ),
+    "image": Noun(
+        "What instances boot from.",
+        {
+            "list": f"{_C}image:list_images",
+            "show": f"{_C}image:show",
+            "import": f"{_C}image_import:import_image",
+            "build": f"{_C}image_build:build",
+            "catalogue": f"{_C}catalogue:catalogue",
+            "delete": f"{_C}image:delete",
+        },
+    ),
+    "host": Noun(
+        "Machines that run instances.",
+        {
+            "list": f"{_C}host:list_hosts",
+            "show": f"{_C}host:show",
+            "add": f"{_C}host_add:add",
+            "approve": f"{_C}host_add:approve",
+            "refresh": f"{_C}host:refresh",
+            "set": f"{_C}host:change",
+            "remove": f"{_C}host:remove",
+        },
+    ),
+    "pool": Noun(
+        "Storage on hosts.",
+        {
+            "list": f"{_C}pool:list_pools",
+            "show": f"{_C}pool:show",
+            "create": f"{_C}pool:create",
+            "set": f"{_C}pool:change",
+            "delete": f"{_C}pool:delete",
+        },
+    ),
+    "volume": Noun(
+        "Disks of instances.",
+        {
+            "list": f"{_C}volume:list_volumes",
+            "show": f"{_C}volume:show",
+            "delete": f"{_C}volume:delete",
+        },
+    ),
+    "network": Noun(
+        "Networks and their addresses.",
+        {
+            "list": f"{_C}network:list_networks",
+            "show": f"{_C}network:show",
+            "create": f"{_C}network:create",
+            "set": f"{_C}network:change",
+            "delete": f"{_C}network:delete",
+            "records": f"{_C}network:records",
+        },
+    ),
+    "flavor": Noun(
+        "Named sizes.",
+        {
+            "list": f"{_C}flavor:list_flavors",
+            "add": f"{_C}flavor:add",
+            "remove": f"{_C}flavor:remove",
+        },
+    ),
+    "key": Noun(
+        "Your SSH public keys.",
+        {
+            "list": f"{_C}key:list_keys",
+            "add": f"{_C}key:add",
+            "delete": f"{_C}key:delete",
+        },
+    ),
+    "project": Noun(
+        "Projects, their members and quotas.",
+        {
+            "list": f"{_C}project:list_projects",
+            "show": f"{_C}project:show",
+            "create": f"{_C}project:create",
+            "set": f"{_C}project:change",
+            "delete": f"{_C}project:delete",
+            "member": f"{_C}project:member",
+        },
+    ),
+    "user": Noun(
+        "Users.",
+        {
+            "list": f"{_C}user:list_users",
+            "add": f"{_C}user:add",
+            "set": f"{_C}user:change",
+            "delete": f"{_C}user:delete",
+        },
+    ),
+    "token": Noun(
+        "Your API tokens.",
+        {
+            "list": f"{_C}token:list_tokens",
+            "create": f"{_C}token:create",
+            "delete": f"{_C}token:delete",
+        },
+    ),
+    "operation": Noun(
+        "Changes that are being made, or were.",
+        {
+            "list": f"{_C}operation:list_operations",
+            "show": f"{_C}operation:show",
+            "wait": f"{_C}operation:wait",
+            "cancel": f"{_C}operation:cancel",
+            "retry": f"{_C}operation:retry",
+        },
+    ),
+    "event": Noun(
+        "What happened.",
+        {
+            "list": f"{_C}event:list_events",
+            "follow": f"{_C}event:follow",
+        },
+    ),
+    "doctor": f"{_C}doctor:doctor",
+    "completion": f"{_C}completion:completion",
+    "init": ServerCommand("zcloud.main.commands:init", "Set this machine up as a zcloud server."),
+    "serve": ServerCommand("zcloud.main.commands:serve", "Run the server."),
+}
