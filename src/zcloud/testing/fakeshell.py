@@ -72,6 +72,11 @@ class FakeShell:
         """Make the command (or verb) with a number, counted from 1 over the whole history, raise an error."""
         self._due[number] = error
 
+    def heal(self) -> None:
+        """Forget the errors that are planned and have not come."""
+        self._planned.clear()
+        self._due.clear()
+
     def run(
         self,
         argv: Sequence[str],

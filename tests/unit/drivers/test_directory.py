@@ -55,12 +55,13 @@ def test_any_command_may_fail_and_be_tried_again(verb: str) -> None:
         driver, path = registry.storage(pool, link), str(pool.options["path"])
         if verb != "pool":
             driver.ensure_pool()
-        work: Callable[[], object] = {
+        works: dict[str, Callable[[], object]] = {
             "volume": partial(driver.ensure_volume, spec),
             "base": partial(driver.ensure_base, BASE, partial(BytesIO, IMAGE)),
             "artifact": partial(driver.ensure_artifact, "seed", b"x"),
             "pool": driver.ensure_pool,
-        }[verb]
+        }
+        work = works[verb]
         done_before = len(link.shell.history)
         link.shell.fail_at(done_before + point, CommandFailed("planned"))
         try:

@@ -106,7 +106,7 @@ def test_nft_errors_are_said() -> None:
         with pytest.raises(error, match=message):
             registry.guard(link).ensure_table()
     with pytest.raises(CommandFailed, match="cannot be read"):
-        guard_rules.parse_listing(b'{"nftables": [{"set": {}}]}')
+        guard_rules.parse_listing(b"[]")
 
 
 def _raiser(message: str) -> Any:
@@ -169,7 +169,8 @@ def test_lease_and_names(hostname: str, zone: str, names: tuple[str, ...]) -> No
 )
 def test_rivals_of_a_subnet(link: dict[str, Any], route: dict[str, Any], rival: str) -> None:
     found = find_rival("10.5.0.0/24", "zbr-11111111", [link], [route])
-    assert (rival in found) and bool(found) == bool(rival)
+    assert rival in found
+    assert bool(found) == bool(rival)
 
 
 def test_check_refuses_rivals_and_a_host_that_does_not_forward() -> None:
@@ -217,9 +218,7 @@ def test_any_command_of_a_port_may_fail_and_be_tried_again(case: str) -> None:
                 work(port)
             except CommandFailed:
                 work(port)
-            link.shell.fail_at(len(link.shell.history) + 1, CommandFailed("planned"))
-            with pytest.raises(CommandFailed):
-                driver.list_ports()
+            link.shell.heal()
             assert driver.list_ports() == expected
 
 
@@ -240,7 +239,7 @@ def test_isolation(case: str, isolation: str, project: str | None, isolated: boo
 
 # -- an existing bridge ------------------------------------------------------------------------
 
-LINKS = [
+LINKS: list[dict[str, Any]] = [
     {"ifname": "lo", "flags": ["UP"]},
     {"ifname": "eth0", "flags": ["UP"]},
     {"ifname": "bond0", "flags": ["UP"], "linkinfo": {"info_kind": "bond"}},
