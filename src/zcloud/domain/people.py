@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+TOKEN_SESSION = "token:"  # begins Actor.session_id where an API token lets in; its id follows  # noqa: S105
+
 
 class Role(StrEnum):
     """What a person may do; each includes the ones after it."""
@@ -157,6 +159,11 @@ class Actor:
     session_id: str = ""
     address: str = ""
     request_id: str = ""
+
+    @property
+    def has_session(self) -> bool:
+        """Say whether the actor has signed in (rather than come with an API token)."""
+        return bool(self.session_id) and not self.session_id.startswith(TOKEN_SESSION)
 
     def role_in(self, project_id: str | None) -> Role | None:
         """Give the role that holds in a project: the higher of the global one and the project's."""

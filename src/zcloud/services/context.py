@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from zcloud.base.clock import Clock
 from zcloud.base.ids import new_id
-from zcloud.domain.errors import Forbidden, NotFound
+from zcloud.domain.errors import Forbidden, NotFound, RevisionMismatch
 from zcloud.domain.operation import Operation, OperationStatus
 from zcloud.domain.people import Actor, Project, Role
-from zcloud.store import Store, Tx
+from zcloud.store import Page, Store, Tx
+
+__all__ = [
+    "Page",
+    "Services",
+    "Subject",
+    "Window",
+    "authorize",
+    "begin",
+    "expect",
+    "resolve_project",
+    "visible_projects",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +32,15 @@ class Services:
     store: Store
     clock: Clock
     zone: str
+
+
+class Revised(Protocol):
+    """Anything with a revision."""
+
+    @property
+    def revision(self) -> int:
+        """Give how often what is desired has changed."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +95,12 @@ def resolve_project(tx: Tx, actor: Actor, name_or_id: str, needed: Role) -> Proj
     project = tx.projects.resolve(name_or_id)
     authorize(actor, project.id, needed, f"The project {name_or_id!r}")
     return project
+
+
+def expect(record: Revised, revision: int | None) -> None:
+    """Go on only where the record still has the revision asked for (None: any); raises RevisionMismatch."""
+    if revision is not None and record.revision != revision:
+        raise RevisionMismatch(f"It was changed since revision {revision}; it is at {record.revision} now.")
 
 
 def begin(tx: Tx, actor: Actor, verb: str, workflow: str, subject: Subject, **args: Any) -> Operation:

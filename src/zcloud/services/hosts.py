@@ -13,7 +13,7 @@ from zcloud.domain.host import Accel, Host, HostKind, HostState
 from zcloud.domain.names import check_name
 from zcloud.domain.operation import Operation
 from zcloud.domain.people import Actor, Role
-from zcloud.services.context import Services, Subject, authorize, begin
+from zcloud.services.context import Services, Subject, authorize, begin, expect
 from zcloud.store import Tx
 
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
@@ -110,12 +110,13 @@ class Hosts:
 
         return self._store.transact(work)
 
-    def remove(self, actor: Actor, ref: str) -> Operation:
-        """Forget a host that has no instances; raises InUse, Busy."""
+    def remove(self, actor: Actor, ref: str, revision: int | None = None) -> Operation:
+        """Forget a host that has no instances; raises InUse, Busy, RevisionMismatch."""
         authorize(actor, None, Role.OPERATOR, "Removing hosts")
 
         def work(tx: Tx) -> Operation:
             host = tx.hosts.resolve(ref)
+            expect(host, revision)
             instances = tx.instances.on_host(host.id)
             if instances:
                 names = ", ".join(each.name for each in instances[:5])

@@ -14,7 +14,7 @@ from zcloud.domain.image import Image, ImageState
 from zcloud.domain.names import check_name
 from zcloud.domain.operation import Operation
 from zcloud.domain.people import Actor, Role
-from zcloud.services.context import Services, Subject, authorize, begin, resolve_project, visible_projects
+from zcloud.services.context import Services, Subject, authorize, begin, expect, resolve_project, visible_projects
 from zcloud.store import ImageFilter, InstanceFilter, Tx, VolumeFilter
 
 _DIGESTS = {"sha256": 64, "sha512": 128}
@@ -95,11 +95,12 @@ class Images:
 
         return self._store.transact(work)
 
-    def delete(self, actor: Actor, ref: str, project: str = "") -> Operation:
+    def delete(self, actor: Actor, ref: str, project: str = "", revision: int | None = None) -> Operation:
         """Delete an image that no volume is based on; raises InUse, Busy."""
 
         def work(tx: Tx) -> Operation:
             image = _find(tx, actor, ref, project, Role.MEMBER)
+            expect(image, revision)
             if image.project_id is None:
                 authorize(actor, None, Role.OPERATOR, "Deleting public images")
             volumes = tx.volumes.page(VolumeFilter(image_id=image.id), limit=1, count=True).total or 0

@@ -16,7 +16,16 @@ from zcloud.domain.people import Actor, Role
 from zcloud.domain.storage import Volume
 from zcloud.scheduler import Demand
 from zcloud.services import admission
-from zcloud.services.context import Services, Subject, Window, authorize, begin, resolve_project, visible_projects
+from zcloud.services.context import (
+    Services,
+    Subject,
+    Window,
+    authorize,
+    begin,
+    expect,
+    resolve_project,
+    visible_projects,
+)
 from zcloud.store import InstanceFilter, Page, Tx
 
 MAX_DEADLINE_S = 3600
@@ -78,16 +87,31 @@ class Instances:
         with self._store.read() as tx:
             return next(iter(_views(tx, [find(tx, actor, project, ref, Role.VIEWER)])))
 
+    def for_console_log(self, actor: Actor, project: str, ref: str) -> Instance:
+        """Give the instance whose console log is to be read: what guests write there is its members' only."""
+        with self._store.read() as tx:
+            return find(tx, actor, project, ref, Role.MEMBER)
+
     def start(self, actor: Actor, project: str, ref: str, revision: int | None = None) -> Operation:
         """Admit a start: room on its host is claimed now. Raises WrongState, Busy, NoRoom, QuotaExceeded."""
         return self._store.transact(lambda tx: self._start(tx, actor, find(tx, actor, project, ref), revision))
 
-    def stop(self, actor: Actor, project: str, ref: str, *, force: bool = False, deadline_s: int = 90) -> Operation:
-        """Ask the guest to shut down, or take the power with ``force``. Raises WrongState, Busy."""
+    def stop(
+        self,
+        actor: Actor,
+        project: str,
+        ref: str,
+        *,
+        force: bool = False,
+        deadline_s: int = 90,
+        revision: int | None = None,
+    ) -> Operation:
+        """Ask the guest to shut down, or take the power with ``force``. Raises WrongState, Busy, RevisionMismatch."""
         _check_deadline(deadline_s)
 
         def work(tx: Tx) -> Operation:
             instance = find(tx, actor, project, ref)
+            expect(instance, revision)
             _check_state(instance, MAY_STOP, "stopped")
             operation = _begin(tx, actor, instance, "stop", force=force, deadline_s=deadline_s)
             tx.instances.update(instance.id, status=InstanceStatus.STOPPING, desired=Power.STOPPED, bump=True)
@@ -95,12 +119,22 @@ class Instances:
 
         return self._store.transact(work)
 
-    def restart(self, actor: Actor, project: str, ref: str, *, force: bool = False, deadline_s: int = 90) -> Operation:
-        """Stop and start again, as a new incarnation. Raises WrongState, Busy."""
+    def restart(
+        self,
+        actor: Actor,
+        project: str,
+        ref: str,
+        *,
+        force: bool = False,
+        deadline_s: int = 90,
+        revision: int | None = None,
+    ) -> Operation:
+        """Stop and start again, as a new incarnation. Raises WrongState, Busy, RevisionMismatch."""
         _check_deadline(deadline_s)
 
         def work(tx: Tx) -> Operation:
             instance = find(tx, actor, project, ref)
+            expect(instance, revision)
             _check_state(instance, MAY_RESTART, "restarted")
             next_run = instance.incarnation + 1
             operation = _begin(tx, actor, instance, "restart", force=force, deadline_s=deadline_s, incarnation=next_run)
@@ -109,15 +143,18 @@ class Instances:
 
         return self._store.transact(work)
 
-    def delete(self, actor: Actor, project: str, ref: str, keep: Iterable[str] = ()) -> Operation:
+    def delete(
+        self, actor: Actor, project: str, ref: str, keep: Iterable[str] = (), *, revision: int | None = None
+    ) -> Operation:
         """Delete an instance and its disks but those to ``keep`` (names, ids, or ``all``).
 
-        Raises Protected, Busy, WrongState, InvalidInput (no such disk).
+        Raises Protected, Busy, WrongState, RevisionMismatch, InvalidInput (no such disk).
         """
         wanted = tuple(keep)
 
         def work(tx: Tx) -> Operation:
             instance = find(tx, actor, project, ref)
+            expect(instance, revision)
             if instance.protected:
                 raise Protected(f"The instance {instance.name} is protected against deletion.")
             _check_state(instance, MAY_DELETE, "deleted")

@@ -13,8 +13,9 @@ from zcloud.domain.names import check_name
 from zcloud.domain.network import AddressRange, Network, NetworkKind, NetworkScope, NetworkState, Port, check_network
 from zcloud.domain.operation import Operation
 from zcloud.domain.people import Actor, Role
+from zcloud.domain.records import RecordFormat, export_records
 from zcloud.drivers import registry
-from zcloud.services.context import Services, Subject, authorize, begin, visible_projects
+from zcloud.services.context import Services, Subject, authorize, begin, expect, visible_projects
 from zcloud.store import Tx
 
 _DOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
@@ -113,12 +114,13 @@ class Networks:
 
         return self._store.transact(work)
 
-    def delete(self, actor: Actor, ref: str) -> Operation:
+    def delete(self, actor: Actor, ref: str, revision: int | None = None) -> Operation:
         """Remove a network without ports; raises InUse, Busy."""
         authorize(actor, None, Role.OPERATOR, "Deleting networks")
 
         def work(tx: Tx) -> Operation:
             network = tx.networks.resolve(ref)
+            expect(network, revision)
             ports = tx.ports.on_network(network.id)
             if ports:
                 names = ", ".join(each.hostname for each in ports[:5])
@@ -129,10 +131,9 @@ class Networks:
 
         return self._store.transact(work)
 
-    def export_dns(self, actor: Actor, ref: str, form: str) -> str:
+    def export_dns(self, actor: Actor, ref: str, form: RecordFormat) -> str:
         """Give the names on a network as a hosts file or a zone file, for a DNS server of one's own."""
-        network, ports = self.show(actor, ref)
-        return registry.export_records(network, ports, form)
+        return export_records(self.show(actor, ref)[1], form)
 
 
 def _checked_gateway(spec: NetworkSpec) -> str:

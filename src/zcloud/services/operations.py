@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 from zcloud.domain.errors import WrongState
 from zcloud.domain.operation import ENDED, Operation, OperationStatus
 from zcloud.domain.people import Actor, Role
 from zcloud.services.context import Services, Window, authorize, visible_projects
 from zcloud.store import OperationQuery, Page, Tx
+
+__all__ = ["OperationQuery", "Operations"]
 
 
 class Operations:
@@ -28,6 +31,10 @@ class Operations:
         """Give one operation with its steps; raises NotFound."""
         with self._store.read() as tx:
             return self._find(tx, actor, operation_id, Role.VIEWER)
+
+    def watch(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Have ``callback`` called after commits that touch operations, in any thread; gives what ends that."""
+        return self._store.signals.subscribe("operations", callback)
 
     def cancel(self, actor: Actor, operation_id: str) -> Operation:
         """Ask an operation to stop at its next step and undo what it did; raises WrongState."""

@@ -31,6 +31,12 @@ class People:
         with self._store.read() as tx:
             return tx.users.all()
 
+    def show_user(self, actor: Actor, ref: str) -> User:
+        """Give one user by name or id; raises NotFound."""
+        authorize(actor, None, Role.ADMIN, "The list of users")
+        with self._store.read() as tx:
+            return tx.users.resolve(ref)
+
     def add_user(self, actor: Actor, name: str, password: str, role: Role | None) -> User:
         """Add a user; without a password the user has no password login. Raises InvalidInput, AlreadyExists."""
         authorize(actor, None, Role.ADMIN, "Adding users")

@@ -12,7 +12,16 @@ from zcloud.domain.operation import Operation
 from zcloud.domain.people import Actor, Role
 from zcloud.domain.storage import Pool, PoolState, Volume, VolumeState
 from zcloud.drivers import registry
-from zcloud.services.context import Services, Subject, Window, authorize, begin, resolve_project, visible_projects
+from zcloud.services.context import (
+    Services,
+    Subject,
+    Window,
+    authorize,
+    begin,
+    expect,
+    resolve_project,
+    visible_projects,
+)
 from zcloud.store import Page, Tx, VolumeFilter
 
 MAX_OVERCOMMIT = 100.0
@@ -99,12 +108,13 @@ class Pools:
 
         return self._store.transact(work)
 
-    def delete(self, actor: Actor, ref: str) -> Operation:
+    def delete(self, actor: Actor, ref: str, revision: int | None = None) -> Operation:
         """Remove a pool without volumes; its directory goes where zcloud made all that is in it."""
         authorize(actor, None, Role.OPERATOR, "Deleting pools")
 
         def work(tx: Tx) -> Operation:
             pool = tx.pools.resolve(ref)
+            expect(pool, revision)
             count = tx.volumes.page(VolumeFilter(pool_id=pool.id), limit=1, count=True).total
             if count:
                 raise InUse(f"The pool {pool.name} has {count} volumes.", hint="Delete them first.")
@@ -126,11 +136,12 @@ class Pools:
         with self._store.read() as tx:
             return _find_volume(tx, actor, volume_id, Role.VIEWER)
 
-    def delete_volume(self, actor: Actor, volume_id: str) -> Operation:
+    def delete_volume(self, actor: Actor, volume_id: str, revision: int | None = None) -> Operation:
         """Delete a volume that no instance has; raises InUse, Busy."""
 
         def work(tx: Tx) -> Operation:
             volume = _find_volume(tx, actor, volume_id, Role.MEMBER)
+            expect(volume, revision)
             if volume.instance_id:
                 owner = tx.instances.get(volume.instance_id)
                 raise InUse(f"The volume {volume.name} belongs to the instance {owner.name}.")

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from zcloud.base.ids import new_id, new_secret
 from zcloud.domain.errors import Forbidden, InvalidInput, LoginFailed, LoginThrottled, NotFound, Unauthenticated
 from zcloud.domain.names import check_name
-from zcloud.domain.people import Actor, Role, Session, Token, User
+from zcloud.domain.people import TOKEN_SESSION, Actor, Role, Session, Token, User
 from zcloud.services.context import Services
 from zcloud.services.passwords import password_fits
 from zcloud.store import Tx
@@ -58,13 +58,16 @@ class SignIn:
         """Give who is behind a session's or token's secret; raises Unauthenticated."""
         with self._store.read() as tx:
             digest = _digest(secret)
-            if secret.startswith(TOKEN_PREFIX):
-                actor, stale = self._by_token(tx, digest, origin)
-            else:
-                actor, stale = self._by_session(tx, digest, origin)
+            found = (tx.tokens if secret.startswith(TOKEN_PREFIX) else tx.sessions).by_digest(digest)
+            actor, stale = _actor(tx, found, origin), _is_stale(tx, found)
         if stale:
             self._store.transact(lambda tx: self._touch(tx, digest))
         return actor
+
+    def renew(self, actor: Actor) -> Actor:
+        """Give the actor of a long request as of now; raises Unauthenticated where its session is over."""
+        with self._store.read() as tx:
+            return actor_of_session(tx, actor.session_id)
 
     def logout(self, actor: Actor) -> None:
         """End the session that the request came with."""
@@ -128,46 +131,44 @@ class SignIn:
 
         self._store.transact(work)
 
-    def _by_session(self, tx: Tx, digest: str, origin: Origin) -> tuple[Actor, bool]:
-        session = tx.sessions.by_digest(digest)
-        if session is None or session.expires_at <= self._clock.now():
-            raise Unauthenticated("The session is over, or never was.")
-        user = _enabled(tx, session.user_id)
-        actor = Actor(
-            user_id=user.id,
-            user_name=user.name,
-            role=user.role,
-            project_roles=tx.projects.roles_of(user.id),
-            session_id=session.id,
-            address=origin.address,
-            request_id=origin.request_id,
-        )
-        return actor, self._clock.now() - session.seen_at > _LAST_USE_STEP
-
-    def _by_token(self, tx: Tx, digest: str, origin: Origin) -> tuple[Actor, bool]:
-        token = tx.tokens.by_digest(digest)
-        now = self._clock.now()
-        if token is None or (token.expires_at is not None and token.expires_at <= now):
-            raise Unauthenticated("The token has expired, was revoked, or never was.")
-        user = _enabled(tx, token.user_id)
-        role, project_roles = _narrow(token, user.role, tx.projects.roles_of(user.id))
-        actor = Actor(
-            user_id=user.id,
-            user_name=user.name,
-            role=role,
-            project_roles=project_roles,
-            session_id=f"token:{token.id}",
-            address=origin.address,
-            request_id=origin.request_id,
-        )
-        return actor, token.last_used_at is None or now - token.last_used_at > _LAST_USE_STEP
-
     def _touch(self, tx: Tx, digest: str) -> None:
         session, token = tx.sessions.by_digest(digest), tx.tokens.by_digest(digest)
         if session is not None:
             tx.sessions.update(session.id, seen_at=tx.now)
         if token is not None:
             tx.tokens.used(token.id)
+
+
+def actor_of_session(tx: Tx, session_id: str) -> Actor:
+    """Give who is behind ``Actor.session_id``, as of now; raises Unauthenticated where that is over."""
+    kind, _, token_id = session_id.rpartition(":")
+    found = tx.tokens.many([token_id]).get(token_id) if kind else tx.sessions.many([session_id]).get(session_id)
+    return _actor(tx, found, Origin(""))
+
+
+def _actor(tx: Tx, found: Session | Token | None, origin: Origin) -> Actor:
+    if found is None or (found.expires_at is not None and found.expires_at <= tx.now):
+        raise Unauthenticated("The session or token is over, was revoked, or never was.")
+    user = _enabled(tx, found.user_id)
+    role, project_roles = user.role, tx.projects.roles_of(user.id)
+    session_id = found.id
+    if isinstance(found, Token):
+        role, project_roles = _narrow(found, role, project_roles)
+        session_id = TOKEN_SESSION + found.id
+    return Actor(
+        user_id=user.id,
+        user_name=user.name,
+        role=role,
+        project_roles=project_roles,
+        session_id=session_id,
+        address=origin.address,
+        request_id=origin.request_id,
+    )
+
+
+def _is_stale(tx: Tx, found: Session | Token | None) -> bool:
+    used = found.seen_at if isinstance(found, Session) else found.last_used_at if found else None
+    return used is None or tx.now - used > _LAST_USE_STEP
 
 
 def _narrow(
@@ -222,6 +223,7 @@ def _count_failure(tx: Tx, keys: tuple[str, ...], name: str, origin: Origin) -> 
 def _open_session(tx: Tx, user: User, secret: str, keys: tuple[str, ...], origin: Origin) -> Session:
     tx.sessions.clear_failures(*keys)
     tx.sessions.prune(tx.now)
+    tx.audit.add("login", actor=user.name, address=origin.address, request_id=origin.request_id, outcome="ok")
     return tx.sessions.add(
         Session(
             id=new_id(),

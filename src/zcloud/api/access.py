@@ -1,0 +1,140 @@
+"""Which role may call which route: one table. A route without a row, or a row without a route, stops the server.
+
+``GLOBAL`` roles are enforced here. For ``PROJECT`` rows the service decides by the thing's own project; here only
+those are turned away who hold the role nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from zcloud.domain.errors import Forbidden, Internal
+from zcloud.domain.people import Actor, Role
+
+
+class Scope(StrEnum):
+    """Where the least role of a row must be held."""
+
+    PUBLIC = "public"  # no authentication
+    SELF = "self"  # any user, about themself or what everybody may see
+    SESSION = "session"  # as self, but signed in: a token cannot make itself more than it is
+    PROJECT = "project"  # the role in the thing's project
+    GLOBAL = "global"  # the role everywhere
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a route takes. ``reveals``: its answer holds a secret, so it is never kept for an Idempotency-Key."""
+
+    scope: Scope
+    role: Role = Role.VIEWER
+    reveals: bool = False
+
+
+PUBLIC, SELF, SESSION = Rule(Scope.PUBLIC), Rule(Scope.SELF), Rule(Scope.SESSION)
+VIEWER, MEMBER = Rule(Scope.PROJECT), Rule(Scope.PROJECT, Role.MEMBER)
+LOOK, OPERATOR, ADMIN = Rule(Scope.GLOBAL), Rule(Scope.GLOBAL, Role.OPERATOR), Rule(Scope.GLOBAL, Role.ADMIN)
+
+ROUTES: dict[tuple[str, str], Rule] = {
+    ("GET", "/"): PUBLIC,
+    ("GET", "/healthz"): PUBLIC,
+    ("GET", "/readyz"): PUBLIC,
+    ("GET", "/v1/openapi.json"): PUBLIC,
+    ("POST", "/v1/login"): Rule(Scope.PUBLIC, reveals=True),
+    ("WEBSOCKET", "/v1/console"): PUBLIC,  # the ticket lets in
+    ("POST", "/v1/logout"): SESSION,
+    ("GET", "/v1/me"): SELF,
+    ("GET", "/v1/sessions"): SELF,
+    ("DELETE", "/v1/sessions/{id}"): SESSION,
+    ("GET", "/v1/tokens"): SELF,
+    ("POST", "/v1/tokens"): Rule(Scope.SESSION, reveals=True),
+    ("DELETE", "/v1/tokens/{ref}"): SESSION,
+    ("GET", "/v1/keys"): SELF,
+    ("POST", "/v1/keys"): MEMBER,
+    ("DELETE", "/v1/keys/{ref}"): MEMBER,
+    ("GET", "/v1/users"): ADMIN,
+    ("POST", "/v1/users"): ADMIN,
+    ("GET", "/v1/users/{ref}"): ADMIN,
+    ("PATCH", "/v1/users/{ref}"): ADMIN,
+    ("DELETE", "/v1/users/{ref}"): ADMIN,
+    ("GET", "/v1/projects"): VIEWER,
+    ("POST", "/v1/projects"): ADMIN,
+    ("GET", "/v1/projects/{ref}"): VIEWER,
+    ("PATCH", "/v1/projects/{ref}"): ADMIN,
+    ("DELETE", "/v1/projects/{ref}"): ADMIN,
+    ("PUT", "/v1/projects/{ref}/members/{user}"): ADMIN,
+    ("DELETE", "/v1/projects/{ref}/members/{user}"): ADMIN,
+    ("GET", "/v1/hosts"): LOOK,
+    ("POST", "/v1/hosts"): OPERATOR,
+    ("GET", "/v1/hosts/{ref}"): LOOK,
+    ("PATCH", "/v1/hosts/{ref}"): OPERATOR,
+    ("DELETE", "/v1/hosts/{ref}"): OPERATOR,
+    ("POST", "/v1/hosts/{ref}/approve"): OPERATOR,
+    ("POST", "/v1/hosts/{ref}/refresh"): OPERATOR,
+    ("GET", "/v1/pools"): LOOK,
+    ("POST", "/v1/pools"): OPERATOR,
+    ("GET", "/v1/pools/{ref}"): LOOK,
+    ("PATCH", "/v1/pools/{ref}"): OPERATOR,
+    ("DELETE", "/v1/pools/{ref}"): OPERATOR,
+    ("GET", "/v1/volumes"): VIEWER,
+    ("GET", "/v1/volumes/{id}"): VIEWER,
+    ("DELETE", "/v1/volumes/{id}"): MEMBER,
+    ("GET", "/v1/networks"): VIEWER,
+    ("POST", "/v1/networks"): OPERATOR,
+    ("GET", "/v1/networks/{ref}"): VIEWER,
+    ("PATCH", "/v1/networks/{ref}"): OPERATOR,
+    ("DELETE", "/v1/networks/{ref}"): OPERATOR,
+    ("GET", "/v1/networks/{ref}/records"): VIEWER,
+    ("GET", "/v1/images"): VIEWER,
+    ("POST", "/v1/images"): MEMBER,
+    ("GET", "/v1/images/{ref}"): VIEWER,
+    ("PUT", "/v1/images/{id}/content"): MEMBER,
+    ("DELETE", "/v1/images/{ref}"): MEMBER,
+    ("GET", "/v1/catalogue"): SELF,
+    ("GET", "/v1/flavors"): SELF,
+    ("POST", "/v1/flavors"): ADMIN,
+    ("GET", "/v1/flavors/{ref}"): SELF,
+    ("DELETE", "/v1/flavors/{ref}"): ADMIN,
+    ("GET", "/v1/instances"): VIEWER,
+    ("POST", "/v1/instances"): MEMBER,
+    ("GET", "/v1/instances/{ref}"): VIEWER,
+    ("PATCH", "/v1/instances/{ref}"): MEMBER,
+    ("DELETE", "/v1/instances/{ref}"): MEMBER,
+    ("POST", "/v1/instances/{ref}/start"): MEMBER,
+    ("POST", "/v1/instances/{ref}/stop"): MEMBER,
+    ("POST", "/v1/instances/{ref}/restart"): MEMBER,
+    ("GET", "/v1/instances/{ref}/console-log"): MEMBER,
+    ("POST", "/v1/instances/{ref}/console"): Rule(Scope.PROJECT, Role.MEMBER, reveals=True),
+    ("GET", "/v1/operations"): VIEWER,
+    ("GET", "/v1/operations/{id}"): VIEWER,
+    ("POST", "/v1/operations/{id}/cancel"): MEMBER,
+    ("POST", "/v1/operations/{id}/retry"): MEMBER,
+    ("GET", "/v1/events"): VIEWER,
+    ("GET", "/v1/audit"): ADMIN,
+}  # fmt: skip
+
+
+def check_table(routes: Iterable[tuple[str, str]]) -> None:
+    """Compare the routes that there are with the table; raises Internal naming every difference."""
+    there = set(routes)
+    without_row, without_route = sorted(there - ROUTES.keys()), sorted(ROUTES.keys() - there)
+    if without_row or without_route:
+        raise Internal(f"Routes without a row: {without_row}; rows without a route: {without_route}.")
+
+
+def admit(actor: Actor, rule: Rule) -> None:
+    """Let the actor pass as far as the table can tell; raises Forbidden."""
+    if rule.scope is Scope.SESSION and not actor.has_session:
+        raise Forbidden("A token cannot do this.", hint="Sign in with `zcloud login`.")
+    if rule.scope is Scope.GLOBAL and (actor.role is None or not actor.role.includes(rule.role)):
+        raise Forbidden(f"This takes the role {rule.role} everywhere.")
+    looks_only = rule.role is Role.VIEWER  # a list is empty for those who may see nothing
+    if rule.scope is Scope.PROJECT and not looks_only and not _holds_somewhere(actor, rule.role):
+        raise Forbidden(f"This takes the role {rule.role}.")
+
+
+def _holds_somewhere(actor: Actor, role: Role) -> bool:
+    held = [actor.role, *(each for _, each in actor.project_roles)]
+    return any(each is not None and each.includes(role) for each in held)

@@ -1,0 +1,84 @@
+"""The API's published description: FastAPI's, with what the guard adds to every route."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import TypeAdapter
+
+from zcloud.api.access import ROUTES, Rule, Scope
+from zcloud.api.problems import MEDIA_TYPE, STATUS
+from zcloud.domain.errors import Kind
+from zcloud.wire.problems import Problem
+
+_TITLES = {
+    Kind.INVALID: "A value is wrong.",
+    Kind.UNAUTHENTICATED: "No valid session or token.",
+    Kind.FORBIDDEN: "The role does not allow it.",
+    Kind.MISSING: "No such thing, or none that the caller may see.",
+    Kind.CONFLICT: "It cannot be done as things are.",
+    Kind.PRECONDITION: "If-Match names an older revision.",
+    Kind.TOO_LARGE: "The body is too large.",
+    Kind.MISMATCH: "The Idempotency-Key was used for another request.",
+    Kind.THROTTLED: "Too many failed logins.",
+    Kind.UNAVAILABLE: "A host or the store does not answer.",
+    Kind.INTERNAL: "A defect of zcloud.",
+}
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "A request with the same key is done once; its answer is given again.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"},
+}
+_IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag of what was read; 412 where it was changed since.",
+    "schema": {"type": "string", "maxLength": 20, "pattern": '^"[0-9]{1,15}"$'},
+}
+
+
+def describe(app: FastAPI) -> bytes:
+    """Give the description as JSON."""
+    tree = app.openapi()
+    schemas = tree["components"]["schemas"]
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    schemas["Problem"] = TypeAdapter(Problem).json_schema()
+    tree["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+    for path, methods in tree["paths"].items():
+        for method, operation in methods.items():
+            _finish(operation, method.upper(), ROUTES[(method.upper(), path)])
+    return json.dumps(tree, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _finish(operation: dict[str, Any], method: str, rule: Rule) -> None:
+    operation["summary"] = operation["description"].splitlines()[0].rstrip(".")
+    for code in ("422", "default"):
+        operation["responses"].pop(code, None)
+    for kind in _kinds(method, rule):
+        operation["responses"][str(STATUS[kind])] = {
+            "description": _TITLES[kind],
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+    if rule.scope is not Scope.PUBLIC:
+        operation["security"] = [{"bearer": []}]
+        operation["x-zcloud-role"] = f"{rule.scope}:{rule.role}"
+    added = [_IDEMPOTENCY_KEY] if method == "POST" and rule.scope is not Scope.PUBLIC else []
+    added += [_IF_MATCH] if method in ("PATCH", "DELETE") else []
+    operation["parameters"] = operation.get("parameters", []) + added
+
+
+def _kinds(method: str, rule: Rule) -> list[Kind]:
+    found = [Kind.INVALID, Kind.MISSING, Kind.UNAVAILABLE, Kind.INTERNAL]
+    if rule.scope is not Scope.PUBLIC:
+        found += [Kind.UNAUTHENTICATED, Kind.FORBIDDEN]
+    if method != "GET":
+        found += [Kind.CONFLICT, Kind.TOO_LARGE, Kind.MISMATCH, Kind.PRECONDITION]
+    if rule.reveals and rule.scope is Scope.PUBLIC:
+        found += [Kind.THROTTLED, Kind.UNAUTHENTICATED]
+    return found

@@ -1,0 +1,139 @@
+"""What the API is made of, and one call to it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import Depends, Request
+from starlette.routing import WebSocketRoute
+
+from zcloud.domain.errors import RevisionMismatch
+from zcloud.domain.instance import Instance
+from zcloud.domain.people import Actor
+from zcloud.services.audit import Audit
+from zcloud.services.catalogue import Catalogue
+from zcloud.services.context import Services
+from zcloud.services.events import Events
+from zcloud.services.flavors import Flavors
+from zcloud.services.health import Health
+from zcloud.services.hosts import Hosts
+from zcloud.services.idempotency import Idempotency
+from zcloud.services.images import Images
+from zcloud.services.instances import Instances
+from zcloud.services.launch import Launch
+from zcloud.services.networks import Networks
+from zcloud.services.operations import Operations
+from zcloud.services.people import People
+from zcloud.services.pools import Pools
+from zcloud.services.signin import SignIn
+from zcloud.services.tickets import Tickets
+
+_ETAG = re.compile(r'"(\d{1,15})"')
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the API is told by the configuration; sizes in bytes."""
+
+    upload_dir: Path
+    max_upload: int
+    max_body: int
+    zone: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApiParts:
+    """All services that the API calls, its settings, and the one read that asks a host."""
+
+    settings: Settings
+    read_console_log: Callable[[str, Instance], bytes]  # host id, instance -> the log's end; blocks
+    console: WebSocketRoute
+    signin: SignIn
+    people: People
+    hosts: Hosts
+    pools: Pools
+    networks: Networks
+    images: Images
+    catalogue: Catalogue
+    flavors: Flavors
+    launch: Launch
+    instances: Instances
+    operations: Operations
+    events: Events
+    audit: Audit
+    idempotency: Idempotency
+    tickets: Tickets
+    health: Health
+
+
+def build_parts(
+    services: Services,
+    settings: Settings,
+    *,
+    read_console_log: Callable[[str, Instance], bytes],
+    console: WebSocketRoute,
+) -> ApiParts:
+    """Make every service from the common means."""
+    return ApiParts(
+        settings=settings,
+        read_console_log=read_console_log,
+        console=console,
+        signin=SignIn(services),
+        people=People(services),
+        hosts=Hosts(services),
+        pools=Pools(services),
+        networks=Networks(services),
+        images=Images(services),
+        catalogue=Catalogue(),
+        flavors=Flavors(services),
+        launch=Launch(services),
+        instances=Instances(services),
+        operations=Operations(services),
+        events=Events(services),
+        audit=Audit(services),
+        idempotency=Idempotency(services),
+        tickets=Tickets(services),
+        health=Health(services),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One authenticated request."""
+
+    request: Request
+    parts: ApiParts
+    actor: Actor
+
+    @property
+    def revision(self) -> int | None:
+        """Give the revision that If-Match asks for (None: any); raises RevisionMismatch for a tag not of ours."""
+        wanted = self.request.headers.get("if-match", "*").strip()
+        if wanted == "*":
+            return None
+        match = _ETAG.fullmatch(wanted)
+        if match is None:
+            raise RevisionMismatch("If-Match is not an ETag that zcloud gave.")
+        return int(match[1])
+
+    def note(self, resource: str) -> None:
+        """Tell the audit log what the request was about, where its path does not."""
+        self.request.state.resource = resource
+
+
+def parts_of(request: Request) -> ApiParts:
+    """Give the parts of the application that serves a request."""
+    parts: ApiParts = request.app.state.parts
+    return parts
+
+
+async def _call(request: Request) -> Call:
+    return Call(request, parts_of(request), request.state.actor)
+
+
+Calling = Annotated[Call, Depends(_call)]

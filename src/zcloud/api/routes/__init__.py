@@ -1,0 +1,15 @@
+"""One module per group of nouns; each gives its ``router``."""
+
+from zcloud.api.routes import hosts, images, instances, log, networks, people, projects, service, storage
+
+ROUTERS = (
+    service.router,
+    people.router,
+    projects.router,
+    hosts.router,
+    storage.router,
+    networks.router,
+    images.router,
+    instances.router,
+    log.router,
+)

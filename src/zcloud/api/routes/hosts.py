@@ -1,0 +1,61 @@
+"""Hosts."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from zcloud.api import show
+from zcloud.api.answers import accepted, listing, one
+from zcloud.api.params import RefPath, routes
+from zcloud.api.parts import Calling
+from zcloud.domain.host import HostKind
+from zcloud.services.hosts import HostSpec
+from zcloud.wire.base import Listing
+from zcloud.wire.hosts import Host, HostApproval, HostChange, HostCreate
+from zcloud.wire.operations import Accepted
+
+router = routes("hosts")
+
+
+@router.get("/hosts", response_model=Listing[Host])
+def list_hosts(call: Calling) -> Response:
+    """List all hosts."""
+    return listing(Host, call.parts.hosts.all(call.actor), show.host)
+
+
+@router.post("/hosts", status_code=202, response_model=Accepted)
+def create_host(call: Calling, body: HostCreate) -> Response:
+    """Add a host: this machine, or one by SSH."""
+    spec = HostSpec(**{**body.model_dump(), "kind": HostKind(body.kind)})
+    return accepted(call, call.parts.hosts.add(call.actor, spec)[1])
+
+
+@router.get("/hosts/{ref}", response_model=Host)
+def show_host(call: Calling, ref: RefPath) -> Response:
+    """Show a host with its inventory."""
+    return one(Host, show.host(call.parts.hosts.show(call.actor, ref)))
+
+
+@router.patch("/hosts/{ref}", response_model=Host)
+def change_host(call: Calling, ref: RefPath, body: HostChange) -> Response:
+    """Change a host's overcommit ratios and reserved memory."""
+    changes = body.model_dump(exclude_unset=True)
+    return one(Host, show.host(call.parts.hosts.change(call.actor, ref, changes, call.revision)))
+
+
+@router.delete("/hosts/{ref}", status_code=202, response_model=Accepted)
+def delete_host(call: Calling, ref: RefPath) -> Response:
+    """Forget a host that has no instances."""
+    return accepted(call, call.parts.hosts.remove(call.actor, ref, call.revision))
+
+
+@router.post("/hosts/{ref}/approve", status_code=202, response_model=Accepted)
+def approve_host(call: Calling, ref: RefPath, body: HostApproval) -> Response:
+    """Pin the SSH key that the host showed, and take the host in."""
+    return accepted(call, call.parts.hosts.approve(call.actor, ref, body.fingerprint))
+
+
+@router.post("/hosts/{ref}/refresh", status_code=202, response_model=Accepted)
+def refresh_host(call: Calling, ref: RefPath) -> Response:
+    """Read a host's inventory again and repeat the KVM probe."""
+    return accepted(call, call.parts.hosts.refresh(call.actor, ref))

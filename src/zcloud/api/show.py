@@ -1,0 +1,145 @@
+"""From records to the API's shapes: plain copying, so that a list of thousands costs little."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from zcloud.domain import host as hosts
+from zcloud.domain import image as images
+from zcloud.domain import instance as instances
+from zcloud.domain import network as networks
+from zcloud.domain import operation as operations
+from zcloud.domain import storage
+from zcloud.domain.claims import BYTES, MEMORY_MIB, VCPUS
+from zcloud.services.instances import InstanceView
+from zcloud.wire.flavors import Flavor
+from zcloud.wire.hosts import Host
+from zcloud.wire.images import Image, ImageSource
+from zcloud.wire.instances import Disk, Instance, Nic
+from zcloud.wire.networks import Network, Port, Range
+from zcloud.wire.operations import Operation, OperationError, Resource, Step
+from zcloud.wire.pools import Pool
+from zcloud.wire.volumes import Volume
+
+
+def instance(view: InstanceView) -> Instance:
+    """Show an instance with its names, NICs and disks."""
+    it = view.instance
+    return Instance(
+        id=it.id, name=it.name, project=view.project, project_id=it.project_id, host=view.host, host_id=it.host_id,
+        host_state=view.host_state, accel=view.accel, image=view.image, image_id=it.image_id,
+        default_user=view.default_user, status=it.status, desired=it.desired, vcpus=it.vcpus,
+        memory_mib=it.memory_mib, flavor=it.flavor, firmware=it.firmware, machine=it.machine, tags=it.tags,
+        protected=it.protected, incarnation=it.incarnation, ready=it.ready, ready_detail=it.ready_detail,
+        ready_deadline=it.ready_deadline,
+        nics=tuple(
+            Nic(port.slot, view.networks.get(port.network_id, ""), port.network_id, port.mac, port.address,
+                port.hostname)
+            for port in view.ports
+        ),
+        disks=tuple(_disk(each) for each in view.volumes),
+        guest=it.guest.get("options", {}), observed=it.observed, error=_error(it.error),
+        operation_id=it.operation_id, created_by=it.created_by, created_at=it.created_at, updated_at=it.updated_at,
+        started_at=it.started_at, revision=it.revision,
+    )  # fmt: skip
+
+
+def _disk(it: storage.Volume) -> Disk:
+    return Disk(it.id, it.slot, it.name, it.role, it.pool_id, it.size, it.allocated, it.state)
+
+
+def flavor(it: instances.Flavor) -> Flavor:
+    """Show a flavor."""
+    return Flavor(it.name, it.vcpus, it.memory_mib, it.root_size)
+
+
+def host(it: hosts.Host) -> Host:
+    """Show a host."""
+    capacity = it.capacity
+    return Host(
+        id=it.id, name=it.name, kind=it.kind, address=it.address, port=it.port, user=it.user, host_key=it.host_key,
+        libvirt_socket=it.libvirt_socket, state=it.state, state_reason=it.state_reason, state_since=it.state_since,
+        accel=it.accel, accel_reason=it.accel_reason, cpu_ratio=it.cpu_ratio, memory_ratio=it.memory_ratio,
+        reserved_memory_mib=it.reserved_memory_mib, capacity_vcpus=capacity[VCPUS],
+        capacity_memory_mib=capacity[MEMORY_MIB], inventory=it.inventory, zone=it.zone, labels=it.labels,
+        seen_at=it.seen_at, operation_id=it.operation_id, created_at=it.created_at, revision=it.revision,
+    )  # fmt: skip
+
+
+def pool(it: storage.Pool, promised: int) -> Pool:
+    """Show a pool with the bytes promised to volumes."""
+    return Pool(
+        id=it.id, name=it.name, driver=it.driver, host_id=it.host_id, options=it.options, overcommit=it.overcommit,
+        state=it.state, total=it.total, available=it.available, promised=promised, promisable=it.capacity[BYTES],
+        observed_at=it.observed_at, is_default=it.is_default, operation_id=it.operation_id,
+        created_at=it.created_at, revision=it.revision,
+    )  # fmt: skip
+
+
+def volume(it: storage.Volume) -> Volume:
+    """Show a volume."""
+    return Volume(
+        id=it.id, name=it.name, project_id=it.project_id, pool_id=it.pool_id, role=it.role, size=it.size,
+        allocated=it.allocated, image_id=it.image_id, instance_id=it.instance_id, slot=it.slot, state=it.state,
+        operation_id=it.operation_id, created_at=it.created_at, revision=it.revision,
+    )  # fmt: skip
+
+
+def network(it: networks.Network) -> Network:
+    """Show a network."""
+    return Network(
+        id=it.id, name=it.name, kind=it.kind, scope=it.scope, host_id=it.host_id, project_id=it.project_id,
+        cidr=it.cidr, gateway=it.gateway, dns=it.dns, search=it.search,
+        ranges=tuple(Range(each.first, each.last, each.reserved, each.comment) for each in it.ranges),
+        options=it.options, state=it.state, is_default=it.is_default, operation_id=it.operation_id,
+        created_at=it.created_at, revision=it.revision,
+    )  # fmt: skip
+
+
+def port(it: networks.Port) -> Port:
+    """Show a port."""
+    return Port(it.id, it.instance_id, it.network_id, it.slot, it.mac, it.address, it.hostname, it.created_at)
+
+
+def image(it: images.Image) -> Image:
+    """Show an image."""
+    return Image(
+        id=it.id, name=it.name, project_id=it.project_id, state=it.state, digest=it.digest, format=it.format,
+        size=it.size, virtual_size=it.virtual_size, os_id=it.os_id, default_user=it.default_user,
+        min_memory_mib=it.min_memory_mib, min_disk=it.min_disk, source=_source(it.source), error=_error(it.error),
+        operation_id=it.operation_id, created_at=it.created_at, revision=it.revision,
+    )  # fmt: skip
+
+
+def _source(it: Mapping[str, Any]) -> ImageSource:
+    url = urlsplit(str(it.get("url", "")))
+    return ImageSource(str(it.get("kind", "")), url._replace(query="", fragment="").geturl(), it.get("checksum", ""))
+
+
+def operation(it: operations.Operation) -> Operation:
+    """Show an operation with its steps."""
+    return Operation(
+        id=it.id, verb=it.verb, status=it.status, resource=resource(it.resource_kind, it.resource_id, it.resource_name),
+        project_id=it.project_id, actor=it.actor, steps=tuple(_step(each) for each in it.steps),
+        error=_error(it.error), may_cancel=it.may_cancel, cancel_requested=it.cancel_requested,
+        wait_reason=it.wait_reason, request_id=it.request_id, created_at=it.created_at, started_at=it.started_at,
+        ended_at=it.ended_at,
+    )  # fmt: skip
+
+
+def resource(kind: str, id: str, name: str) -> Resource:
+    """Show what an operation is about."""
+    return Resource(kind, id, name, f"/v1/{kind}s/{id}")
+
+
+def _step(it: operations.StepRecord) -> Step:
+    return Step(it.seq, it.name, it.title, it.status, it.started_at, it.ended_at, it.done, it.total, it.detail)
+
+
+def _error(it: Mapping[str, Any] | None) -> OperationError | None:
+    if it is None:
+        return None
+    code, message, left, hint = (str(it.get(name, "")) for name in ("code", "message", "left", "hint"))
+    return OperationError(code, message, left, hint, it.get("details") or {})

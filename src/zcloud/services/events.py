@@ -1,0 +1,55 @@
+"""Events as people see them: a list that goes on, and a bell that rings when there are more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from zcloud.domain.errors import InvalidInput
+from zcloud.domain.operation import Event
+from zcloud.domain.people import Actor
+from zcloud.services.context import Page, Services, visible_projects
+
+MAX_LIMIT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class EventQuery:
+    """Which events; a kind that ends in a dot (``instance.``) means all that begin so."""
+
+    kinds: tuple[str, ...] = ()
+    resource_id: str = ""
+
+
+class Events:
+    """The service behind ``zcloud events`` and the stream of events."""
+
+    def __init__(self, services: Services) -> None:
+        self._store = services.store
+
+    def after(self, actor: Actor, seq: int, query: EventQuery, limit: int = 100) -> list[Event]:
+        """Give events with greater numbers than ``seq`` that the actor may see, in order; raises InvalidInput."""
+        if not 1 <= limit <= MAX_LIMIT:
+            raise InvalidInput(f"A page has 1 to {MAX_LIMIT} entries, not {limit}.", field="limit")
+        with self._store.read() as tx:
+            return tx.events.after(
+                seq,
+                limit=limit,
+                project_ids=visible_projects(actor),
+                kinds=query.kinds,
+                resource_id=query.resource_id or None,
+            )
+
+    def page(self, actor: Actor, seq: int, query: EventQuery, limit: int = 100) -> Page[Event]:
+        """Give a part of the events after ``seq``; its cursor is the last number."""
+        found = self.after(actor, seq, query, limit)
+        return Page(tuple(found), str(found[-1].seq) if len(found) == limit else None)
+
+    def last_seq(self) -> int:
+        """Give the number of the last event, where a stream of new ones begins."""
+        with self._store.read() as tx:
+            return tx.events.last_seq()
+
+    def watch(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Have ``callback`` called after commits with events, in any thread; gives what ends that."""
+        return self._store.signals.subscribe("events", callback)

@@ -1,0 +1,93 @@
+"""Console tickets: one connection, once, within seconds, to one run of an instance, for one session."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import timedelta
+
+from zcloud.base.ids import new_secret
+from zcloud.domain.errors import Unauthenticated, WrongState
+from zcloud.domain.instance import Instance, InstanceStatus
+from zcloud.domain.people import Actor, Role, Ticket
+from zcloud.services.context import Services
+from zcloud.services.instances import find
+from zcloud.services.signin import actor_of_session
+from zcloud.store import Tx
+
+LIFE = timedelta(seconds=30)
+_OPEN_IN = frozenset({InstanceStatus.RUNNING, InstanceStatus.PAUSED, InstanceStatus.STOPPING, InstanceStatus.STARTING})
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a redeemed ticket allows: the console of this run of the instance, while the session lives."""
+
+    ticket: Ticket
+    instance: Instance
+
+    @property
+    def host_id(self) -> str:
+        """Give the host that the instance is on."""
+        return self.instance.host_id
+
+
+class Tickets:
+    """The service behind ``zcloud console``."""
+
+    def __init__(self, services: Services) -> None:
+        self._store = services.store
+
+    def create(self, actor: Actor, project: str, ref: str, kind: str = "serial") -> tuple[str, Ticket]:
+        """Give a ticket's secret (shown once) and its record; raises NotFound, Forbidden, WrongState."""
+        secret = new_secret()
+
+        def work(tx: Tx) -> Ticket:
+            instance = find(tx, actor, project, ref)
+            _check_state(instance)
+            tx.tickets.prune()
+            ticket = Ticket(
+                digest=_digest(secret),
+                session_id=actor.session_id,
+                user_id=actor.user_id,
+                instance_id=instance.id,
+                incarnation=instance.incarnation,
+                kind=kind,
+                expires_at=tx.now + LIFE,
+            )
+            tx.tickets.add(ticket)
+            return ticket
+
+        return secret, self._store.transact(work)
+
+    def redeem(self, secret: str) -> Grant:
+        """Give what the ticket allows, once; raises Unauthenticated, NotFound, Forbidden, WrongState."""
+        # Taken in a transaction of its own: a ticket that leads nowhere is used up all the same.
+        ticket = self._store.transact(lambda tx: tx.tickets.take(_digest(secret)))
+        if ticket is None:
+            raise Unauthenticated("The ticket is over, was used, or never was.", hint="Ask for a new one.")
+        return self.check(ticket)
+
+    def check(self, ticket: Ticket) -> Grant:
+        """Give what the ticket still allows: the same session, role, run and a running guest; raises as ``redeem``."""
+        with self._store.read() as tx:
+            actor = actor_of_session(tx, ticket.session_id)
+            if actor.user_id != ticket.user_id:
+                raise Unauthenticated("The ticket belongs to another session.")
+            instance = find(tx, actor, "", ticket.instance_id, Role.MEMBER)
+        if instance.incarnation != ticket.incarnation:
+            raise WrongState("The instance was started anew since the ticket was given.", hint="Ask for a new one.")
+        _check_state(instance)
+        return Grant(ticket, instance)
+
+
+def _check_state(instance: Instance) -> None:
+    if instance.status not in _OPEN_IN or instance.incarnation == 0:
+        raise WrongState(
+            f"The instance {instance.name} is {instance.status}; it has no console now.",
+            status=instance.status.value,
+        )
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,72 @@
+"""Hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from zcloud.wire.base import Count, Line, LongLine, Name, Ratio, Request
+
+
+class HostCreate(Request):
+    """A host. An SSH host without ``host_key`` shows its key first, and waits until that is approved."""
+
+    name: Name
+    kind: Literal["local", "ssh"] = "ssh"
+    address: Line = ""
+    port: Annotated[int, Field(strict=True, ge=1, le=65535)] = 22
+    user: Line = "root"
+    host_key: LongLine = ""
+    libvirt_socket: Line = ""
+    cpu_ratio: Ratio = 4.0
+    memory_ratio: Ratio = 1.0
+    reserved_memory_mib: Count = 1024
+
+
+class HostChange(Request):
+    """What is to be changed of a host; what is not given stays."""
+
+    cpu_ratio: Ratio = 4.0
+    memory_ratio: Ratio = 1.0
+    reserved_memory_mib: Count = 1024
+
+
+class HostApproval(Request):
+    """The fingerprint of the key that the host showed, as read on the host itself."""
+
+    fingerprint: Line
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A host; ``accel`` is kvm or tcg as the probe found, with its reason."""
+
+    id: str
+    name: str
+    kind: str
+    address: str
+    port: int
+    user: str
+    host_key: str
+    libvirt_socket: str
+    state: str
+    state_reason: str
+    state_since: datetime | None
+    accel: str
+    accel_reason: str
+    cpu_ratio: float
+    memory_ratio: float
+    reserved_memory_mib: int
+    capacity_vcpus: int
+    capacity_memory_mib: int
+    inventory: Mapping[str, Any]
+    zone: str
+    labels: Mapping[str, str]
+    seen_at: datetime | None
+    operation_id: str | None
+    created_at: datetime
+    revision: int

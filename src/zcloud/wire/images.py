@@ -1,0 +1,93 @@
+"""Images and the catalogue of official ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from zcloud.wire.base import Bytes, Count, Flag, Line, LongLine, Name, OptionalRef, Request
+from zcloud.wire.operations import OperationError
+
+Checksum = Annotated[str, Field(max_length=135, pattern=r"^((sha256|sha512):[0-9a-f]{64,128})?$")]
+
+
+class UploadSource(Request):
+    """The bytes will be sent to ``/v1/images/ID/content``."""
+
+    kind: Literal["upload"]
+    checksum: Checksum = ""
+
+
+class UrlSource(Request):
+    """The server downloads the image; an http address needs a checksum."""
+
+    kind: Literal["url"]
+    url: LongLine
+    checksum: Checksum = ""
+
+
+class ImageCreate(Request):
+    """An image; ``format`` empty means as found, ``project`` is its owner unless it is ``public``."""
+
+    name: Name
+    source: Annotated[UploadSource | UrlSource, Field(discriminator="kind")]
+    project: OptionalRef = ""
+    public: Flag = False
+    format: Literal["", "qcow2", "raw"] = ""
+    os_id: Line = ""
+    default_user: Line = ""
+    min_memory_mib: Count = 0
+    min_disk: Bytes = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSource:
+    """Where an image came from; the query of an address, which may hold a signature, is left out."""
+
+    kind: str
+    url: str
+    checksum: str
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image; ``digest`` is the sha256 of its file as kept."""
+
+    id: str
+    name: str
+    project_id: str | None
+    state: str
+    digest: str
+    format: str
+    size: int
+    virtual_size: int
+    os_id: str
+    default_user: str
+    min_memory_mib: int
+    min_disk: int
+    source: ImageSource
+    error: OperationError | None
+    operation_id: str | None
+    created_at: datetime
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueImage:
+    """An official cloud image that can be imported by its name."""
+
+    name: str
+    title: str
+    os_id: str
+    url: str
+    checksums_url: str
+    algorithm: str
+    checksum_entry: str
+    default_user: str
+    min_memory_mib: int
+    min_disk: int
+    firmware: tuple[str, ...]
+    pinned: bool

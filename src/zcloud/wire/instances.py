@@ -1,0 +1,211 @@
+"""Instances."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from zcloud.wire.base import (
+    Address,
+    Bytes,
+    Count,
+    Flag,
+    Line,
+    Name,
+    OptionalRef,
+    Ref,
+    Request,
+    Seconds,
+    Tag,
+    Text,
+)
+from zcloud.wire.operations import OperationError
+
+Mac = Annotated[str, StringConstraints(max_length=17, pattern=r"^([0-9a-f]{2}(:[0-9a-f]{2}){5})?$")]
+PasswordHash = Annotated[str, StringConstraints(max_length=512, pattern=r"^[!-~]*$")]
+Tags = Annotated[tuple[Tag, ...], Field(max_length=32)]
+
+
+class NicRequest(Request):
+    """A NIC: the network's name or id (empty: the default), and perhaps a chosen address or MAC."""
+
+    network: OptionalRef = ""
+    address: Address = ""
+    mac: Mac = ""
+
+
+class DiskRequest(Request):
+    """A data disk."""
+
+    size: Bytes
+    pool: OptionalRef = ""
+    name: Annotated[str, StringConstraints(max_length=63, pattern=r"^[a-z0-9-]*$")] = ""
+
+
+class GuestOptions(Request):
+    """Settings inside the guest; an empty one leaves the image's own."""
+
+    locale: Line = ""
+    timezone: Line = ""
+    ntp: Annotated[tuple[Line, ...], Field(max_length=8)] = ()
+    apt_proxy: Line = ""
+    dnf_proxy: Line = ""
+
+
+class InstanceCreate(Request):
+    """An instance. References are names or ids; 0 and empty take the flavor's, the image's or the default.
+
+    Without ``nics`` it gets one on the default network. ``ssh_keys`` are public keys or names of stored ones;
+    ``password_hash`` is a crypt(3) hash for the image's default user.
+    """
+
+    name: Name
+    image: Ref
+    project: OptionalRef = ""
+    flavor: OptionalRef = ""
+    vcpus: Count = 0
+    memory_mib: Count = 0
+    root_size: Bytes = 0
+    pool: OptionalRef = ""
+    firmware: Literal["bios", "uefi"] = "bios"
+    nics: Annotated[tuple[NicRequest, ...], Field(max_length=8)] = (NicRequest(),)
+    disks: Annotated[tuple[DiskRequest, ...], Field(max_length=16)] = ()
+    ssh_keys: Annotated[
+        tuple[Annotated[str, StringConstraints(min_length=1, max_length=8192, pattern=r"^[^\x00-\x1f\x7f]+$")], ...],
+        Field(max_length=64),
+    ] = ()
+    user_data: Text = ""
+    password_hash: PasswordHash = ""
+    tags: Tags = ()
+    host: OptionalRef = ""
+    protected: Flag = False
+    start: Flag = True
+    ready_within_s: Seconds = 600
+    guest: GuestOptions = GuestOptions()
+
+
+class InstanceChange(Request):
+    """What is to be changed of an instance; what is not given stays."""
+
+    protected: Flag = False
+    tags: Tags = ()
+
+
+class PowerRequest(Request):
+    """How to stop or restart: ``force`` takes the power, else the guest has ``deadline_s`` to shut down."""
+
+    force: Flag = False
+    deadline_s: Annotated[int, Field(strict=True, ge=1, le=3600)] = 90
+
+
+class ConsoleRequest(Request):
+    """Which console; ``force`` takes it over from whoever has it open."""
+
+    kind: Literal["serial"] = "serial"
+    force: Flag = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleTicket:
+    """Lets one websocket connection in, once, until ``expires_at``; ``url`` is relative to the server's."""
+
+    url: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Nic:
+    """A NIC with the addresses that belong to it."""
+
+    slot: int
+    network: str
+    network_id: str
+    mac: str
+    address: str
+    hostname: str
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A volume as the instance sees it."""
+
+    id: str
+    slot: int | None
+    name: str
+    role: str
+    pool_id: str
+    size: int
+    allocated: int
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """An instance; ``observed`` is what its host said last, ``host_state`` tells how far that can be trusted."""
+
+    id: str
+    name: str
+    project: str
+    project_id: str
+    host: str
+    host_id: str
+    host_state: str
+    accel: str
+    image: str
+    image_id: str
+    default_user: str
+    status: str
+    desired: str
+    vcpus: int
+    memory_mib: int
+    flavor: str
+    firmware: str
+    machine: str
+    tags: tuple[str, ...]
+    protected: bool
+    incarnation: int
+    ready: str
+    ready_detail: str
+    ready_deadline: datetime | None
+    nics: tuple[Nic, ...]
+    disks: tuple[Disk, ...]
+    guest: Mapping[str, Any]
+    observed: Mapping[str, Any]
+    error: OperationError | None
+    operation_id: str | None
+    created_by: str
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A host that would take the instance; the higher the score, the better."""
+
+    host: str
+    host_id: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a host would not take it, and the nearest change that would fit."""
+
+    host: str
+    filter: str
+    reason: str
+    nearest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where an instance would run (best first) and why the other hosts would not take it."""
+
+    candidates: tuple[Candidate, ...]
+    refusals: tuple[Refusal, ...]

@@ -1,0 +1,57 @@
+"""Signing in, sessions, and who one is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from zcloud.wire.base import Line, Request, Secret
+
+
+class Login(Request):
+    """A user's name and password; ``client`` is how the session is called in lists."""
+
+    name: Line
+    password: Secret
+    client: Line = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A signed-in client."""
+
+    id: str
+    address: str
+    client: str
+    created_at: datetime
+    seen_at: datetime
+    expires_at: datetime
+    current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """A new session; ``secret`` is shown this once and goes into ``Authorization: Bearer``."""
+
+    secret: str
+    session: Session
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A role in a project."""
+
+    project_id: str
+    project: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Me:
+    """Who the request comes from; ``role`` holds everywhere."""
+
+    user_id: str
+    name: str
+    role: str | None
+    projects: tuple[Membership, ...]
+    zone: str
