@@ -84,8 +84,8 @@ class Config:
 
     @property
     def journal_url(self) -> str:
-        """Give the step journal's URL: beside the store on SQLite, in the same database on PostgreSQL."""
-        return self.store_url or f"sqlite:///{self.data_dir / 'journal.sqlite'}"
+        """Give the step journal's URL: a file of its own on SQLite, the same database on PostgreSQL."""
+        return f"sqlite:///{self.data_dir / 'journal.sqlite'}" if self.url.startswith("sqlite") else self.url
 
     @property
     def key_file(self) -> Path:

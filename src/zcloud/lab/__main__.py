@@ -9,11 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from zcloud.domain.errors import ZcloudError
+from zcloud.imagebuild.cache import DEFAULT_CACHE
+from zcloud.imagebuild.kernel import fetch_kernel
+from zcloud.imagebuild.probekit import build_probe_kit
 from zcloud.lab import libvirtd
-from zcloud.lab.cache import DEFAULT_CACHE
 from zcloud.lab.hosts import Lab
-from zcloud.lab.kernel import fetch_kernel
-from zcloud.lab.probekit import build_probe_kit
 from zcloud.lab.tiny import tiny_image
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from zcloud.imagebuild.kernel import fetch_kernel
+from zcloud.imagebuild.probekit import build_probe_kit
 from zcloud.lab import tiny
 from zcloud.lab.hosts import Lab, NamespaceHost
-from zcloud.lab.kernel import fetch_kernel
-from zcloud.lab.probekit import build_probe_kit
 
 
 @pytest.fixture(scope="session")

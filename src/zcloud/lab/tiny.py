@@ -21,13 +21,13 @@ from pathlib import Path
 from uuid import UUID
 
 from zcloud.domain.errors import BuildFailed
+from zcloud.imagebuild.cache import DEFAULT_CACHE, cached
 from zcloud.imagebuild.commands import Command, run
 from zcloud.imagebuild.disk import GRUB_CONFIG, MIB, HybridDisk, assemble
-from zcloud.lab.cache import DEFAULT_CACHE, cached
-from zcloud.lab.initramfs import Archive
-from zcloud.lab.kernel import Kernel, fetch_kernel
-from zcloud.lab.packages import unpacked
-from zcloud.lab.probekit import busybox
+from zcloud.imagebuild.initramfs import Archive
+from zcloud.imagebuild.kernel import Kernel, fetch_kernel
+from zcloud.imagebuild.packages import unpacked
+from zcloud.imagebuild.probekit import busybox
 
 IMAGE_NAME = "tiny.qcow2"
 ESP_SIZE = 32 * MIB

@@ -17,6 +17,8 @@ from zcloud.base.ids import new_id, new_secret
 from zcloud.domain.instance import Flavor
 from zcloud.domain.people import Project, Quota, Role
 from zcloud.domain.storage import GIB
+from zcloud.imagebuild.kernel import fetch_kernel
+from zcloud.imagebuild.probekit import build_probe_kit
 from zcloud.main.wiring import open_store
 from zcloud.services.passwords import hash_password
 from zcloud.services.people import add_user
@@ -46,6 +48,8 @@ def prepare(config: Config, clock: Clock | None = None) -> Prepared:
     """Make everything that a server needs before it starts; what is there stays as it is."""
     clock = clock or SystemClock()
     config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
+    if not (config.probe_dir / "sha256").exists():
+        build_probe_kit(fetch_kernel(), config.probe_dir)
     for directory in (config.image_dir, config.upload_dir, config.tls_dir, config.ssh_key.parent):
         directory.mkdir(parents=True, exist_ok=True, mode=0o750)
     _ensure_file(config.key_file, os.urandom(32))

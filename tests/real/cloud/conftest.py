@@ -98,8 +98,8 @@ def cloud(
         workers=Workers(threads=4),
         observer=Observer(interval_s=2.0, readiness_interval_s=0.5),
     )
-    prepare(config)
     shutil.copytree(probe_kit, config.probe_dir)
+    prepare(config)
     config.ssh_key.write_bytes(Path(lab_host.ssh_key).read_bytes())
     config.ssh_key.with_suffix(".pub").unlink()  # it was of the key just replaced
     runtime = build(config)

@@ -13,7 +13,8 @@ from tests.real.lab.guests import make_seed, start_tiny
 import zcloud
 from zcloud.domain.guest import GuestNic, GuestSpec
 from zcloud.drivers.guest.cloudinit import build_seed
-from zcloud.lab import cgroups, probekit
+from zcloud.imagebuild import probekit
+from zcloud.lab import cgroups
 from zcloud.lab.hosts import Lab, NamespaceHost, wait_for
 
 pytest_plugins = ["zcloud.lab.fixtures"]

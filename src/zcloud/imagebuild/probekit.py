@@ -10,10 +10,10 @@ import hashlib
 import shutil
 from pathlib import Path
 
-from zcloud.lab.cache import DEFAULT_CACHE
-from zcloud.lab.initramfs import Archive
-from zcloud.lab.kernel import Kernel
-from zcloud.lab.packages import unpacked
+from zcloud.imagebuild.cache import DEFAULT_CACHE
+from zcloud.imagebuild.initramfs import Archive
+from zcloud.imagebuild.kernel import Kernel
+from zcloud.imagebuild.packages import unpacked
 
 PROBE_WORD = "ZCLOUD-PROBE-OK"
 PROBE_CMDLINE = "console=ttyS0 quiet panic=-1"

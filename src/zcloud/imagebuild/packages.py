@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from zcloud.domain.errors import BuildFailed
+from zcloud.imagebuild.cache import cached
 from zcloud.imagebuild.commands import Command, run
-from zcloud.lab.cache import cached
 
 
 def candidate(package: str) -> str | None:

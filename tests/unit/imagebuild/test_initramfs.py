@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from zcloud.lab.initramfs import Archive
+from zcloud.imagebuild.initramfs import Archive
 
 
 def test_cpio_extracts_what_was_added(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zcloud.domain.errors import BuildFailed
+from zcloud.imagebuild.cache import DEFAULT_CACHE
 from zcloud.imagebuild.commands import Command, run
-from zcloud.lab.cache import DEFAULT_CACHE
-from zcloud.lab.packages import candidate, dependencies, unpacked
+from zcloud.imagebuild.packages import candidate, dependencies, unpacked
 
 _METAPACKAGES = ("linux-image-cloud-amd64", "linux-image-virtual")  # Debian, Ubuntu
 

@@ -1,0 +1,78 @@
+"""The commands that need the server's packages: ``zcloud serve`` and ``zcloud init``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from zcloud.base import log
+from zcloud.base.config import DEFAULT_PATH, Config, ConfigError, load
+from zcloud.domain.errors import ZcloudError
+from zcloud.main.serve import serve as run_server
+from zcloud.main.setup import ADMIN, Prepared, prepare
+from zcloud.main.wiring import ROLES, build
+
+_config_option = click.option(
+    "--config", "path", type=click.Path(path_type=Path), default=None, help=f"The configuration [{DEFAULT_PATH}]."
+)
+
+
+@click.command()
+@_config_option
+@click.option("--role", "roles", default=",".join(ROLES), help="Which of api, worker and observer to run [all].")
+@click.option("--no-tls", is_flag=True, help="Plain HTTP, behind a proxy on the same machine.")
+def serve(path: Path | None, roles: str, no_tls: bool) -> None:
+    """Run the server (API, workers, observer) in the foreground."""
+    config = _load(path)
+    wanted = tuple(role.strip() for role in roles.split(",") if role.strip())
+    unknown = set(wanted) - set(ROLES)
+    if unknown or not wanted:
+        raise click.UsageError(f"Roles are {', '.join(ROLES)}; not {', '.join(sorted(unknown)) or 'none'}.")
+    if set(wanted) != set(ROLES) and config.url.startswith("sqlite"):
+        raise click.ClickException("Several processes need PostgreSQL (store_url); SQLite is for one process.")
+    if no_tls and config.server.listen not in ("127.0.0.1", "::1", "localhost"):
+        raise click.ClickException("Plain HTTP is for the loopback only (server.listen).")
+    log.set_up(config.log_level, as_json=config.log_json)
+    try:
+        run_server(build(config), wanted, tls=not no_tls)
+    except ZcloudError as error:
+        raise click.ClickException(f"{error.message} {error.hint}".strip()) from error
+
+
+@click.command()
+@_config_option
+@click.option("--password-file", type=click.Path(path_type=Path), help="Write the admin's first password here (0600).")
+def init(path: Path | None, password_file: Path | None) -> None:
+    """Set the installation up: directories, keys, certificates, the store, the probe's kernel, the first admin."""
+    config = _load(path)
+    try:
+        prepared = prepare(config)
+    except ZcloudError as error:
+        raise click.ClickException(f"{error.message} {error.hint}".strip()) from error
+    except PermissionError as error:
+        raise click.ClickException(f"{error}. Run it as root, or as the service user.") from error
+    _tell(config, prepared, password_file)
+
+
+def _tell(config: Config, prepared: Prepared, password_file: Path | None) -> None:
+    click.echo(f"Data: {config.data_dir}")
+    click.echo(f"Store: {config.url.partition('@')[2] or config.url}")
+    click.echo(f"CA: {prepared.authority}")
+    click.echo(f"Public key for hosts: {config.ssh_key.with_suffix('.pub').read_text().strip()}")
+    if not prepared.password:
+        click.echo(f"The user {ADMIN} is there already.")
+    elif password_file is not None:
+        with os.fdopen(os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(prepared.password + "\n")
+        click.echo(f"First login: {ADMIN}, password in {password_file}")
+    else:
+        click.echo(f"First login: {ADMIN}, password {prepared.password} (shown only now)")
+
+
+def _load(path: Path | None) -> Config:
+    try:
+        return load(path)
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from error

@@ -1,0 +1,119 @@
+"""``zcloud serve``: the roles of one process, until a signal."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable, Sequence
+
+import uvicorn
+
+import zcloud
+from zcloud.api.app import create_app, end_streams
+from zcloud.api.parts import Settings, build_parts
+from zcloud.base import pki
+from zcloud.domain.errors import NotFound
+from zcloud.domain.instance import Instance
+from zcloud.main.setup import server_names
+from zcloud.main.wiring import Fault, Runtime, no_fault, start_observer, start_workers
+from zcloud.ports import ConsoleStream
+from zcloud.services.tickets import Tickets
+from zcloud.tunnel import Tunnel
+
+_CONSOLE_LOG_TAIL = 256 << 10
+_GRACE_S = 5
+
+_log = logging.getLogger(__name__)
+
+
+def serve(runtime: Runtime, roles: Sequence[str], *, tls: bool = True, fault: Fault = no_fault) -> None:
+    """Run the roles until SIGTERM or SIGINT; the first part that cannot start ends the process."""
+    try:
+        if "worker" in roles:
+            start_workers(runtime, ",".join(roles), fault)
+        if "observer" in roles:
+            start_observer(runtime)
+        if "api" in roles:
+            _serve_api(runtime, tls=tls)
+        else:
+            _wait_for_signal()
+    finally:
+        runtime.stop()
+
+
+def _serve_api(runtime: Runtime, *, tls: bool) -> None:
+    config = runtime.config
+    settings = Settings(
+        upload_dir=config.upload_dir,
+        max_upload=config.images.max_file,
+        max_body=config.server.max_body,
+        zone=config.zone,
+        version=zcloud.__version__,
+    )
+    tunnel = Tunnel(Tickets(runtime.services), _open_console(runtime))
+    parts = build_parts(runtime.services, settings, read_console_log=_read_console_log(runtime), console=tunnel.route())
+    app = create_app(parts)
+    secure: dict[str, str] = {}
+    if tls:
+        certificate, key = pki.ensure_server(config.tls_dir, server_names(config), runtime.clock.now())
+        secure = {"ssl_certfile": str(certificate), "ssl_keyfile": str(key)}
+
+    def end_all() -> None:
+        end_streams(app)
+        tunnel.closing.set()
+
+    server = _Server(
+        uvicorn.Config(
+            app,
+            host=config.server.listen,
+            port=config.server.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_S,
+            ws_max_size=64 << 10,
+            **secure,  # type: ignore[arg-type]
+        ),
+        end_all,
+    )
+    scheme = "https" if tls else "http"
+    _log.info("listening on %s://%s:%d", scheme, config.server.listen, config.server.port)
+    server.run()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, told to end streams when it is told to stop: they would hold it up otherwise."""
+
+    def __init__(self, config: uvicorn.Config, on_exit: Callable[[], object]) -> None:
+        super().__init__(config)
+        self._on_exit = on_exit
+
+    def handle_exit(self, sig: int, frame: object) -> None:
+        """Begin to stop."""
+        self._on_exit()
+        super().handle_exit(sig, frame)  # type: ignore[arg-type]
+
+
+def _open_console(runtime: Runtime) -> Callable[[str, str, bool], ConsoleStream]:
+    def open_console(host_id: str, instance_id: str, force: bool) -> ConsoleStream:
+        return runtime.pool.link(host_id).hypervisor.open_console(instance_id, force=force)
+
+    return open_console
+
+
+def _read_console_log(runtime: Runtime) -> Callable[[str, Instance], bytes]:
+    def read(host_id: str, instance: Instance) -> bytes:
+        path = str(instance.hardware.get("console_log", ""))
+        if not path:
+            raise NotFound(f"The instance {instance.name} has no console log yet.")
+        return runtime.pool.link(host_id).shell.read_file(path, limit=_CONSOLE_LOG_TAIL, tail=True)
+
+    return read
+
+
+def _wait_for_signal() -> None:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    stop.wait()
