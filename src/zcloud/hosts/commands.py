@@ -163,6 +163,9 @@ FORMS: tuple[Form, ...] = (
     Form("ip -j -d link show", flags("up"), _LINK),
     Form("ip -j addr show", flags("up"), _LINK),
     Form("ip -j route show", options={"dev": DEVICE, "table": Text("main|all")}),
+    # Only on a NAT network's own bridge: an LLDP frame with a stolen source must not move its owner's traffic.
+    Form("ip link set dev", operands=(Text("zbr-[0-9a-f]{8}"),
+         *map(Text, ("type", "bridge", "no_linklocal_learn", "1")))),
     Form("ip -j neigh show", options={"dev": DEVICE}),
     Form("bridge -j link show", options={"dev": DEVICE}),
     # A lease of a port that is gone; without it dnsmasq keeps the address from the next one. No operand: is it there?

@@ -42,6 +42,7 @@ class FakeShell:
             "ip -j addr show": b"[]",
             "ip -j -d link show": b"[]",
             "ip -j route show": b"[]",
+            "ip link set dev": b"",
             "sysctl -n net.ipv4.ip_forward": b"1\n",
             "qemu-img --version": b"qemu-img version 7.2\n",
             "dhcp_release": b"",

@@ -6,6 +6,7 @@ UDP socket of the host. A frame carries a mark, so that it is known wherever it 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -214,6 +215,20 @@ def test_guest_does_not_hear_what_is_for_others(site: Site, make_guests: Callabl
     flooded = ethernet(me.mac, OTHER_MAC, IP, datagram(me.address, "192.0.2.7", (1, 2), MARK))
     heard = site.send([guests.inner[1]], [(guests.inner[0], flooded)] * TIMES)
     assert not any(MARK in data for each in heard for _, data in each)
+
+
+def test_lldp_frame_with_a_stolen_mac_moves_no_traffic(
+    site: Site, make_guests: Callable[[dict[str, str]], Guests]
+) -> None:
+    """The bridge would learn from such a frame before any rule sees it, and send the owner's frames to the thief."""
+    guests = make_guests({})
+    thief, owner = guests.ports
+    hello = ethernet(owner.mac, BROADCAST, ARP, arp(1, (owner.mac, owner.address), (BROADCAST, guests.network.gateway)))
+    lie = ethernet(owner.mac, GROUP + "0e", 0x88CC, MARK)
+    site.send([], [(guests.inner[1], hello), (guests.inner[0], lie)])
+    entries = json.loads(site.host.run(["bridge", "-j", "fdb", "show", "br", guests.bridge]).stdout)
+    assert [entry["ifname"] for entry in entries if entry["mac"] == owner.mac] == [owner.tap]
+    assert owner.tap != thief.tap
 
 
 def test_rules_are_put_back_whole_while_guests_talk(

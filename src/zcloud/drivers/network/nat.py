@@ -91,6 +91,8 @@ class NatNetwork:
         for directory in (_LEASES, self._leases):
             self._shell.run(["mkdir", "-p", "-m", "0755", "--", directory])
         self._hypervisor.ensure_network(build_network(self._network, self._name, self._bridge, self._leases))
+        # The bridge learns from LLDP frames before any rule sees them; so a guest could cut its neighbours off.
+        self._shell.run(["ip", "link", "set", "dev", self._bridge, "type", "bridge", "no_linklocal_learn", "1"])
 
     def remove_network(self) -> None:
         """Remove the libvirt network with its leases; absent is fine."""
