@@ -50,6 +50,9 @@ class Observer:
 
     interval_s: float = 10.0
     readiness_interval_s: float = 1.0
+    heal_interval_s: float = 60.0
+    orphans_interval_s: float = 300.0
+    lease_s: float = 5.0  # how long a silent observer keeps others from taking its place
     keep_samples_h: int = 48
     keep_events_d: int = 30
     keep_operations_d: int = 90
@@ -115,7 +118,7 @@ class Config:
     @property
     def probe_dir(self) -> Path:
         """Give the directory of the KVM probe's kernel and initramfs."""
-        return self.data_dir / "probe"
+        return self.data_dir / "probe-kit"
 
     @property
     def runtime_dir(self) -> Path:

@@ -65,6 +65,11 @@ class HostPool:
         """Give the host's state and why; a host that was never linked begins to be."""
         return self._session(host_id).health
 
+    def known(self, host_id: str) -> Health | None:
+        """Give the host's state and why, or None until the first attempt to reach it has ended."""
+        session = self._session(host_id)
+        return session.health if session.settled else None
+
     def subscribe(self, callback: StateListener) -> Unsubscribe:
         """Have each change of a host's state told: host id, state, reason."""
         return self._add(self._state_listeners, callback)

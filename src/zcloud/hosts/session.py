@@ -77,6 +77,11 @@ class HostSession:
         """Give, for the block, a local path at which a Unix socket of the host can be reached."""
         return self._way.socket(path)
 
+    @property
+    def settled(self) -> bool:
+        """Whether the first attempt to connect has ended."""
+        return self._settled.is_set()
+
     def wait_settled(self) -> None:
         """Wait until the first attempt to connect has ended, well or not (5 s at most)."""
         self._settled.wait(_SETTLE_S)

@@ -1,154 +1,153 @@
-"""The observer's threads: one that keeps time, a few that look, and the events that wake them."""
+"""The observer: keeps time, lets hosts be looked at, writes down which of them answer."""
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from typing import Protocol
 
 from zcloud.base.clock import Clock
 from zcloud.base.config import Observer as Settings
-from zcloud.domain.errors import HostUnreachable, ZcloudError
-from zcloud.domain.host import HostState
+from zcloud.domain.errors import NotFound
+from zcloud.domain.host import Host, HostState
 from zcloud.domain.instance import Instance
-from zcloud.hosts import HostPool
+from zcloud.observer import orphans
 from zcloud.observer.health import record_state
-from zcloud.observer.ready import ReadyWatch
+from zcloud.observer.host import HostWatch, Looks
+from zcloud.observer.lease import Lease
 from zcloud.observer.retention import prune
-from zcloud.observer.sync import PowerSync
-from zcloud.observer.tick import Tick
-from zcloud.ports import DomainEvent
+from zcloud.ports import DomainEvent, HostLink
 from zcloud.store import Store
 
 _log = logging.getLogger(__name__)
 
-_THREADS = 8
+_QUICK, _SLOW = 4, 8  # threads
 _BEAT_S = 0.25
-_HEAL_EVERY_S = 60.0
+_GATHER_S = 0.02
 _PRUNE_EVERY_S = 3600.0
 
+Unsubscribe = Callable[[], None]
 
-@dataclass(slots=True)
-class _Watched:
-    """One host's timetable, in monotonic seconds."""
 
-    tick_at: float = 0.0
-    heal_at: float = 0.0
-    ready_at: float = 0.0
-    dirty: bool = True
-    definitions: set[str] = field(default_factory=set)
-    running: Future[None] | None = None
-    unsubscribe: object = None
+class Health(Protocol):
+    """A host's state and why."""
+
+    @property
+    def state(self) -> HostState: ...
+
+    @property
+    def reason(self) -> str: ...
+
+
+class Links(Protocol):
+    """What the observer needs of ``hosts.HostPool``."""
+
+    def link(self, host_id: str) -> HostLink: ...
+
+    def known(self, host_id: str) -> Health | None: ...
+
+    def subscribe(self, callback: Callable[[str, HostState, str], None]) -> Unsubscribe: ...
+
+    def events(self, host_id: str, callback: Callable[[DomainEvent], None]) -> Unsubscribe: ...
+
+    def forget(self, host_id: str) -> None: ...
 
 
 class Observer:
-    """Watches every host of the store. ``start`` and ``stop`` it; one at a time is active in a cloud."""
+    """Watches every host of the store. ``start`` and ``stop`` it; of several in a cloud one is active at a time."""
 
-    def __init__(self, store: Store, pool: HostPool, settings: Settings, clock: Clock) -> None:
-        self._store, self._pool, self._settings, self._clock = store, pool, settings, clock
-        self._sync, self._ready, self._tick = PowerSync(store), ReadyWatch(store), Tick(store)
-        self._hosts: dict[str, _Watched] = {}
+    def __init__(self, store: Store, links: Links, settings: Settings, clock: Clock) -> None:
+        self._store, self._links, self._settings, self._clock = store, links, settings, clock
+        self._looks = Looks(store, settings)
+        self._lease = Lease(store, clock, settings.lease_s)
+        self._hosts: dict[str, tuple[HostWatch, Unsubscribe]] = {}
         self._wake, self._stopping = threading.Event(), threading.Event()
-        self._work = ThreadPoolExecutor(_THREADS, thread_name_prefix="observer")
+        self._quick = ThreadPoolExecutor(_QUICK, thread_name_prefix="observer-quick")
+        self._slow = ThreadPoolExecutor(_SLOW, thread_name_prefix="observer")
         self._thread = threading.Thread(target=self._run, name="observer", daemon=True)
         self._prune_at = 0.0
-        self._unsubscribe = pool.subscribe(self._host_changed)
+        self._pruning: Future[None] | None = None
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Begin to watch, or to wait until the present observer is gone."""
+        self._unsubscribe = self._links.subscribe(lambda _host, _state, _why: self._wake.set())
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop watching."""
+        """Stop watching, and let another observer take over at once."""
         self._stopping.set()
         self._wake.set()
         self._unsubscribe()
         self._thread.join(5)
-        self._work.shutdown(wait=False, cancel_futures=True)
+        for executor in (self._quick, self._slow):
+            executor.shutdown(wait=False, cancel_futures=True)
+        self._forget_all()
+        self._lease.release()
+
+    @property
+    def active(self) -> bool:
+        """Whether this is the observer that watches now."""
+        return self._thread.is_alive() and self._lease.hold()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                self._beat()
+                if self._lease.hold():
+                    self._beat()
+                else:
+                    self._forget_all()
             except Exception:  # noqa: BLE001 - the only thread that keeps time must not end
                 _log.exception("the observer stumbled")
-            self._wake.wait(_BEAT_S)
+            if self._wake.wait(_BEAT_S):
+                self._stopping.wait(_GATHER_S)  # events come in groups
             self._wake.clear()
 
     def _beat(self) -> None:
         now = self._clock.monotonic()
         with self._store.read() as tx:
-            hosts = {each.id: each for each in tx.hosts.all() if each.state is not HostState.REMOVING}
+            hosts = {each.id: each for each in tx.hosts.all()}
             waiting = tx.instances.waiting()
-        for host_id in hosts.keys() - self._hosts.keys():
-            if hosts[host_id].state is not HostState.ADDING:
-                self._watch(host_id)
-        for host_id in self._hosts.keys() - hosts.keys():
-            del self._hosts[host_id]
-            self._pool.forget(host_id)
-        for host_id, watched in self._hosts.items():
-            mine = [each for each in waiting if each.host_id == host_id]
-            if self._pool.health(host_id).state is HostState.UP and self._is_due(watched, bool(mine), now):
-                watched.running = self._work.submit(self._look, host_id, watched, mine, now)
-        if now >= self._prune_at:
+        for gone in self._hosts.keys() - {key for key, host in hosts.items() if host.state is not HostState.REMOVING}:
+            self._unwatch(gone)
+            self._links.forget(gone)
+            orphans.forget(self._store, gone)
+        for host in hosts.values():
+            if host.state not in (HostState.ADDING, HostState.REMOVING):
+                self._look(host, [each for each in waiting if each.host_id == host.id], now)
+        if now >= self._prune_at and (self._pruning is None or self._pruning.done()):
             self._prune_at = now + _PRUNE_EVERY_S
-            self._work.submit(prune, self._store, self._settings)
+            self._pruning = self._slow.submit(prune, self._store, self._settings)
 
-    def _watch(self, host_id: str) -> None:
-        watched = self._hosts[host_id] = _Watched()
+    def _look(self, host: Host, waiting: list[Instance], now: float) -> None:
+        """Write down whether the host answers, and where it does, begin what is due."""
+        try:
+            if host.id not in self._hosts:
+                watch = HostWatch(host.id, self._looks, self._quick, self._slow)
+                self._hosts[host.id] = watch, self._links.events(host.id, lambda event: self._note(watch, event))
+            health = self._links.known(host.id)
+        except NotFound:  # removed a moment ago
+            return
+        watch = self._hosts[host.id][0]
+        if health is None:
+            return
+        if health.state is not host.state or (health.reason != host.state_reason and host.state is not HostState.UP):
+            record_state(self._store, host.id, health.state, health.reason)
+            if health.state is HostState.UP:
+                watch.catch_up()
+        if health.state is HostState.UP:
+            watch.waiting = waiting
+            watch.look(lambda: self._links.link(host.id), now)
 
-        def event(seen: DomainEvent) -> None:
-            if seen.kind == "io_error":
-                self._sync.note_io_error(seen.uuid, seen.detail)
-            if seen.kind == "definition":
-                watched.definitions.add(seen.uuid)
-            watched.dirty = True
-            self._wake.set()
-
-        watched.unsubscribe = self._pool.events(host_id, event)
-        health = self._pool.health(host_id)
-        record_state(self._store, host_id, health.state, health.reason)
-
-    def _host_changed(self, host_id: str, state: HostState, reason: str) -> None:
-        record_state(self._store, host_id, state, reason)
-        watched = self._hosts.get(host_id)
-        if watched is not None and state is HostState.UP:
-            watched.dirty, watched.heal_at = True, 0.0  # events may have been missed
+    def _note(self, watch: HostWatch, event: DomainEvent) -> None:
+        watch.note(event)
         self._wake.set()
 
-    def _is_due(self, watched: _Watched, someone_waits: bool, now: float) -> bool:
-        if watched.running is not None and not watched.running.done():
-            return False
-        ready = someone_waits and now >= watched.ready_at
-        return watched.dirty or ready or now >= watched.tick_at or now >= watched.heal_at
+    def _unwatch(self, host_id: str) -> None:
+        _, unsubscribe = self._hosts.pop(host_id)
+        unsubscribe()
 
-    def _look(self, host_id: str, watched: _Watched, waiting: list[Instance], now: float) -> None:
-        """Do what is due for one host; a host that went away is picked up again when it is back."""
-        try:
-            self._do_due(host_id, watched, waiting, now)
-        except HostUnreachable:
-            watched.dirty = True
-        except ZcloudError:
-            _log.warning("looking at host %s failed", host_id, exc_info=True)
-        except Exception:  # noqa: BLE001 - one host's trouble must not stop the looks at it for ever
-            _log.exception("looking at host %s failed", host_id)
-
-    def _do_due(self, host_id: str, watched: _Watched, waiting: list[Instance], now: float) -> None:
-        link = self._pool.link(host_id)
-        ticking = now >= watched.tick_at
-        if watched.dirty or ticking:
-            watched.dirty = False
-            self._sync.run(host_id, link.hypervisor)
-        while watched.definitions:
-            self._sync.check_definition(watched.definitions.pop(), link.hypervisor)
-        if now >= watched.ready_at:
-            watched.ready_at = now + self._settings.readiness_interval_s
-            for instance in waiting:
-                self._ready.look(instance, link)
-        if ticking:
-            watched.tick_at = now + self._settings.interval_s
-            self._tick.run(host_id, link)
-        if now >= watched.heal_at:
-            watched.heal_at = now + _HEAL_EVERY_S
-            self._tick.heal(host_id, link)
+    def _forget_all(self) -> None:
+        for host_id in list(self._hosts):
+            self._unwatch(host_id)

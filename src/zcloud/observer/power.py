@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from zcloud.domain.instance import Instance, InstanceStatus, Power
+from zcloud.domain.instance import Instance, InstanceStatus
 from zcloud.ports import DomainFacts, DomainState
 
 _STATUS: Mapping[DomainState, InstanceStatus] = {
@@ -18,6 +18,7 @@ _STATUS: Mapping[DomainState, InstanceStatus] = {
     DomainState.CRASHED: InstanceStatus.STOPPED,
 }
 _NOT_OURS = frozenset({InstanceStatus.BUILDING, InstanceStatus.DELETING})
+_WERE_OFF = frozenset({InstanceStatus.STOPPED, InstanceStatus.ERROR, InstanceStatus.MISSING})
 _WHY_OFF: Mapping[str, str] = {
     "shutdown": "the guest shut itself down",
     "destroyed": "its power was taken outside zcloud",
@@ -30,13 +31,26 @@ _NO_SPACE = frozenset({"enospc", "nospace", ""})  # after a restart of ours the 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A change that was seen: the instance's new status, the event's kind, and one sentence for people."""
+    """A change that was seen: the instance's new status, the event's kind, and one sentence for people.
+
+    ``began``: it was started outside zcloud, so its readiness is looked for anew. ``undefined``: it runs, but its
+    definition was removed. ``paused_for`` "space": it goes on by itself once there is some.
+    """
 
     status: InstanceStatus
     event: str
     message: str
-    surprising: bool
-    paused_for: str = ""  # "space": it goes on by itself once there is some
+    surprising: bool = True
+    began: bool = False
+    undefined: bool = False
+    paused_for: str = ""
+
+
+def agrees(status: InstanceStatus, facts: DomainFacts | None) -> bool:
+    """Tell at a glance that there is nothing to judge; most instances are settled by this."""
+    if facts is None:
+        return status is InstanceStatus.MISSING
+    return facts.persistent and _STATUS.get(facts.state) is status
 
 
 def judge(instance: Instance, facts: DomainFacts | None, io_reason: str = "") -> Verdict | None:
@@ -47,38 +61,50 @@ def judge(instance: Instance, facts: DomainFacts | None, io_reason: str = "") ->
     if instance.operation_id is not None or instance.status in _NOT_OURS or not _was_made(instance):
         return None
     if facts is None:
-        if instance.status is InstanceStatus.MISSING:
-            return None
-        return Verdict(
-            InstanceStatus.MISSING,
-            "drift.deleted",
-            f"The domain of {instance.name} was removed outside zcloud; its disks are still there.",
-            surprising=True,
-        )
-    status = _STATUS.get(facts.state, InstanceStatus.UNKNOWN)
-    if status is instance.status or (status is InstanceStatus.STOPPED and instance.status is InstanceStatus.ERROR):
+        return None if instance.status is InstanceStatus.MISSING else _gone(instance.name)
+    status = _STATUS.get(facts.state)
+    if status is None:  # libvirt itself does not know
         return None
-    return _changed(instance, status, facts, io_reason)
+    failed_and_off = status is InstanceStatus.STOPPED and instance.status is InstanceStatus.ERROR
+    if status is not instance.status and not failed_and_off:
+        return _changed(instance, status, facts, io_reason)
+    if facts.persistent or status is InstanceStatus.STOPPED or instance.observed.get("undefined"):
+        return None
+    return _undefined(instance)
 
 
 def _was_made(instance: Instance) -> bool:
     return not (instance.status is InstanceStatus.ERROR and instance.machine == "")
 
 
+def _gone(name: str) -> Verdict:
+    message = f"The domain of {name} was removed outside zcloud; its disks are still there."
+    return Verdict(InstanceStatus.MISSING, "drift.deleted", message)
+
+
+def _undefined(instance: Instance) -> Verdict:
+    message = f"The definition of {instance.name} was removed outside zcloud; it runs on until its power ends."
+    return Verdict(instance.status, "drift.deleted", message, undefined=True)
+
+
 def _changed(instance: Instance, status: InstanceStatus, facts: DomainFacts, io_reason: str) -> Verdict:
-    name = instance.name
+    name, undefined = instance.name, not facts.persistent
     if status is InstanceStatus.STOPPED:
+        if instance.status is InstanceStatus.MISSING:
+            return Verdict(status, "drift.definition", f"The domain of {name} is there again, and off.")
         why = _WHY_OFF.get(facts.reason, f"reason: {facts.reason}")
         by_guest = facts.reason == "shutdown"
         return Verdict(status, "instance.stopped", f"{name} is off: {why}.", surprising=not by_guest)
-    if status is InstanceStatus.PAUSED and facts.reason in ("ioerror", "io_error"):
-        if io_reason in _NO_SPACE:
-            message = f"{name} was paused: no space is left in its storage pool. It goes on once there is some."
-            return Verdict(status, "instance.io_error", message, surprising=True, paused_for="space")
-        message = f"{name} was paused: one of its disks failed ({io_reason or 'no reason given'})."
-        return Verdict(status, "instance.io_error", message, surprising=True)
     if status is InstanceStatus.RUNNING:
-        outside = instance.desired is Power.STOPPED
-        message = f"{name} was started outside zcloud." if outside else f"{name} runs."
-        return Verdict(status, "drift.power" if outside else "instance.running", message, surprising=outside)
-    return Verdict(status, "drift.power", f"{name} was paused outside zcloud ({facts.reason}).", surprising=True)
+        if instance.status in _WERE_OFF:
+            message = f"{name} was started outside zcloud."
+            return Verdict(status, "drift.power", message, began=True, undefined=undefined)
+        return Verdict(status, "instance.running", f"{name} runs.", surprising=False, undefined=undefined)
+    if facts.reason not in ("ioerror", "io_error"):
+        message = f"{name} was paused outside zcloud ({facts.reason})."
+        return Verdict(status, "drift.power", message, undefined=undefined)
+    if io_reason in _NO_SPACE:
+        message = f"{name} was paused: no space is left in its storage pool. It goes on once there is some."
+        return Verdict(status, "instance.io_error", message, undefined=undefined, paused_for="space")
+    message = f"{name} was paused: one of its disks failed ({io_reason or 'no reason given'})."
+    return Verdict(status, "instance.io_error", message, undefined=undefined)

@@ -69,7 +69,7 @@ def guest_facts(instance: Instance, hypervisor: Hypervisor) -> dict[str, Any]:
 def _ask(uuid: str, hypervisor: Hypervisor) -> tuple[Agent, bytes | None, bytes | None]:
     try:
         hypervisor.agent(uuid, "guest-ping", {}, timeout_s=_AGENT_S)
-    except ZcloudError:
+    except (GuestSilent, HypervisorFailed, NotFound):
         return Agent.SILENT, None, None
     try:
         return Agent.ANSWERS, _read(uuid, hypervisor, RESULT_FILE), _read(uuid, hypervisor, STATUS_FILE)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
-from functools import partial
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from zcloud.domain.claims import MEMORY_MIB, VCPUS, Claim, ProviderKind, ProviderRef
 from zcloud.domain.errors import NoRoom
 from zcloud.domain.instance import Instance, InstanceStatus, Ready
 from zcloud.drivers.compute.patch import definition_digest
-from zcloud.observer.power import Verdict, judge
+from zcloud.observer.power import Verdict, agrees, judge
 from zcloud.ports import DomainFacts, Hypervisor
-from zcloud.store import GenerationMoved, Store, Tx
+from zcloud.store import GenerationMoved, PowerRow, Store, Tx
+
+_BATCH = 50  # records in one transaction
+_READY_WITHIN_S = 600
 
 
 class PowerSync:
@@ -27,19 +29,27 @@ class PowerSync:
         """Remember what the last I/O error of a domain was about."""
         self._io_reasons[uuid] = reason
 
-    def run(self, host_id: str, hypervisor: Hypervisor) -> list[DomainFacts]:
-        """List the host's domains once and record every change; gives the listing."""
+    def run(self, host_id: str, hypervisor: Hypervisor) -> bool:
+        """List the host's domains once and record every change.
+
+        Gives whether to look again soon: an operation is at work where listing and record differ, or has just been.
+        """
+        with self._store.read() as tx:  # before the listing: a record that is still the same then is what was listed
+            rows = tx.instances.powers(host_id)
+        listing = {each.uuid: each for each in hypervisor.list_domains()}
+        suspects = [row for row in rows if not agrees(row.status, listing.get(row.id))]
+        free = [row for row in suspects if row.operation_id is None]
+        again = len(free) < len(suspects)
+        for start in range(0, len(free), _BATCH):
+            again |= self._settle(free[start : start + _BATCH], listing)
+        return again
+
+    def check_definitions(self, host_id: str, hypervisor: Hypervisor) -> None:
+        """Check every definition of a host: events may have been missed."""
         with self._store.read() as tx:
-            seen_at = tx.now
-        listing = hypervisor.list_domains()
-        by_uuid = {each.uuid: each for each in listing}
-        with self._store.read() as tx:
-            instances = tx.instances.on_host(host_id)
-        for instance in instances:
-            verdict = judge(instance, by_uuid.get(instance.id), self._io_reasons.get(instance.id, ""))
-            if verdict is not None:
-                self._store.transact(partial(record, instance_id=instance.id, verdict=verdict, seen_at=seen_at))
-        return listing
+            ids = [row.id for row in tx.instances.powers(host_id)]
+        for instance_id in ids:
+            self.check_definition(instance_id, hypervisor)
 
     def check_definition(self, uuid: str, hypervisor: Hypervisor) -> None:
         """Record that a definition was changed outside zcloud, if it was."""
@@ -50,35 +60,64 @@ class PowerSync:
             return
         xml = hypervisor.domain_xml(uuid)
         if xml is not None and definition_digest(xml) != known:
-            self._store.transact(lambda tx: _record_definition(tx, uuid, definition_digest(xml)))
+            self._store.transact(lambda tx: _record_definition(tx, instance, definition_digest(xml)))
+
+    def _settle(self, rows: Sequence[PowerRow], listing: Mapping[str, DomainFacts]) -> bool:
+        """Judge the records that differ from the listing; gives whether one has changed since."""
+        with self._store.read() as tx:
+            judged = self._judge(tx, rows, listing)
+        changed = [row for row, verdict in judged if verdict is not None]
+        if not changed:
+            return False
+
+        def work(tx: Tx) -> int:
+            verdicts = [(row, verdict) for row, verdict in self._judge(tx, changed, listing) if verdict is not None]
+            for row, verdict in verdicts:
+                _record(tx, tx.instances.get(row.id), verdict)
+            return len(verdicts)
+
+        recorded = self._store.transact(work)
+        for row, verdict in judged:
+            if verdict is not None and verdict.status is not InstanceStatus.PAUSED:
+                self._io_reasons.pop(row.id, None)
+        return recorded < len(changed)
+
+    def _judge(
+        self, tx: Tx, rows: Sequence[PowerRow], listing: Mapping[str, DomainFacts]
+    ) -> list[tuple[PowerRow, Verdict | None]]:
+        instances = tx.instances.many([row.id for row in rows])
+        judged: list[tuple[PowerRow, Verdict | None]] = []
+        for row in rows:
+            instance = instances.get(row.id)
+            same = instance is not None and instance.updated_at == row.updated_at
+            reason = self._io_reasons.get(row.id, "")
+            judged.append((row, judge(instance, listing.get(row.id), reason) if instance and same else None))
+        return judged
 
 
-def record(tx: Tx, instance_id: str, verdict: Verdict, seen_at: datetime) -> None:
-    """Write a verdict down, unless the record has changed since the listing was asked for."""
-    instance = tx.instances.many([instance_id]).get(instance_id)
-    if instance is None or instance.operation_id is not None or instance.updated_at > seen_at:
-        return
-    changes: dict[str, Any] = {"status": verdict.status, "observed": _observed(instance, verdict)}
+def _record(tx: Tx, instance: Instance, verdict: Verdict) -> None:
+    observed = {
+        **instance.observed,
+        "power_detail": verdict.message,
+        "paused_for": verdict.paused_for,
+        "undefined": verdict.undefined,
+    }
+    changes: dict[str, Any] = {"status": verdict.status}
     if verdict.status in (InstanceStatus.STOPPED, InstanceStatus.MISSING):
         changes |= {"ready": Ready.NONE, "ready_detail": ""}
         tx.claims.release(instance.id, ProviderKind.HOST)
     elif verdict.status is InstanceStatus.RUNNING:
-        changes["observed"] = _claim_again(tx, instance, changes["observed"])
-    tx.instances.update(instance.id, **changes)
+        observed = _claim_again(tx, instance, observed)
+        changes |= _awaited(instance, tx.now) if verdict.began else {}
+    tx.instances.update(instance.id, observed=observed, **changes)
     tx.operations.wake_resource("instance", instance.id)
-    tx.events.add(
-        verdict.event,
-        project_id=instance.project_id,
-        resource_kind="instance",
-        resource_id=instance.id,
-        resource_name=instance.name,
-        message=verdict.message,
-        data={"status": verdict.status.value, "surprising": verdict.surprising},
-    )
+    _tell(tx, instance, verdict.event, verdict.message, status=verdict.status.value, surprising=verdict.surprising)
 
 
-def _observed(instance: Instance, verdict: Verdict) -> dict[str, Any]:
-    return {**instance.observed, "power_detail": verdict.message, "paused_for": verdict.paused_for}
+def _awaited(instance: Instance, now: datetime) -> dict[str, Any]:
+    """Give what to record so that the readiness of a run that others began is looked for."""
+    allowed = timedelta(seconds=int(instance.guest.get("ready_within_s", _READY_WITHIN_S)))
+    return {"ready": Ready.WAITING, "ready_detail": "", "ready_deadline": now + allowed, "started_at": now}
 
 
 def _claim_again(tx: Tx, instance: Instance, observed: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,21 +138,26 @@ def _claim_again(tx: Tx, instance: Instance, observed: Mapping[str, Any]) -> dic
     return {key: value for key, value in observed.items() if key != "unclaimed"}
 
 
-def _record_definition(tx: Tx, instance_id: str, digest: str) -> None:
-    instance = tx.instances.get(instance_id)
-    if instance.operation_id is not None or instance.hardware.get("definition") == digest:
-        return
+def _record_definition(tx: Tx, before: Instance, digest: str) -> None:
+    instance = tx.instances.many([before.id]).get(before.id)
+    if instance is None or instance.updated_at != before.updated_at or instance.operation_id is not None:
+        return  # the next event, or the next connection, looks again
     tx.instances.update(
         instance.id,
         hardware={**instance.hardware, "definition": digest},
-        observed={**instance.observed, "definition_changed_at": tx.now.isoformat()},
+        observed={**instance.observed, "definition_changed_at": tx.now.isoformat(), "undefined": False},
     )
+    message = f"The definition of {instance.name} was changed outside zcloud; it is kept as it is."
+    _tell(tx, instance, "drift.definition", message)
+
+
+def _tell(tx: Tx, instance: Instance, kind: str, message: str, **data: Any) -> None:
     tx.events.add(
-        "drift.definition",
+        kind,
         project_id=instance.project_id,
         resource_kind="instance",
         resource_id=instance.id,
         resource_name=instance.name,
-        message=f"The definition of {instance.name} was changed outside zcloud; it is kept as it is.",
-        data={},
+        message=message,
+        data=data,
     )

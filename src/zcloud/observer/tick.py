@@ -1,16 +1,16 @@
-"""One look at one host: counters in one bulk call, pools, healing, and guests that can go on."""
+"""One look at one host: counters in one bulk call, pools, and guests that can go on."""
 
 from __future__ import annotations
 
-import json
 import logging
-import zlib
 from typing import Any
 
 from zcloud.domain.errors import HostUnreachable, ZcloudError
 from zcloud.domain.instance import Instance, InstanceStatus
-from zcloud.domain.storage import PoolState
+from zcloud.domain.samples import pack
+from zcloud.domain.storage import Pool, PoolState
 from zcloud.drivers import registry
+from zcloud.drivers.storage.base import Capacity
 from zcloud.ports import DomainStats, HostLink
 from zcloud.scheduler.filters import POOL_RESERVE
 from zcloud.store import Store, Tx
@@ -26,49 +26,27 @@ class Tick:
 
     def run(self, host_id: str, link: HostLink) -> None:
         """Sample counters and pools, and let guests go on that had paused for want of space."""
-        counters = link.hypervisor.stats()
+        blob = pack(to_row(each) for each in link.hypervisor.stats())
         with self._store.read() as tx:
             pools = [each for each in tx.pools.all() if each.host_id == host_id and each.state is PoolState.READY]
-        measured = [(pool, registry.storage(pool, link).capacity()) for pool in pools]
-        volumes = {pool.id: registry.storage(pool, link).list_volumes() for pool in pools}
+        measured = [look for look in (_measure(pool, link) for pool in pools) if look is not None]
 
         def work(tx: Tx) -> None:
-            tx.samples.add(host_id, tx.now, pack(counters))
+            tx.samples.add(host_id, tx.now, blob)
             tx.hosts.update(host_id, seen_at=tx.now)
-            for pool, space in measured:
+            for pool, space, allocated in measured:
                 changed = tx.pools.update(pool.id, total=space.total, available=space.available, observed_at=tx.now)
                 if space.total != pool.total:
                     tx.claims.set_capacity(changed.ref, changed.capacity)
-            for pool_id, facts in volumes.items():
-                tx.volumes.note_allocation(pool_id, {each.id: each.allocated for each in facts})
+                tx.volumes.note_allocation(pool.id, allocated)
 
         self._store.transact(work)
-        self._let_go_on(host_id, link, {pool.id: space.available for pool, space in measured})
-
-    def heal(self, host_id: str, link: HostLink) -> None:
-        """Put back what a host lost: anti-spoofing elements, and DHCP entries of running guests' ports."""
-        with self._store.read() as tx:
-            instances = {each.id: each for each in tx.instances.on_host(host_id)}
-            networks = {each.id: each for each in tx.networks.all()}
-            ports = [port for group in tx.ports.for_instances(list(instances)).values() for port in group]
-        settled = [port for port in ports if _is_settled(instances[port.instance_id])]
-        if not settled or len(settled) != len(ports):
-            return  # an operation is adding or removing ports; the next look is soon enough
-        guard = registry.guard(link)
-        expected = [registry.guarded(networks[port.network_id], port) for port in settled]
-        difference = guard.compare(expected)
-        if difference:
-            guard.reconcile(expected)
-            _log.warning("host %s: anti-spoofing elements were not as they should be and were put right", host_id)
-            self._store.transact(lambda tx: _tell_healed(tx, host_id))
+        self._let_go_on(host_id, link, {pool.id: space.available for pool, space, _ in measured})
 
     def _let_go_on(self, host_id: str, link: HostLink, available: dict[str, int]) -> None:
         with self._store.read() as tx:
-            paused = [
-                each
-                for each in tx.instances.on_host(host_id)
-                if each.status is InstanceStatus.PAUSED and each.observed.get("paused_for") == "space"
-            ]
+            held = [row.id for row in tx.instances.powers(host_id) if row.status is InstanceStatus.PAUSED]
+            paused = [each for each in tx.instances.many(held).values() if _waits_for_space(each)]
             volumes = tx.volumes.for_instances([each.id for each in paused])
         for instance in paused:
             if all(available.get(volume.pool_id, 0) > POOL_RESERVE for volume in volumes.get(instance.id, ())):
@@ -81,41 +59,30 @@ class Tick:
                     _log.warning("%s could not go on", instance.name, exc_info=True)
 
 
-def pack(counters: list[DomainStats]) -> bytes:
-    """Give one tick's counters as a compressed blob."""
-    rows = [
-        {
-            "id": each.uuid,
-            "state": each.state.value,
-            "cpu_ns": each.cpu_time_ns,
-            "vcpus": each.vcpus,
-            "memory_kib": each.memory_kib,
-            "rss_kib": each.rss_kib,
-            "disks": {name: dict(values) for name, values in each.disks.items()},
-            "nics": {name: dict(values) for name, values in each.nics.items()},
-        }
-        for each in counters
-    ]
-    return zlib.compress(json.dumps(rows, separators=(",", ":")).encode(), 6)
+def to_row(stats: DomainStats) -> dict[str, Any]:
+    """Give one guest's counters as they are kept."""
+    return {
+        "id": stats.uuid,
+        "cpu_ns": stats.cpu_time_ns,
+        "vcpus": stats.vcpus,
+        "memory_kib": stats.memory_kib,
+        "rss_kib": stats.rss_kib,
+        "disks": {name: dict(values) for name, values in stats.disks.items()},
+        "nics": {name: dict(values) for name, values in stats.nics.items()},
+    }
 
 
-def unpack(blob: bytes) -> list[dict[str, Any]]:
-    """Give the rows of a tick's blob."""
-    rows: list[dict[str, Any]] = json.loads(zlib.decompress(blob))
-    return rows
+def _measure(pool: Pool, link: HostLink) -> tuple[Pool, Capacity, dict[str, int]] | None:
+    """Give a pool's space and what its volumes take, or None where it cannot be read; the others are still read."""
+    try:
+        storage = registry.storage(pool, link)
+        return pool, storage.capacity(), {each.id: each.allocated for each in storage.list_volumes()}
+    except HostUnreachable:
+        raise
+    except ZcloudError as error:
+        _log.warning("The pool %s cannot be read: %s", pool.name, error.message)
+        return None
 
 
-def _is_settled(instance: Instance) -> bool:
-    return instance.operation_id is None
-
-
-def _tell_healed(tx: Tx, host_id: str) -> None:
-    host = tx.hosts.get(host_id)
-    tx.events.add(
-        "host.healed",
-        resource_kind="host",
-        resource_id=host.id,
-        resource_name=host.name,
-        message=f"{host.name}: anti-spoofing elements were missing or foreign, and were put right.",
-        data={},
-    )
+def _waits_for_space(instance: Instance) -> bool:
+    return instance.operation_id is None and instance.observed.get("paused_for") == "space"

@@ -12,6 +12,7 @@ from zcloud.domain.errors import AlreadyExists, InUse, InvalidInput, WrongState
 from zcloud.domain.host import Accel, Host, HostKind, HostState
 from zcloud.domain.names import check_name
 from zcloud.domain.operation import Operation
+from zcloud.domain.orphans import Orphan, orphans_key
 from zcloud.domain.people import Actor, Role
 from zcloud.services.context import Services, Subject, authorize, begin, expect
 from zcloud.store import Tx
@@ -55,6 +56,13 @@ class Hosts:
         authorize(actor, None, Role.VIEWER, f"The host {ref!r}")
         with self._store.read() as tx:
             return tx.hosts.resolve(ref)
+
+    def orphans(self, actor: Actor, ref: str) -> list[Orphan]:
+        """Give what the observer found on a host that looks like ours and that no record knows; raises NotFound."""
+        authorize(actor, None, Role.OPERATOR, "The orphans of hosts")
+        with self._store.read() as tx:
+            kept = tx.settings.get(orphans_key(tx.hosts.resolve(ref).id), {"items": []})
+        return [Orphan.from_json(each) for each in kept["items"]]
 
     def add(self, actor: Actor, spec: HostSpec) -> tuple[Host, Operation]:
         """Record a host and look at it; raises InvalidInput, AlreadyExists."""

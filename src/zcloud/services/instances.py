@@ -26,6 +26,7 @@ from zcloud.services.context import (
     resolve_project,
     visible_projects,
 )
+from zcloud.services.usage import InstanceUsage, read_usage
 from zcloud.store import InstanceFilter, Page, Tx
 
 MAX_DEADLINE_S = 3600
@@ -91,6 +92,11 @@ class Instances:
         """Give the instance whose console log is to be read: what guests write there is its members' only."""
         with self._store.read() as tx:
             return find(tx, actor, project, ref, Role.MEMBER)
+
+    def usage(self, actor: Actor, project: str, ref: str) -> InstanceUsage:
+        """Give the latest rates of CPU, memory, disks and network, and the last hour's; raises NotFound."""
+        with self._store.read() as tx:
+            return read_usage(tx, find(tx, actor, project, ref, Role.VIEWER))
 
     def start(self, actor: Actor, project: str, ref: str, revision: int | None = None) -> Operation:
         """Admit a start: room on its host is claimed now. Raises WrongState, Busy, NoRoom, QuotaExceeded."""
@@ -242,7 +248,7 @@ def _check_state(instance: Instance, allowed: frozenset[InstanceStatus], verb: s
             f"The instance {instance.name} is {instance.status}; it cannot be {verb} now.",
             status=instance.status.value,
         )
-    if instance.status is InstanceStatus.ERROR and verb == "started" and instance.incarnation == 0:
+    if instance.status is InstanceStatus.ERROR and verb == "started" and not instance.machine:
         raise WrongState(
             f"The instance {instance.name} was never made.",
             hint=f"Retry its creation (`zcloud operation retry`), or delete it: `zcloud delete {instance.name}`.",

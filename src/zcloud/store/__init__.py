@@ -1,7 +1,7 @@
 """The store: every table, and all SQL."""
 
 from zcloud.store.errors import GenerationMoved, SchemaMismatch, StoreUnreachable
-from zcloud.store.instances import InstanceFilter
+from zcloud.store.instances import InstanceFilter, PowerRow
 from zcloud.store.machines import NetworkFilter, PoolFilter
 from zcloud.store.misc import StoredAnswer
 from zcloud.store.operations import OperationQuery, Worker
@@ -20,6 +20,7 @@ __all__ = [
     "OwnerFilter",
     "Page",
     "PoolFilter",
+    "PowerRow",
     "ProjectFilter",
     "SchemaMismatch",
     "Sealer",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, delete, or_, select, update
 from sqlalchemy.engine import RowMapping
@@ -40,6 +41,15 @@ class InstanceFilter:
     host_id: str | None = None
     image_id: str | None = None
     search: str = ""
+
+
+class PowerRow(NamedTuple):
+    """As much of an instance as it takes to see that nothing has changed."""
+
+    id: str
+    status: InstanceStatus
+    operation_id: str | None
+    updated_at: datetime
 
 
 class Instances(Lockable[Instance, InstanceFilter]):
@@ -108,6 +118,12 @@ class Instances(Lockable[Instance, InstanceFilter]):
     def on_host(self, host_id: str) -> list[Instance]:
         """Give the instances of a host by name."""
         return self._all(_C.host_id == host_id, order=[_C.name, _C.id])
+
+    def powers(self, host_id: str) -> list[PowerRow]:
+        """Give the statuses of a host's instances: cheap for thousands of them."""
+        columns = (_C.id, _C.status, _C.operation_id, _C.updated_at)
+        rows = self._db.execute(select(*columns).where(_C.host_id == host_id))
+        return [PowerRow(id, InstanceStatus(status), holder, changed) for id, status, holder, changed in rows]
 
     def _where(self, filter: InstanceFilter) -> list[ColumnElement[bool]]:
         tags, ports, where = schema.instance_tags.c, schema.ports.c, list[ColumnElement[bool]]()

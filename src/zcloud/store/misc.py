@@ -101,6 +101,17 @@ class Settings(Repository):
         statement = self._scope.insert(schema.settings).values(key=key, value=value)
         self._db.execute(statement.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
 
+    def swap(self, key: str, expected: Any, value: Any) -> bool:
+        """Put a value in place of the one expected (None: of none); False where there is another by now."""
+        if expected is None:
+            statement = self._scope.insert(schema.settings).values(key=key, value=value).on_conflict_do_nothing()
+            return self._db.execute(statement.returning(_K.key)).first() is not None
+        row = self._db.execute(select(_K.value).where(_K.key == key).with_for_update()).one_or_none()
+        if row is None or row[0] != expected:
+            return False
+        self.put(key, value)
+        return True
+
     def delete(self, key: str) -> None:
         """Forget a value."""
         self._db.execute(delete(schema.settings).where(_K.key == key))

@@ -134,6 +134,17 @@ class Samples(Repository):
         rows = self._db.execute(select(_S.time, _S.blob).where(*within).order_by(_S.time))
         return [(time, bytes(blob)) for time, blob in rows]
 
+    def times(self, host_id: str, since: datetime) -> list[datetime]:
+        """Give when ticks were taken, from ``since`` on, oldest first."""
+        within = [_S.host_id == host_id, _S.time >= since]
+        return list(self._db.execute(select(_S.time).where(*within).order_by(_S.time)).scalars())
+
+    def at(self, host_id: str, times: Collection[datetime]) -> list[tuple[datetime, bytes]]:
+        """Give the ticks of certain times, oldest first."""
+        those = [_S.host_id == host_id, _S.time.in_(list(times))]
+        rows = self._db.execute(select(_S.time, _S.blob).where(*those).order_by(_S.time))
+        return [(time, bytes(blob)) for time, blob in rows]
+
     def prune(self, before: datetime) -> int:
         """Remove older ticks and give how many."""
         return self._db.execute(delete(schema.samples).where(_S.time < before)).rowcount

@@ -37,7 +37,9 @@ def _fail(run: Run, tx: Tx, error: ZcloudError) -> None:
         tx.volumes.delete(volume.id)
     for port in tx.ports.of_instance(instance.id):
         tx.ports.delete(port.id)
-    tx.instances.update(instance.id, status=InstanceStatus.ERROR, error=error.to_record(), ready=Ready.NONE)
+    # Without a machine type there is no domain either: the observer does not look for one.
+    changes = {"machine": "", "hardware": {}, "error": error.to_record()}
+    tx.instances.update(instance.id, status=InstanceStatus.ERROR, ready=Ready.NONE, **changes)
 
 
 def mark_running(run: Run, tx: Tx) -> None:

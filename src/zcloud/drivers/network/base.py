@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -48,6 +49,13 @@ class NetworkDriver(Protocol):
         ...
 
     def remove_port(self, port: Port) -> None: ...
+
+    def lacking(self, ports: Sequence[Port]) -> list[Port]:
+        """Give those of the ports that lack anything that the network serves them; ``ensure_port`` puts it back.
+
+        Changes nothing. Anti-spoofing elements are not looked at here (see ``guard.Guard.compare_ports``).
+        """
+        ...
 
     def list_ports(self) -> set[str]:
         """Give the taps that the host has any entry for in this network (so that orphans are seen)."""

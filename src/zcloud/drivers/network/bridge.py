@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from zcloud.domain.driver import Option, OptionType, check_options
@@ -94,6 +95,11 @@ class BridgeNetwork:
     def remove_port(self, port: Port) -> None:
         """Forget the port; absent is fine."""
         self._guard.release(guarded_port(self._network, port))
+
+    def lacking(self, ports: Sequence[Port]) -> list[Port]:
+        """Give no port: nothing is served here."""
+        del ports
+        return []
 
     def list_ports(self) -> set[str]:
         """Give the taps of this network that the host has entries for."""

@@ -90,10 +90,20 @@ class Guard:
         """Tell what ``reconcile`` would change."""
         return rules.diff(expected, self.elements())
 
+    def compare_ports(self, expected: Iterable[GuardedPort]) -> Difference:
+        """Tell what differs on the taps of these ports, whatever other taps there are."""
+        ports = list(expected)
+        taps = {port.tap for port in ports}
+        return rules.diff(ports, [element for element in self.elements() if element.key[0] in taps])
+
+    def mend(self, difference: Difference) -> None:
+        """Put rules and elements right in one transaction."""
+        self._apply(rules.build_healing(difference))
+
     def reconcile(self, expected: Iterable[GuardedPort]) -> Difference:
         """Make rules and sets exactly what the given ports (all of this host) need; gives what was changed."""
         difference = self.compare(expected)
-        self._apply(rules.build_healing(difference))
+        self.mend(difference)
         return difference
 
     def remove(self) -> None:

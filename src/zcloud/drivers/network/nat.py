@@ -14,6 +14,7 @@ import contextlib
 import ipaddress
 import json
 import posixpath
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from zcloud.domain.driver import Option, OptionType, check_options
@@ -132,6 +133,20 @@ class NatNetwork:
                 self._shell.run(["dhcp_release", self._bridge, port.address, port.mac], check=False)
         self._guard.release(guarded)
 
+    def lacking(self, ports: Sequence[Port]) -> list[Port]:
+        """Give the ports whose lease or names are not there; all of them where the network itself is not."""
+        served = [port for port in ports if port.address]
+        if not self._hypervisor.list_networks().get(self._name):
+            return served
+        document = VirtualNetwork.parse(self._hypervisor.network_xml(self._name) or "")
+        names = {host.ip: tuple(host.hostnames) for host in document.dns.hosts}
+        leases = {posixpath.basename(lease.path): lease.size for lease in self._shell.list_files(self._leases)}
+        return [
+            port
+            for port in served
+            if leases.get(port.tap) != len(build_lease(port)) or names.get(port.address) != self._host_names(port)
+        ]
+
     def list_ports(self) -> set[str]:
         """Give the taps of this network that the host has entries for."""
         leases = {posixpath.basename(lease.path) for lease in self._shell.list_files(self._leases)}
@@ -142,6 +157,9 @@ class NatNetwork:
 
     def _names(self, port: Port) -> str:
         return build_names(port, self._network.search)
+
+    def _host_names(self, port: Port) -> tuple[str, ...]:
+        return tuple(DnsHost.parse(self._names(port)).hostnames)
 
     def _forwards(self) -> bool:
         return self._shell.run(["sysctl", "-n", "net.ipv4.ip_forward"]).stdout.strip() == b"1"

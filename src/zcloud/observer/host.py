@@ -1,0 +1,128 @@
+"""The looks at one host: each kind in a lane of its own, so that a slow one never keeps the others waiting."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+
+from zcloud.base.config import Observer as Settings
+from zcloud.domain.errors import HostUnreachable, ZcloudError
+from zcloud.domain.instance import Instance
+from zcloud.observer.heal import Healer
+from zcloud.observer.orphans import OrphanWatch
+from zcloud.observer.ready import ReadyWatch
+from zcloud.observer.sync import PowerSync
+from zcloud.observer.tick import Tick
+from zcloud.ports import DomainEvent, HostLink
+from zcloud.store import Store
+
+_log = logging.getLogger(__name__)
+
+_SPACING_S = 0.1  # a guest that reboots without end must not keep us listing
+_AGAIN_S = 1.0
+
+
+class Looks:
+    """What is done at a look, for all hosts."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self.settings = settings
+        self.sync, self.ready, self.tick = PowerSync(store), ReadyWatch(store), Tick(store)
+        self.healer, self.orphans = Healer(store), OrphanWatch(store)
+
+
+@dataclass(slots=True)
+class Lane:
+    """One kind of look: how often (seconds), when the next is due (monotonic), and the one that is under way."""
+
+    work: Callable[[HostLink], object]
+    every_s: float
+    at: float = 0.0
+    begun: float = float("-inf")
+    running: Future[None] | None = None
+
+    def is_due(self, now: float) -> bool:
+        """Tell whether to look now."""
+        idle = self.running is None or self.running.done()
+        return idle and now >= self.at and now >= self.begun + _SPACING_S
+
+    def begin(self, executor: Executor, look: Callable[[], None], now: float) -> None:
+        """Look in a thread; what asks for another look from now on is not forgotten."""
+        self.begun, self.at = now, now + self.every_s
+        self.running = executor.submit(look)
+
+
+@dataclass(slots=True)
+class HostWatch:
+    """One host's timetable. ``quick`` runs what must be seen within seconds, ``slow`` the rest."""
+
+    host_id: str
+    looks: Looks
+    quick: Executor
+    slow: Executor
+    waiting: Sequence[Instance] = ()
+    lanes: dict[str, Lane] = field(init=False)
+    _defined: set[str] = field(default_factory=set)
+    _all_definitions: bool = True
+
+    def __post_init__(self) -> None:
+        settings = self.looks.settings
+        self.lanes = {
+            "power": Lane(self._power, settings.interval_s),
+            "definitions": Lane(self._definitions, float("inf")),
+            "ready": Lane(self._ready, settings.readiness_interval_s),
+            "tick": Lane(lambda link: self.looks.tick.run(self.host_id, link), settings.interval_s),
+            "heal": Lane(lambda link: self.looks.healer.run(self.host_id, link), settings.heal_interval_s),
+            "orphans": Lane(lambda link: self.looks.orphans.run(self.host_id, link), settings.orphans_interval_s),
+        }
+
+    def note(self, event: DomainEvent) -> None:
+        """Take an event of the host's libvirt; what it means is read from the next listing."""
+        if event.kind == "io_error":
+            self.looks.sync.note_io_error(event.uuid, event.detail)
+        if event.kind == "definition" and event.detail.startswith("defined"):
+            self._defined.add(event.uuid)
+            self.lanes["definitions"].at = 0.0
+        if event.kind != "connection_lost":
+            self.lanes["power"].at = 0.0
+
+    def catch_up(self) -> None:
+        """Look at everything anew: the host was away, and events may have been missed."""
+        self._all_definitions = True
+        for lane in self.lanes.values():
+            lane.at = 0.0
+
+    def look(self, link: Callable[[], HostLink], now: float) -> None:
+        """Begin what is due."""
+        for name, lane in self.lanes.items():
+            if lane.is_due(now) and (name != "ready" or self.waiting):
+                executor = self.quick if name == "power" else self.slow
+                lane.begin(executor, lambda name=name, lane=lane: self._do(name, lane, link), now)  # type: ignore[misc]
+
+    def _do(self, name: str, lane: Lane, link: Callable[[], HostLink]) -> None:
+        try:
+            lane.work(link())
+        except HostUnreachable:
+            lane.at = 0.0  # done as soon as the host is back
+        except ZcloudError:
+            _log.warning("host %s: the look at %s failed", self.host_id, name, exc_info=True)
+        except Exception:  # noqa: BLE001 - one host's trouble must not stop the looks at it for ever
+            _log.exception("host %s: the look at %s failed", self.host_id, name)
+
+    def _power(self, link: HostLink) -> None:
+        if self.looks.sync.run(self.host_id, link.hypervisor):
+            lane = self.lanes["power"]
+            lane.at = min(lane.at, lane.begun + _AGAIN_S)
+
+    def _definitions(self, link: HostLink) -> None:
+        if self._all_definitions:
+            self.looks.sync.check_definitions(self.host_id, link.hypervisor)
+            self._all_definitions = False
+        while self._defined:
+            self.looks.sync.check_definition(self._defined.pop(), link.hypervisor)
+
+    def _ready(self, link: HostLink) -> None:
+        for instance in self.waiting:
+            self.looks.ready.look(instance, link)
