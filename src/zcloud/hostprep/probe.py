@@ -39,6 +39,13 @@ def place_kit(shell: Shell, kit: Path, manifest: Mapping[str, str]) -> None:
             shell.upload(source, path, mode=0o644)
 
 
+def remove_kit(shell: Shell) -> None:
+    """Remove what ``place_kit`` brought; absent is fine."""
+    for each in shell.list_files(PROBE_DIRECTORY):
+        shell.remove(each.path)
+    shell.run(["rmdir", PROBE_DIRECTORY], check=False)
+
+
 def read_manifest(kit: Path) -> dict[str, str]:
     """Read the kit's ``sha256`` file: name -> sha256."""
     lines = (kit / "sha256").read_text().splitlines()

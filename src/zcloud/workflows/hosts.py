@@ -5,7 +5,7 @@ from __future__ import annotations
 from zcloud.domain.errors import ZcloudError
 from zcloud.domain.host import Host, HostState
 from zcloud.hostprep.inventory import take_inventory
-from zcloud.hostprep.probe import place_kit, probe, read_manifest
+from zcloud.hostprep.probe import place_kit, probe, read_manifest, remove_kit
 from zcloud.hosts import scan_host_key
 from zcloud.operations.model import Step, Workflow
 from zcloud.store import Tx
@@ -63,9 +63,10 @@ def _removed(run: Run, tx: Tx) -> None:
     tx.hosts.delete(run.resource_id)
 
 
-def drop_guard(run: Run) -> None:
-    """Take our nftables table off the host, if the host still answers."""
+def take_leave(run: Run) -> None:
+    """Take our nftables table and the probe's kernel off the host."""
     run.guard(run.resource_id).remove()
+    remove_kit(run.link(run.resource_id).shell)
 
 
 HOST_SCAN = Workflow(
@@ -90,7 +91,7 @@ HOST_ENLIST = Workflow(
 HOST_REMOVE = Workflow(
     name="host_remove_v1",
     title="Forget a host",
-    steps=(Step("guard", "Take the anti-spoofing table off", drop_guard),),
+    steps=(Step("leave", "Take what is ours off the host", take_leave),),
     succeed=_removed,
     fail=_failed,
 )
