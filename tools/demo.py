@@ -118,9 +118,8 @@ def _own_kvm() -> None:
 
 
 def stop_libvirt() -> None:
-    """Stop libvirt if we started it, and give /dev/kvm back."""
-    if LIBVIRT_OURS.exists():
-        run([sys.executable, "-m", "zcloud.lab", "libvirtd", "stop"], quiet=True)
+    """Stop the libvirt that we started, and give /dev/kvm back."""
+    run([sys.executable, "-m", "zcloud.lab", "libvirtd", "stop"], quiet=True)
     before = STATE / "kvm-before"
     if before.exists():
         mode, group = before.read_text().split()
@@ -298,13 +297,30 @@ def machine() -> dict[str, list[str]]:
     virsh = ["virsh", "-q", "-c", "qemu:///system"]
     files = sorted(str(path) for place in WATCHED for path in Path(place).rglob("*"))
     return {
-        "nftables": run(["nft", "-s", "list", "tables"], check=False).split("\n"),
+        "nftables": nft_tables(),
         "links": sorted(each.name for each in Path("/sys/class/net").iterdir()),
         "networks": run([*virsh, "net-list", "--all", "--name"], quiet=True, check=False).split(),
         "pools": run([*virsh, "pool-list", "--all", "--name"], quiet=True, check=False).split(),
         "domains": run([*virsh, "list", "--all", "--name"], quiet=True, check=False).split(),
         "files": files,
     }
+
+
+def nft_tables() -> list[str]:
+    """Give the nftables tables, as ``family name``."""
+    return [line.removeprefix("table ") for line in run(["nft", "list", "tables"], check=False).splitlines()]
+
+
+def remove_libvirt_tables(before: list[str]) -> None:
+    """Remove the tables that our libvirt made for its networks and leaves; only those with nothing else in them.
+
+    A libvirt that goes on running needs its chains, so this is for one that we started and stopped.
+    """
+    for table in set(nft_tables()) - set(before):
+        rules = run(["nft", "-j", "list", "table", *table.split()], check=False)
+        chains = {each["chain"]["name"] for each in json.loads(rules or "{}").get("nftables", []) if "chain" in each}
+        if all(name.startswith("LIBVIRT_") or name.isupper() for name in chains):
+            run(["nft", "delete", "table", *table.split()])
 
 
 def remember() -> None:
@@ -329,17 +345,19 @@ def clean() -> None:
             zcloud(noun, "remove" if noun == "host" else "delete", name, "--yes")
     stop_server()
     after, before = machine(), json.loads(BEFORE.read_text())
-    stop_libvirt()
+    if LIBVIRT_OURS.exists():
+        stop_libvirt()
+        remove_libvirt_tables(before["nftables"])
+        after["nftables"] = nft_tables()
     restore_login()
     shutil.rmtree(STATE)
     left = [f"{kind}: {each}" for kind in after for each in after[kind] if each not in before[kind]]
     gone = [f"{kind}: {each}" for kind in after for each in before[kind] if each not in after[kind]]
-    for title, things in (("is there that was not", left), ("was there and is not", gone)):
-        if things:
-            print(f"After the clean-up this {title} before:\n  " + "\n  ".join(things))
-    if not left and not gone:
-        print("Everything is removed; nftables, links, networks, pools, domains and files are as they were.")
-    sys.exit(1 if left or gone else 0)
+    if gone:
+        print("Meanwhile removed by others:\n  " + "\n  ".join(gone))
+    if left:
+        sys.exit("Still there, and was not before:\n  " + "\n  ".join(left))
+    print("Everything is removed; nftables, links, networks, pools, domains and files are as they were.")
 
 
 def make() -> None:

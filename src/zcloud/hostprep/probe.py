@@ -84,4 +84,4 @@ def _boot(shell: Shell, accel: str, deadline_s: float) -> str | None:
     if PROBE_WORD in ended.stdout:
         return None
     complaint = ended.stderr.decode(errors="replace").strip().splitlines()
-    return complaint[-1][:200] if complaint else f"QEMU ended with code {ended.code} and said nothing"
+    return complaint[-1][:200].rstrip(".") if complaint else f"QEMU ended with code {ended.code} and said nothing"

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from zcloud.base.ids import new_id, new_mac
-from zcloud.domain.errors import InvalidInput, NotFound
+from zcloud.domain.errors import InvalidInput, NotFound, WrongState
 from zcloud.domain.guest import describe_guest
 from zcloud.domain.image import Image, ImageState
-from zcloud.domain.instance import Instance, InstanceSpec, InstanceStatus, Power, Ready
+from zcloud.domain.instance import (
+    DiskRequest,
+    Firmware,
+    Instance,
+    InstanceSpec,
+    InstanceStatus,
+    NicRequest,
+    Power,
+    Ready,
+)
 from zcloud.domain.names import check_name, check_tags
 from zcloud.domain.network import Network, Port, pick_address, tap_name
 from zcloud.domain.operation import Operation
@@ -27,6 +38,7 @@ MAX_VCPUS, MAX_MEMORY_MIB, MAX_DISK = 512, 4 << 20, 64 * TIB
 MIN_MEMORY_MIB, MIN_DISK = 64, MIB
 MAX_NICS, MAX_DISKS = 8, 16
 MAX_READY_S = 24 * 3600
+_SEALED = ("user_data", "password_hash")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +94,34 @@ class Launch:
             sized = self._size(tx, actor, project, spec)
             return admission.choose(admission.snapshot(tx), sized.project.id, sized.demand())
 
-    def _record(self, tx: Tx, actor: Actor, project: str, spec: InstanceSpec) -> tuple[Instance, Operation]:
+    def again(self, actor: Actor, failed: Operation) -> Operation:
+        """Admit once more an instance whose creation failed; it keeps its id. Raises WrongState, and as ``launch``."""
+
+        def work(tx: Tx) -> Operation:
+            instance = tx.instances.get(failed.resource_id)
+            if instance.status is not InstanceStatus.ERROR or instance.incarnation > 1 or instance.operation_id:
+                raise WrongState(f"The instance {instance.name} is {instance.status}; it was made meanwhile.")
+            sealed = {kind: tx.secrets.get(f"instance.{kind}", instance.id) or b"" for kind in _SEALED}
+            spec = _recall(failed.args["asked"], {kind: value.decode() for kind, value in sealed.items()})
+            return self._record(tx, actor, instance.project_id, spec, instance)[1]
+
+        return self._services.store.transact(work)
+
+    def _record(
+        self, tx: Tx, actor: Actor, project: str, spec: InstanceSpec, failed: Instance | None = None
+    ) -> tuple[Instance, Operation]:
         sized = self._size(tx, actor, project, spec)
-        admission.check_quota(
-            tx,
-            sized.project,
-            Usage(1, sized.vcpus, sized.memory_mib, sum(sized.disks.values())),
-        )
+        more = Usage(1, sized.vcpus, sized.memory_mib, sum(sized.disks.values()))
+        if failed is not None:  # its record counts already
+            more = Usage(0, 0, 0, more.volume_bytes)
+        admission.check_quota(tx, sized.project, more)
         cloud = admission.snapshot(tx)
         host = admission.choose(cloud, sized.project.id, sized.demand()).candidates[0].host
-        instance = tx.instances.add(self._instance(tx, actor, sized, host))
+        instance = self._keep(tx, self._instance(tx, actor, sized, host), failed)
         subject = Subject("instance", instance.id, instance.name, sized.project.id)
-        operation = begin(tx, actor, "create", "instance_create_v1", subject, start=spec.start, incarnation=1)
+        operation = begin(
+            tx, actor, "create", "instance_create_v1", subject, start=spec.start, incarnation=1, asked=_asked(spec)
+        )
         tx.instances.lock(instance.id, operation.id)
         volumes = [tx.volumes.add(each) for each in self._volumes(tx, sized, host, instance.id, operation.id)]
         networks = [cloud.networks[host.networks[nic.network]] for nic in spec.nics]
@@ -108,6 +136,20 @@ class Launch:
         admission.take(tx, cloud, claims)
         _seal(tx, instance.id, spec)
         return tx.instances.get(instance.id), operation
+
+    def _keep(self, tx: Tx, instance: Instance, failed: Instance | None) -> Instance:
+        """Add the record, or let the failed one begin anew on the host that was chosen now."""
+        if failed is None:
+            return tx.instances.add(instance)
+        return tx.instances.update(
+            failed.id,
+            host_id=instance.host_id,
+            status=instance.status,
+            desired=instance.desired,
+            machine="",
+            incarnation=0,
+            error=None,
+        )
 
     def _size(self, tx: Tx, actor: Actor, project: str, spec: InstanceSpec) -> Sized:
         owner = resolve_project(tx, actor, project, Role.MEMBER)
@@ -263,6 +305,21 @@ def _resolve_key(tx: Tx, actor: Actor, key: str) -> str:
     if stored is None:
         raise NotFound(f"You have no SSH key named {key[:60]!r}.", hint="Add it: `zcloud key add NAME FILE`.")
     return stored.public_key
+
+
+def _asked(spec: InstanceSpec) -> dict[str, Any]:
+    """Give what was asked for as plain JSON values, without what is sealed."""
+    return {key: value for key, value in dataclasses.asdict(spec).items() if key not in _SEALED}
+
+
+def _recall(asked: Mapping[str, Any], sealed: Mapping[str, str]) -> InstanceSpec:
+    """Give the spec that ``_asked`` wrote down."""
+    values = {**asked, **sealed, "firmware": Firmware(asked["firmware"])}
+    values["nics"] = tuple(NicRequest(**each) for each in asked["nics"])
+    values["disks"] = tuple(DiskRequest(**each) for each in asked["disks"])
+    for name in ("ssh_keys", "tags"):
+        values[name] = tuple(asked[name])
+    return InstanceSpec(**values)
 
 
 def _seal(tx: Tx, instance_id: str, spec: InstanceSpec) -> None:

@@ -9,6 +9,7 @@ from zcloud.domain.errors import WrongState
 from zcloud.domain.operation import ENDED, Operation, OperationStatus
 from zcloud.domain.people import Actor, Role
 from zcloud.services.context import Services, Window, authorize, visible_projects
+from zcloud.services.retry import Retry
 from zcloud.store import OperationQuery, Page, Tx
 
 __all__ = ["OperationQuery", "Operations"]
@@ -19,6 +20,7 @@ class Operations:
 
     def __init__(self, services: Services) -> None:
         self._store = services.store
+        self._retry = Retry(services)
 
     def page(self, actor: Actor, query: OperationQuery, window: Window) -> Page[Operation]:
         """List operations that the actor may see, newest first; of ``query`` the projects are set here."""
@@ -53,15 +55,17 @@ class Operations:
         return self._store.transact(work)
 
     def retry(self, actor: Actor, operation_id: str) -> Operation:
-        """Wake a blocked or waiting operation now; an ended one is asked for again by its own verb."""
+        """Let a blocked or waiting operation go on now; ask again for one that failed or was cancelled.
 
-        def work(tx: Tx) -> Operation:
+        Gives the operation that runs. Raises WrongState, and whatever the verb itself raises when asked for again.
+        """
+        with self._store.read() as tx:
             operation = self._find(tx, actor, operation_id, Role.MEMBER)
-            if operation.status in (OperationStatus.BLOCKED, OperationStatus.WAITING):
-                return tx.operations.wake_now(operation_id)
-            raise WrongState(f"The operation is {operation.status}; only a blocked one goes on from where it is.")
-
-        return self._store.transact(work)
+        if operation.status in (OperationStatus.BLOCKED, OperationStatus.WAITING):
+            return self._store.transact(lambda tx: tx.operations.wake_now(operation_id))
+        if operation.status not in ENDED:
+            raise WrongState(f"The operation is {operation.status}; it needs no retry.")
+        return self._retry.again(actor, operation)
 
     def _find(self, tx: Tx, actor: Actor, operation_id: str, needed: Role) -> Operation:
         operation = tx.operations.get(operation_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from zcloud.domain.errors import CommandFailed, HypervisorFailed, NoRoom, Protec
 from zcloud.domain.instance import DiskRequest, InstanceSpec, InstanceStatus, NicRequest, Ready
 from zcloud.domain.operation import OperationStatus
 from zcloud.ports import DomainState
+from zcloud.services.operations import Operations
 from zcloud.store import Store
 from zcloud.testing.cloud import ADMIN, FakeCloud
 
@@ -83,6 +85,25 @@ def test_a_failed_start_is_undone_whole(cloud: FakeCloud) -> None:
     instance = cloud.instances.show(ADMIN, "", "web").instance
     assert instance.status is InstanceStatus.ERROR
     assert cloud.wait(cloud.instances.delete(ADMIN, "", "web")).status is OperationStatus.SUCCEEDED
+
+
+def test_a_failed_creation_is_asked_for_again(cloud: FakeCloud) -> None:
+    host_id = cloud.add_host("alpha")
+    before = leftovers(cloud, host_id)
+    cloud.links.hosts[host_id].hypervisor.fail("define", HypervisorFailed("out of luck"))
+    instance, operation = cloud.launch.launch(ADMIN, "", replace(SPEC, user_data="#!/bin/sh\ntrue\n", tags=("a",)))
+    failed = cloud.wait(operation)
+    again = Operations(cloud.services).retry(ADMIN, failed.id)
+    assert (again.retry_of, again.resource_id) == (failed.id, instance.id)
+    assert cloud.wait(again).status is OperationStatus.SUCCEEDED
+    made = cloud.instances.show(ADMIN, "", "web").instance
+    assert (made.id, made.status, made.tags) == (instance.id, InstanceStatus.RUNNING, ("a",))
+    with pytest.raises(WrongState):
+        Operations(cloud.services).retry(ADMIN, again.id)
+    with pytest.raises(WrongState):
+        Operations(cloud.services).retry(ADMIN, failed.id)
+    cloud.wait(cloud.instances.delete(ADMIN, "", "web"))
+    assert leftovers(cloud, host_id) == before
 
 
 def test_a_pool_that_fails_is_undone_whole(cloud: FakeCloud) -> None:
