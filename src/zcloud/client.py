@@ -12,7 +12,7 @@ import os
 import re
 import ssl
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -85,6 +85,12 @@ class Client:
         self._used_at = 0.0
         self._answered = False
         check_url(url)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Close the connection; the next request opens it again."""
@@ -160,7 +166,7 @@ class Client:
             # A server that answers at once must not be asked in a tight circle.
             time.sleep(max(0.0, _LEAST_POLL_S - (time.monotonic() - begun)))
 
-    def events(self, last_id: str = "", **query: Any) -> Iterator[Event]:
+    def events(self, last_id: str = "", **query: Any) -> Generator[Event, None, None]:
         """Follow the event stream after ``last_id`` for ever; goes on where it was when the connection is lost."""
         while True:
             headers = {"Accept": "text/event-stream", **self._headers()}

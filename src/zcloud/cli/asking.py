@@ -33,9 +33,9 @@ def completer(noun: str, field: str = "name") -> Callable[..., list[CompletionIt
         del param
         app = ctx.ensure_object(App)
         try:
-            client = Client(app.url, app.token, ca=app.ca, timeout_s=_COMPLETION_S)
             query = {"project": app.project} if noun == "instances" else {}
-            items = client.get(route(noun), limit=_MOST, **query)["items"]
+            with Client(app.url, app.token, ca=app.ca, timeout_s=_COMPLETION_S) as client:
+                items = client.get(route(noun), limit=_MOST, **query)["items"]
         except ApiError:
             return []
         return [CompletionItem(plain(each[field])) for each in items if str(each[field]).startswith(incomplete)]

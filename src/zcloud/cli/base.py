@@ -42,7 +42,7 @@ class Command(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the command's own options, then the global ones."""
         common = [each for each in self.params if isinstance(each, GlobalOption)]
-        own = [each for each in self.get_params(ctx) if each not in common]
+        own = [each for each in self.get_params(ctx) if isinstance(each, click.Option) and each not in common]
         for title, params in ((_("Options"), own), (_("Everywhere"), common)):
             records = [record for each in params if (record := each.get_help_record(ctx))]
             if records:
@@ -110,9 +110,12 @@ class GlobalOption(click.Option):
     """An option that every command takes; its value goes to the App."""
 
 
+_pass_app = click.make_pass_decorator(App, ensure=True)
+
+
 def command(function: Callable[..., Any]) -> Command:
     """Make a command of a function whose first argument is the App; its docstring is the help."""
-    return click.command(cls=Command)(click.pass_obj(function))
+    return click.command(cls=Command)(_pass_app(function))
 
 
 def load(entry: str | ServerCommand) -> click.Command:

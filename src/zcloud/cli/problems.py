@@ -39,7 +39,7 @@ def show_operation_error(operation: Mapping[str, Any]) -> None:
     if output:
         click.echo("\n".join(f"  | {line}" for line in plain_lines(str(output)).split("\n")), err=True)
     _show_rest(error.get("left"), error.get("hint"), error.get("code"), operation.get("request_id"))
-    click.echo(_("  Steps:       zcloud operation show {id}").format(id=plain(operation["id"])), err=True)
+    click.echo(_("  Steps:        zcloud operation show {id}").format(id=plain(operation["id"])), err=True)
 
 
 def show_refusals(refusals: list[Any]) -> None:
@@ -52,10 +52,13 @@ def show_refusals(refusals: list[Any]) -> None:
 
 def show_usage_error(error: click.ClickException) -> None:
     """Print a usage error with the command that it is about."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)
+        return
     context = getattr(error, "ctx", None)
     click.echo(_("Error: {text}").format(text=plain_lines(error.format_message())), err=True)
     if context is not None:
-        click.echo(_("  What to do:  {command} --help").format(command=context.command_path), err=True)
+        click.echo(_("  What to do:   {command} --help").format(command=context.command_path), err=True)
     sys.stderr.flush()
 
 
@@ -68,4 +71,4 @@ def _show_rest(left: object, hint: object, code: object, request_id: object) -> 
     named = plain(code) + (f" ({_('request')} {plain(request_id)})" if request_id else "")
     for title, text in ((_("What is left:"), left), (_("What to do:"), hint), (_("Code:"), named)):
         if text:
-            click.echo(f"  {title:<13}{plain_lines(str(text))}", err=True)
+            click.echo(f"  {title:<14}{plain_lines(str(text))}", err=True)

@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+import click
+
 from zcloud.cli.text import _
 from zcloud.client import ApiError, Client
 
@@ -92,6 +94,7 @@ class App:
         """Give the client, which connects at its first request."""
         if self._client is None:
             self._client = Client(self.url, self.token, ca=self.ca)
+            click.get_current_context().call_on_close(self._client.close)
         return self._client
 
     @property

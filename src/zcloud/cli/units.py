@@ -11,8 +11,8 @@ import click
 from zcloud.cli.text import _
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-_SIZE = re.compile(r"(\d{1,15})(?:\.(\d{1,6}))?([KMGT]?)(?:I?B)?", re.IGNORECASE)
-_SPAN = re.compile(r"(\d{1,6})([smhdw])")
+_SIZE = re.compile(r"(\d{1,15})(?:\.(\d{1,6}))?([KMGT]?)(?:I?B)?", re.IGNORECASE | re.ASCII)
+_SPAN = re.compile(r"(\d{1,6})([smhdw])", re.ASCII)
 _SPANS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 

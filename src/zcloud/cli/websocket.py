@@ -39,6 +39,11 @@ class Message(NamedTuple):
     data: bytes
 
     @property
+    def code(self) -> int:
+        """Give the close's code (7.4); 1006 where the connection was just lost."""
+        return int.from_bytes(self.data[:2]) or 1006
+
+    @property
     def reason(self) -> str:
         """Give why the server closes, in its words."""
         return self.data[2:].decode("utf-8", "replace")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import shutil
-import signal
 import sys
 import termios
 import tty
@@ -16,16 +14,16 @@ from contextlib import contextmanager
 import click
 
 from zcloud.cli.asking import name_argument
-from zcloud.cli.base import EXIT_FAILED, command
+from zcloud.cli.base import command
 from zcloud.cli.output import note
 from zcloud.cli.settings import App
 from zcloud.cli.text import _, plain
-from zcloud.cli.websocket import Opcode, WebSocket, connect
-from zcloud.client import route
+from zcloud.cli.websocket import Message, Opcode, WebSocket, connect
+from zcloud.client import ApiError, route
 
 LEAVE = b"\x1d"  # Ctrl-]
 _READ = 4096
-_NORMAL = (0, 1000)
+_NORMAL = (1000, 1001)
 # What a guest may have switched on and a shell must not find on: attributes, mouse, paste, alternate screen.
 _RESTORE = "\x1b[0m\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1049l\x1b[?25h"
 
@@ -40,19 +38,31 @@ def console(app: App, name: str, force: bool) -> None:
     body = {"kind": "serial", "force": force}
     ticket = app.client.post(route("instances", name, "console"), body, project=app.project)
     socket = connect(app.url, str(ticket["url"]), app.ca)
+    columns, rows = shutil.get_terminal_size()
     note(app, _("Connected to {name}; press Enter if nothing shows, Ctrl-] to leave.").format(name=plain(name)))
+    # A serial line has no way to tell the guest a terminal's size.
+    note(app, _("For full-screen programs, in the guest: stty rows {rows} cols {columns}").format(
+        rows=rows, columns=columns))  # fmt: skip
     try:
-        with _raw_terminal(), _resizes(socket):
-            reason, clean = relay(socket, sys.stdin.fileno(), sys.stdout.fileno())
+        with _raw_terminal():
+            closed = relay(socket, sys.stdin.fileno(), sys.stdout.fileno())
     finally:
         socket.close()
-    note(app, plain(reason) or _("The console is closed."))
-    if not clean:
-        raise click.exceptions.Exit(EXIT_FAILED)
+    if closed is not None and closed.code not in _NORMAL:
+        raise refusal(closed)
+    note(app, plain(closed.reason) if closed else _("The console is closed."))
 
 
-def relay(socket: WebSocket, keys: int, screen: int) -> tuple[str, bool]:
-    """Carry bytes between a terminal and the console; gives why it ended, and whether that is all right."""
+def refusal(closed: Message) -> ApiError:
+    """Give the error that the server closed with: its code is 4000 + the HTTP status, its reason ``code: text``."""
+    code, _colon, detail = closed.reason.partition(": ")
+    known = {"code": code, "detail": detail} if detail else {"detail": closed.reason or _("The connection was lost.")}
+    hint = _("Take it over with --force.") if code == "in_use" else ""
+    return ApiError(max(closed.code - 4000, 0), {"code": "console_closed", "hint": hint, **known})
+
+
+def relay(socket: WebSocket, keys: int, screen: int) -> Message | None:
+    """Carry bytes between a terminal and the console; gives the server's close, or None where the person left."""
     while True:
         ready, _writable, _broken = select.select([keys, socket.fileno()], [], [])
         if keys in ready:
@@ -61,12 +71,11 @@ def relay(socket: WebSocket, keys: int, screen: int) -> tuple[str, bool]:
             if before:
                 socket.send(before)
             if leave or not typed:
-                return "", True
+                return None
         if socket.fileno() in ready:
             for message in socket.receive():
                 if message.opcode is Opcode.CLOSE:
-                    code = int.from_bytes(message.data[:2])
-                    return message.reason or _("The server closed the console."), code in _NORMAL
+                    return message
                 _write_all(screen, message.data)
 
 
@@ -86,19 +95,3 @@ def _raw_terminal() -> Iterator[None]:
         termios.tcsetattr(keys, termios.TCSAFLUSH, before)
         sys.stdout.write(f"{_RESTORE}\r\n")
         sys.stdout.flush()
-
-
-@contextmanager
-def _resizes(socket: WebSocket) -> Iterator[None]:
-    """Tell the server this terminal's size, now and whenever it changes."""
-
-    def tell(*_signal: object) -> None:
-        columns, rows = shutil.get_terminal_size()
-        socket.send(json.dumps({"resize": [columns, rows]}).encode(), Opcode.TEXT)
-
-    before = signal.signal(signal.SIGWINCH, tell)
-    try:
-        tell()
-        yield
-    finally:
-        signal.signal(signal.SIGWINCH, before)

@@ -25,7 +25,7 @@ from zcloud.imagebuild.recipes import RECIPES, Recipe
 @click.argument("recipe", type=click.Choice(tuple(RECIPES)))
 @click.option("--name", default="", help="What it is called [like the recipe].")
 @click.option("--mirror", default="", metavar="URL", help="The distribution's mirror.")
-@click.option("--output", "target", type=click.Path(path_type=Path), help="Keep it in this file; send nothing.")
+@click.option("--to", "target", type=click.Path(path_type=Path), help="Keep it in this file; send nothing.")
 @click.option("--public", is_flag=True, help="For everybody, not for a project only.")
 @wait_option
 def build(app: App, recipe: str, mirror: str, target: Path | None, **options: Any) -> None:

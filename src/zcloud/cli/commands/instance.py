@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -113,7 +114,8 @@ def tag(app: App, name: str, tags: tuple[str, ...], clear: bool) -> None:
 def log(app: App, name: str, raw: bool) -> None:
     """Show what an instance wrote to its serial console."""
     text = app.client.text(route("instances", find(app, name)["id"], "console-log"))
-    click.echo(text if raw else plain_lines(text), nl=not text.endswith("\n"))
+    shown = text if raw else plain_lines(text)
+    sys.stdout.write(shown if shown.endswith("\n") else f"{shown}\n")
 
 
 def _change(app: App, names: tuple[str, ...], body: dict[str, Any], told: str) -> None:

@@ -23,7 +23,7 @@ from zcloud.client import ApiError, Record, route
 _OPTIONS = (
     click.option("--image", required=True, shell_complete=completer("images"), help="What it boots from."),
     click.option("--flavor", default="", shell_complete=completer("flavors"), help="A named size."),
-    click.option("--vcpus", type=click.IntRange(1), default=0, show_default=False, help="Virtual CPUs."),
+    click.option("--vcpus", type=click.IntRange(1), default=None, help="Virtual CPUs."),
     click.option("--memory", type=MIB, default=0, help="Memory, like 4G."),
     click.option("--disk-size", type=SIZE, default=0, help="Size of the root disk, like 20G."),
     click.option("--pool", default="", shell_complete=completer("pools"), help="The pool of the root disk."),

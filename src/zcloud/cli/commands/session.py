@@ -25,14 +25,14 @@ def login(app: App, user: str, password_stdin: bool) -> None:
     readable by you only. Scripts use an API token in ZCLOUD_TOKEN instead.
     """
     authority = _authority(app.ca)
-    client = Client(app.url, ca=authority)
     if not password_stdin and not sys.stdin.isatty():
         raise click.UsageError(_("There is no terminal to ask for the password on: give --password-stdin."))
     name = user or click.prompt(_("User"), err=True)
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else ""
     password = password or click.prompt(_("Password"), hide_input=True, err=True)
     body = {"name": name, "password": password, "client": f"zcloud on {platform.node()}"[:200]}
-    answer = client.post("/v1/login", body)
+    with Client(app.url, ca=authority) as client:
+        answer = client.post("/v1/login", body)
     kept = {"url": app.url, "ca": authority, "user": name, "token": answer["secret"], "project": app.project}
     save_config({key: value for key, value in kept.items() if value})
     say(app, _("Signed in at {url} as {name}.").format(url=app.url, name=plain(name)))
