@@ -114,6 +114,19 @@ def test_what_was_flushed_is_seen_and_healed(network: Network, driver: NetworkDr
     driver.remove_port(port)
 
 
+def test_nothing_is_lacking_once_ports_are_ensured(network: Network, driver: NetworkDriver) -> None:
+    served, absent = new_port(network, 10), new_port(network, 11)
+    driver.ensure_port(served)
+    assert driver.lacking([served]) == []
+    lacking = [absent] if driver.INFO.serves_dhcp else []
+    assert driver.lacking([served, absent]) == lacking
+    for port in lacking:
+        driver.ensure_port(port)
+        assert driver.lacking([served, absent]) == []
+    driver.remove_port(absent)
+    driver.remove_port(served)
+
+
 def test_removal_without_network_and_table_is_fine(network: Network, link: HostLink) -> None:
     driver = registry.network(network, link)
     driver.remove_port(new_port(network, 10))

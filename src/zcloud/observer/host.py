@@ -118,10 +118,21 @@ class HostWatch:
 
     def _definitions(self, link: HostLink) -> None:
         if self._all_definitions:
-            self.looks.sync.check_definitions(self.host_id, link.hypervisor)
             self._all_definitions = False
+            self._defined |= self.looks.sync.definitions(self.host_id)
+        again = set()
         while self._defined:
-            self.looks.sync.check_definition(self._defined.pop(), link.hypervisor)
+            uuid = self._defined.pop()
+            try:
+                if self.looks.sync.check_definition(uuid, link.hypervisor):
+                    again.add(uuid)
+            except ZcloudError:
+                self._all_definitions = True
+                raise
+        if again:
+            self._defined |= again
+            lane = self.lanes["definitions"]
+            lane.at = min(lane.at, lane.begun + _AGAIN_S)
 
     def _ready(self, link: HostLink) -> None:
         for instance in self.waiting:

@@ -44,23 +44,27 @@ class PowerSync:
             again |= self._settle(free[start : start + _BATCH], listing)
         return again
 
-    def check_definitions(self, host_id: str, hypervisor: Hypervisor) -> None:
-        """Check every definition of a host: events may have been missed."""
+    def definitions(self, host_id: str) -> set[str]:
+        """Give the uuids of all that should be defined on a host."""
         with self._store.read() as tx:
-            ids = [row.id for row in tx.instances.powers(host_id)]
-        for instance_id in ids:
-            self.check_definition(instance_id, hypervisor)
+            return {row.id for row in tx.instances.powers(host_id)}
 
-    def check_definition(self, uuid: str, hypervisor: Hypervisor) -> None:
-        """Record that a definition was changed outside zcloud, if it was."""
+    def check_definition(self, uuid: str, hypervisor: Hypervisor) -> bool:
+        """Record that a definition was changed outside zcloud, if it was.
+
+        Gives whether to check again soon: an operation is at work, and may define it itself.
+        """
         with self._store.read() as tx:
             instance = tx.instances.many([uuid]).get(uuid)
         known = instance.hardware.get("definition") if instance else None
-        if instance is None or known is None or instance.operation_id is not None:
-            return
+        if instance is None or known is None:
+            return False
+        if instance.operation_id is not None:
+            return True
         xml = hypervisor.domain_xml(uuid)
-        if xml is not None and definition_digest(xml) != known:
-            self._store.transact(lambda tx: _record_definition(tx, instance, definition_digest(xml)))
+        if xml is None or definition_digest(xml) == known:
+            return False
+        return self._store.transact(lambda tx: not _record_definition(tx, uuid, known, definition_digest(xml)))
 
     def _settle(self, rows: Sequence[PowerRow], listing: Mapping[str, DomainFacts]) -> bool:
         """Judge the records that differ from the listing; gives whether one has changed since."""
@@ -138,10 +142,11 @@ def _claim_again(tx: Tx, instance: Instance, observed: Mapping[str, Any]) -> dic
     return {key: value for key, value in observed.items() if key != "unclaimed"}
 
 
-def _record_definition(tx: Tx, before: Instance, digest: str) -> None:
-    instance = tx.instances.many([before.id]).get(before.id)
-    if instance is None or instance.updated_at != before.updated_at or instance.operation_id is not None:
-        return  # the next event, or the next connection, looks again
+def _record_definition(tx: Tx, uuid: str, known: str, digest: str) -> bool:
+    """Record a definition's change, unless the record says something else by now; gives whether it did."""
+    instance = tx.instances.many([uuid]).get(uuid)
+    if instance is None or instance.operation_id is not None or instance.hardware.get("definition") != known:
+        return False
     tx.instances.update(
         instance.id,
         hardware={**instance.hardware, "definition": digest},
@@ -149,6 +154,7 @@ def _record_definition(tx: Tx, before: Instance, digest: str) -> None:
     )
     message = f"The definition of {instance.name} was changed outside zcloud; it is kept as it is."
     _tell(tx, instance, "drift.definition", message)
+    return True
 
 
 def _tell(tx: Tx, instance: Instance, kind: str, message: str, **data: Any) -> None:

@@ -10,6 +10,7 @@ from typing import TypeVar
 import pytest
 
 from zcloud.base.config import Observer as Settings
+from zcloud.domain.claims import ProviderKind
 from zcloud.domain.instance import Instance, InstanceSpec, NicRequest
 from zcloud.domain.operation import OperationStatus
 from zcloud.observer.observer import Observer
@@ -20,9 +21,7 @@ from zcloud.testing.fakes import FakeHypervisor
 
 T = TypeVar("T")
 
-FAST = Settings(
-    interval_s=60.0, readiness_interval_s=0.05, heal_interval_s=60.0, orphans_interval_s=60.0, lease_s=2.0
-)
+FAST = Settings(interval_s=60.0, readiness_interval_s=0.05, heal_interval_s=60.0, orphans_interval_s=60.0, lease_s=2.0)
 
 
 class Watched:
@@ -51,8 +50,13 @@ class Watched:
 
     def events(self, kind: str) -> list[str]:
         """Give the messages of events of a kind."""
-        found = self.cloud.read(lambda tx: tx.events.since(0, limit=1000))
-        return [each.message for each in found if each.kind == kind]
+        found = self.cloud.read(lambda tx: tx.events.after(0, limit=1000, kinds=[kind]))
+        return [each.message for each in found]
+
+    def claims(self) -> dict[str, int]:
+        """Give what is claimed of the host."""
+        [view] = self.cloud.read(lambda tx: tx.claims.views(ProviderKind.HOST))
+        return dict(view.used)
 
     def observer(self, settings: Settings = FAST) -> Observer:
         """Give an observer that is not started yet."""

@@ -75,9 +75,9 @@ def test_every_pair_has_a_sane_verdict(state: DomainState | None, status: Instan
     if status in (InstanceStatus.BUILDING, InstanceStatus.DELETING) or state is DomainState.UNKNOWN:
         assert verdict is None
         return
-    expected = {None: InstanceStatus.MISSING}
-    expected |= dict.fromkeys(ON, InstanceStatus.RUNNING) | dict.fromkeys(HELD, InstanceStatus.PAUSED)
-    expected |= dict.fromkeys(OFF, InstanceStatus.STOPPED)
+    expected: dict[DomainState | None, InstanceStatus] = {None: InstanceStatus.MISSING}
+    for states, settled in ((ON, InstanceStatus.RUNNING), (HELD, InstanceStatus.PAUSED), (OFF, InstanceStatus.STOPPED)):
+        expected.update(dict.fromkeys(states, settled))
     failed_and_off = status is InstanceStatus.ERROR and state in OFF
     if status is expected[state] or failed_and_off:
         assert verdict is None
