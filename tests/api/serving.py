@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import uvicorn
 from fastapi import FastAPI
@@ -22,9 +22,15 @@ _DEADLINE_S = 10
 
 
 @contextmanager
-def serve(app: FastAPI) -> Iterator[str]:
-    """Serve an application on a free port of the loopback; gives its URL."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", ws="none", timeout_graceful_shutdown=1))
+def serve(
+    app: FastAPI, *, ws: Literal["none", "websockets-sansio"] = "none", tls: tuple[Path, Path] | None = None
+) -> Iterator[str]:
+    """Serve an application on a free port of the loopback; gives its URL. ``tls`` is a certificate and its key."""
+    certificate, key = tls or (None, None)
+    config = uvicorn.Config(
+        app, port=0, log_level="warning", ws=ws, timeout_graceful_shutdown=1, ssl_certfile=certificate, ssl_keyfile=key
+    )
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     deadline = time.monotonic() + _DEADLINE_S
@@ -33,7 +39,7 @@ def serve(app: FastAPI) -> Iterator[str]:
         time.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{port}"
     finally:
         server.should_exit = True
         thread.join(_DEADLINE_S)

@@ -26,6 +26,18 @@ def confirm(question: str, *, yes: bool) -> None:
         raise click.Abort
 
 
+def ask_password(title: str, *, stdin: bool, twice: bool = False) -> str:
+    """Give a password: a line of standard input, or what a person types unseen. Raises click.UsageError."""
+    if stdin:
+        given = sys.stdin.readline().rstrip("\r\n")
+        if not given:
+            raise click.UsageError(_("There is no password on standard input."))
+        return given
+    if not sys.stdin.isatty():
+        raise click.UsageError(_("There is no terminal to ask for the password on: give --password-stdin."))
+    return str(click.prompt(title, hide_input=True, confirmation_prompt=twice, err=True))
+
+
 def completer(noun: str, field: str = "name") -> Callable[..., list[CompletionItem]]:
     """Give a function that offers the names of things of the API to the shell."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -230,3 +231,21 @@ def test_ssh_takes_addresses_only(address: str) -> None:
     with pytest.raises(Refusal):
         ssh_argv(web, ())
     assert ssh_argv(instance("web", nics=[], observed={"addresses": ["10.0.0.9"]}), ())[-1] == "10.0.0.9"
+
+
+def test_passwords_come_from_a_person_or_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+    with stub(lambda _asked: (201, {})) as server:
+        for arguments in (["login"], ["login", "--user", "a"], ["login", "--user", "a", "--password-stdin"],
+                          ["login", "--password-stdin"], ["user", "add", "a"]):  # fmt: skip
+            assert run([*arguments, "--url", server.url]) == 64
+    assert server.asked == []
+
+
+def test_signing_out_ends_the_kept_session_and_not_a_token(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    monkeypatch.setenv("ZCLOUD_TOKEN", "zct_given")
+    with stub(lambda _asked: (401, {"code": "unauthenticated"})) as server:
+        save_config({"url": server.url, "token": "zcs_kept", "project": "lab"})
+        assert run(["logout"]) == 0
+    assert sent(server) == ["Bearer zcs_kept"]
+    assert json.loads((home / ".config/zcloud/cli.json").read_text()) == {"url": server.url, "project": "lab"}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from zcloud.cli.asking import ask_password
 from zcloud.cli.base import command
 from zcloud.cli.output import Column, say, show_record
 from zcloud.cli.settings import App, save_config
@@ -25,11 +26,10 @@ def login(app: App, user: str, password_stdin: bool) -> None:
     readable by you only. Scripts use an API token in ZCLOUD_TOKEN instead.
     """
     authority = _authority(app.ca)
-    if not password_stdin and not sys.stdin.isatty():
-        raise click.UsageError(_("There is no terminal to ask for the password on: give --password-stdin."))
+    if not user and not sys.stdin.isatty():
+        raise click.UsageError(_("There is no terminal to ask for the user's name on: give --user."))
     name = user or click.prompt(_("User"), err=True)
-    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else ""
-    password = password or click.prompt(_("Password"), hide_input=True, err=True)
+    password = ask_password(_("Password"), stdin=password_stdin)
     body = {"name": name, "password": password, "client": f"zcloud on {platform.node()}"[:200]}
     with Client(app.url, ca=authority) as client:
         answer = client.post("/v1/login", body)
@@ -41,12 +41,15 @@ def login(app: App, user: str, password_stdin: bool) -> None:
 @command
 def logout(app: App) -> None:
     """Sign out: the session ends on the server, too."""
-    if app.config.get("token"):
-        try:
-            app.client.post("/v1/logout")
-        except ApiError as error:
-            if error.status != 401:  # it is over already
-                raise
+    kept = app.config
+    if kept.get("token"):
+        # The session's own server and secret, whatever the flags and the environment say.
+        with Client(kept["url"], kept["token"], ca=kept.get("ca", "")) as client:
+            try:
+                client.post("/v1/logout")
+            except ApiError as error:
+                if error.status != 401:  # it is over already
+                    raise
     save_config({key: value for key, value in app.config.items() if key not in ("token", "user")})
     say(app, _("Signed out."))
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
 
-from zcloud.cli.asking import confirm, name_argument, yes_option
+from zcloud.cli.asking import ask_password, confirm, name_argument, yes_option
 from zcloud.cli.base import command
 from zcloud.cli.output import Column, say, show_rows
 from zcloud.cli.settings import App
@@ -40,7 +39,7 @@ def add(app: App, name: str, role: str, no_password: bool, password_stdin: bool)
     """Add a user; the password is asked for. Then: zcloud project member PROJECT USER ROLE."""
     body: Record = {"name": name, "role": None if role == "none" else role}
     if not no_password:
-        body["password"] = _ask_password(stdin=password_stdin)
+        body["password"] = ask_password(_("New password"), stdin=password_stdin, twice=True)
     app.client.post("/v1/users", body)
     say(app, _("The user {name} is there.").format(name=plain(name)))
 
@@ -59,7 +58,7 @@ def change(app: App, name: str, role: str | None, disable: bool | None, ask: boo
     if disable is not None:
         body["disabled"] = disable
     if ask or password_stdin:
-        body["password"] = _ask_password(stdin=password_stdin)
+        body["password"] = ask_password(_("New password"), stdin=password_stdin, twice=True)
     if not body:
         raise click.UsageError(_("Give at least one setting."))
     user = app.client.get(route("users", name))
@@ -75,14 +74,3 @@ def delete(app: App, name: str, yes: bool) -> None:
     confirm(_("Delete the user {name}?").format(name=plain(name)), yes=yes)
     app.client.delete(route("users", name))
     say(app, _("{name} is deleted.").format(name=plain(name)))
-
-
-def _ask_password(*, stdin: bool) -> str:
-    if stdin:
-        given = sys.stdin.readline().rstrip("\r\n")
-        if not given:
-            raise click.UsageError(_("There is no password on standard input."))
-        return given
-    if not sys.stdin.isatty():
-        raise click.UsageError(_("There is no terminal to ask for the password on: give --password-stdin."))
-    return str(click.prompt(_("New password"), hide_input=True, confirmation_prompt=True, err=True))

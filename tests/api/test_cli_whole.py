@@ -1,0 +1,89 @@
+"""The CLI, the API, the workers and fake hosts together: an instance from launch to delete, over TLS, too."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from tests.api.conftest import PASSWORD, PASSWORD_HASH, make_parts
+from tests.api.serving import Cli, serve
+
+from zcloud.api.app import create_app
+from zcloud.base import pki
+from zcloud.domain.people import Role
+from zcloud.services.people import add_user
+from zcloud.store import Store
+from zcloud.testing.cloud import FakeCloud
+
+
+@pytest.fixture
+def cloud(sqlite_store: Store, tmp_path: Path) -> Iterator[FakeCloud]:
+    """Give a cloud with workers, one fake host and an admin."""
+    made = FakeCloud(sqlite_store, tmp_path / "data")
+    made.add_host("anton", vcpus=4, memory_mib=8192)
+    made.store.transact(lambda tx: add_user(tx, "admin", PASSWORD_HASH, Role.ADMIN))
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def cli(cloud: FakeCloud, tmp_path: Path) -> Iterator[Cli]:
+    """Give the CLI, signed in."""
+    with serve(create_app(make_parts(cloud.store, tmp_path))) as url:
+        cli = Cli(tmp_path, url)
+        cli.ok("login", "--user", "admin", "--password-stdin", stdin=f"{PASSWORD}\n")
+        yield cli
+
+
+def test_an_instance_from_launch_to_delete(cli: Cli) -> None:
+    launched = cli.ok("launch", "web", "--image", "tiny", "--vcpus", "1", "--memory", "128M", "--disk", "1G")
+    assert launched.out.startswith("web: running on anton 192.168.77.")
+    assert launched.err.count("✓") >= 3
+    assert cli.ok("list", "-q").out == "web\n"
+    cli.ok("stop", "web", "--force")
+    cli.ok("start", "web")
+    cli.ok("restart", "web", "--force")
+    assert cli.ok("instance", "show", "web", "-o", "json").json["incarnation"] == 3
+    assert "web is deleted." in cli.ok("delete", "web", "--yes", "--keep", "web-data-1").out
+    assert cli.ok("list", "-q").out == ""
+    kept = cli.ok("volume", "list", "--unused", "-o", "json").json
+    assert [each["name"] for each in kept] == ["web-data-1"]
+    cli.ok("volume", "delete", "web-data-1", "--yes")
+    operations = cli.ok("operation", "list", "-o", "json").json
+    assert [(each["verb"], each["status"]) for each in reversed(operations)] == [
+        (verb, "succeeded") for verb in ("create", "stop", "start", "restart", "delete", "delete")
+    ]
+    assert "create instance web" in cli.ok("operation", "list").out
+    assert cli.ok("event", "list", "-o", "json").json
+
+
+def test_several_at_once_until_there_is_no_room(cli: Cli) -> None:
+    for name in ("a", "b"):
+        cli.ok("launch", name, "--image", "tiny", "--vcpus", "2", "--memory", "128M", "--no-wait")
+    full = cli.run("launch", "c", "--image", "tiny", "--vcpus", "1", "--memory", "128M")
+    assert (full.code, "no_room" in full.err) == (4, True)
+    assert "0 of 4 vCPUs left" in full.err
+    for operation in cli.ok("operation", "list", "-o", "json").json:
+        cli.ok("operation", "wait", operation["id"])
+    cli.ok("stop", "a", "b", "--force")
+    assert cli.ok("list", "-q", "--status", "stopped").out == "a\nb\n"
+
+
+def test_tls_with_the_server_s_own_authority(cloud: FakeCloud, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    authority = pki.ensure_authority(tmp_path / "tls", now)
+    certificate, key = pki.ensure_server(tmp_path / "tls", ("127.0.0.1",), now)
+    with serve(create_app(make_parts(cloud.store, tmp_path)), tls=(certificate, key)) as url:
+        cli = Cli(tmp_path, url)
+        stranger = cli.run("login", "--user", "admin", "--password-stdin", stdin=f"{PASSWORD}\n")
+        assert (stranger.code, "server_untrusted" in stranger.err, "--ca" in stranger.err) == (1, True, True)
+        assert PASSWORD not in stranger.err
+        cli.ok("login", "--ca", str(authority), "--user", "admin", "--password-stdin", stdin=f"{PASSWORD}\n")
+        authority.unlink()  # the login kept the certificate itself
+        assert cli.ok("whoami").out.startswith("User:")
+        elsewhere = dataclasses.replace(cli, url=url.replace("127.0.0.1", "localhost"))
+        assert "server_untrusted" in elsewhere.run("whoami").err
