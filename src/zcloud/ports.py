@@ -39,9 +39,7 @@ class Space(NamedTuple):
 class Shell(Protocol):
     """Commands and files on one host. Paths are absolute; commands are argument vectors, never strings."""
 
-    def run(
-        self, argv: Sequence[str], *, stdin: bytes = b"", timeout_s: float = 30.0, check: bool = True
-    ) -> Completed:
+    def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout_s: float = 30.0, check: bool = True) -> Completed:
         """Run a command of the closed list.
 
         Raises CommandForbidden (not in the list), CommandFailed (``check`` and a code other than 0),
@@ -166,16 +164,8 @@ class ConsoleStream(Protocol):
         ...
 
 
-class Hypervisor(Protocol):
-    """libvirt on one host. Domains are named by uuid. Raises HypervisorFailed, HostUnreachable."""
-
-    def node(self) -> NodeFacts: ...
-
-    def capabilities_xml(self) -> str: ...
-
-    def domain_capabilities_xml(self, *, accel: str, machine: str = "q35") -> str:
-        """Give the domain capabilities for ``accel`` (``kvm`` or ``tcg``)."""
-        ...
+class DomainControl(Protocol):
+    """The domains of one host, named by uuid. Raises HypervisorFailed, HostUnreachable."""
 
     def list_domains(self) -> list[DomainFacts]:
         """Give every domain in one bulk call."""
@@ -225,6 +215,10 @@ class Hypervisor(Protocol):
         """Open the first serial console; raises InUse where somebody has it open and ``force`` is not set."""
         ...
 
+
+class NetworkControl(Protocol):
+    """The libvirt networks of one host. Raises HypervisorFailed, HostUnreachable."""
+
     def list_networks(self) -> dict[str, bool]:
         """Give the libvirt networks by name and whether each is active."""
         ...
@@ -245,6 +239,18 @@ class Hypervisor(Protocol):
 
     def remove_network_entry(self, name: str, section: NetworkSection, xml: str) -> None:
         """Remove an entry if it is there."""
+        ...
+
+
+class Hypervisor(DomainControl, NetworkControl, Protocol):
+    """libvirt on one host. Raises HypervisorFailed, HostUnreachable."""
+
+    def node(self) -> NodeFacts: ...
+
+    def capabilities_xml(self) -> str: ...
+
+    def domain_capabilities_xml(self, *, accel: str, machine: str = "q35") -> str:
+        """Give the domain capabilities for ``accel`` (``kvm`` or ``tcg``)."""
         ...
 
     def list_pools(self) -> list[tuple[str, str, str]]:

@@ -73,14 +73,12 @@ class OperationQuery:
     actor: str = ""
 
 
-class Operations(Records[Operation, OperationQuery]):
-    """The operations of one transaction."""
+class OperationRecords(Records[Operation, OperationQuery]):
+    """What services ask of operations: record, find, wake, cancel, forget."""
 
     noun = "operation"
     sorts = ("created_at",)
     mapper = Mapper(Operation, _OPERATIONS)
-
-    # -- what services ask -----------------------------------------------------------------------
 
     def add(self, record: Operation) -> Operation:
         """Record a queued operation (without steps: the engine knows them) and wake the workers."""
@@ -121,7 +119,32 @@ class Operations(Records[Operation, OperationQuery]):
         self._db.execute(delete(_STEPS).where(_STEPS.c.operation_id.in_(select(_COLUMNS.id).where(old))))
         return self._db.execute(delete(_OPERATIONS).where(old)).rowcount
 
-    # -- what the engine asks --------------------------------------------------------------------
+    def _set(self, which: ColumnElement[bool], **values: Any) -> int:
+        return self._db.execute(update(_OPERATIONS).where(which).values(**values)).rowcount
+
+    def _wake(self, which: ColumnElement[bool]) -> None:
+        if self._set(and_(which, _COLUMNS.status.not_in(_OVER)), wake_at=self._scope.now):
+            self._scope.touch(TOPIC)
+
+    def _where(self, filter: OperationQuery) -> list[ColumnElement[bool]]:
+        conditions: list[ColumnElement[bool]] = []
+        if filter.projects is not None:
+            conditions.append(_COLUMNS.project_id.in_(sorted(filter.projects)))
+        if filter.status:
+            conditions.append(_COLUMNS.status.in_([each.value for each in filter.status]))
+        plain = {name: getattr(filter, name) for name in ("resource_kind", "resource_id", "actor")}
+        return conditions + [_COLUMNS[name] == wanted for name, wanted in plain.items() if wanted]
+
+    def _records(self, rows: Sequence[RowMapping]) -> list[Operation]:
+        steps: dict[str, list[StepRecord]] = {row["id"]: [] for row in rows}
+        query = select(_STEPS).where(_STEPS.c.operation_id.in_(list(steps))).order_by(_STEPS.c.seq)
+        for step in self._db.execute(query).mappings():
+            steps[step["operation_id"]].append(_STEP_MAPPER.to_record(step))
+        return [self.mapper.to_record(row, steps=tuple(steps[row["id"]])) for row in rows]
+
+
+class Operations(OperationRecords):
+    """What the engine asks besides: which are due, and everything that only their holder may write."""
 
     def runnable(self, limit: int) -> list[Due]:
         """Give operations that are queued, or parked with their time come; oldest first."""
@@ -211,35 +234,10 @@ class Operations(Records[Operation, OperationQuery]):
         upsert = added.on_conflict_do_update(index_elements=["operation_id", "seq"], set_=changing)
         self._db.execute(upsert, [{"operation_id": due.id, **_STEP_MAPPER.to_row(step)} for step in steps])
 
-    # -- within ----------------------------------------------------------------------------------
-
     def _guarded(self, due: Due, **values: Any) -> None:
         mine = and_(_COLUMNS.id == due.id, _COLUMNS.epoch == due.epoch, _COLUMNS.status.in_(_HELD))
         if not self._set(mine, **values):
             raise Superseded("Another worker has taken this operation over.")
-
-    def _set(self, which: ColumnElement[bool], **values: Any) -> int:
-        return self._db.execute(update(_OPERATIONS).where(which).values(**values)).rowcount
-
-    def _wake(self, which: ColumnElement[bool]) -> None:
-        if self._set(and_(which, _COLUMNS.status.not_in(_OVER)), wake_at=self._scope.now):
-            self._scope.touch(TOPIC)
-
-    def _where(self, filter: OperationQuery) -> list[ColumnElement[bool]]:
-        conditions: list[ColumnElement[bool]] = []
-        if filter.projects is not None:
-            conditions.append(_COLUMNS.project_id.in_(sorted(filter.projects)))
-        if filter.status:
-            conditions.append(_COLUMNS.status.in_([each.value for each in filter.status]))
-        plain = {name: getattr(filter, name) for name in ("resource_kind", "resource_id", "actor")}
-        return conditions + [_COLUMNS[name] == wanted for name, wanted in plain.items() if wanted]
-
-    def _records(self, rows: Sequence[RowMapping]) -> list[Operation]:
-        steps: dict[str, list[StepRecord]] = {row["id"]: [] for row in rows}
-        query = select(_STEPS).where(_STEPS.c.operation_id.in_(list(steps))).order_by(_STEPS.c.seq)
-        for step in self._db.execute(query).mappings():
-            steps[step["operation_id"]].append(_STEP_MAPPER.to_record(step))
-        return [self.mapper.to_record(row, steps=tuple(steps[row["id"]])) for row in rows]
 
 
 class Workers(Repository):

@@ -44,7 +44,7 @@ class Notes:
 
 
 def verbs(protocol: type) -> set[str]:
-    return {name for name, value in vars(protocol).items() if inspect.isfunction(value) and not name.startswith("_")}
+    return {name for name, _ in inspect.getmembers(protocol, inspect.isfunction) if not name.startswith("_")}
 
 
 def call(link: FencedLink, part: str, verb: str) -> None:
