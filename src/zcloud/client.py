@@ -231,16 +231,10 @@ class Client:
             except (OSError, http.client.HTTPException) as error:
                 self.close()
                 pause = next(pauses, None)
-                if not again or pause is None or not self._lost(error):
+                if not again or pause is None or not _was_lost(error, self._answered):
                     raise _unreachable(self._parts.netloc, error) from error
                 repeated = True
                 time.sleep(pause)
-
-    def _lost(self, error: Exception) -> bool:
-        """Say whether a connection was lost, rather than never to be had or too slow."""
-        if isinstance(error, (TimeoutError, ssl.SSLCertVerificationError)):
-            return False
-        return self._answered or isinstance(error, (ConnectionResetError, http.client.IncompleteRead))
 
     def _once(self, send: Callable[[http.client.HTTPConnection], None]) -> Answer:
         link = self._connection = self._connection or self._connect()
@@ -350,6 +344,13 @@ def _check(answer: Answer) -> Answer:
     if not isinstance(problem, dict):
         problem = {"code": f"http_{answer.status}", "detail": f"The server answered with HTTP status {answer.status}."}
     raise ApiError(answer.status, problem)
+
+
+def _was_lost(error: Exception, answered: bool) -> bool:
+    """Say whether a connection was lost, rather than never to be had (by a server that never answered) or too slow."""
+    if isinstance(error, (TimeoutError, ssl.SSLCertVerificationError)):
+        return False
+    return answered or isinstance(error, (ConnectionResetError, http.client.IncompleteRead))
 
 
 def _unreachable(where: str, error: Exception) -> ApiError:
