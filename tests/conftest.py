@@ -88,7 +88,7 @@ def new_postgresql(postgres: Postgres) -> NewUrl:
     return lambda: postgres.create_database(f"store_{next(_numbers)}", template="template_store")
 
 
-@pytest.fixture(params=_BACKENDS)
+@pytest.fixture(scope="session", params=_BACKENDS)
 def new_url(request: pytest.FixtureRequest) -> NewUrl:
     """Give what makes a fresh store of each kind, and gives its URL."""
     make: NewUrl = request.getfixturevalue(f"new_{request.param}")

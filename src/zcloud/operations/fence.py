@@ -1,6 +1,6 @@
 """A host's link behind the fence: nothing is changed there by a worker that no longer owns the operation.
 
-Each changing call first passes ``Control.fence`` and then the fault point ``WORKFLOW.STEP.VERB``; reads go straight
+Each changing call first passes the fault point ``WORKFLOW.STEP.VERB`` and then ``Control.fence``; reads go straight
 through. A command of ``Shell.run`` counts as a change, because what it does is not known here.
 """
 
@@ -39,8 +39,8 @@ class _Gate:
         self._control = control
 
     def __call__(self, verb: str) -> None:
-        self._control.fence()
         self._control.fault(f"{self._control.operation.workflow}.{self._control.step}.{verb}")
+        self._control.fence()  # last: whoever was stopped at the fault point has lost the operation by now
 
 
 class FencedLink:

@@ -84,7 +84,7 @@ class FakeCloud:
             threads=threads,
             heartbeat_s=workers.heartbeat_s,
             heartbeat_timeout_s=workers.heartbeat_timeout_s,
-            sweep_s=0.2,
+            sweep_s=0.05,  # services in another process cannot wake it on SQLite
         )
 
         def context(control: Control) -> Run:

@@ -1,0 +1,216 @@
+"""Fake hosts in a process of their own: they outlive a cloud process that a crash test kills.
+
+``HostProcess`` starts it; a cloud reaches its hosts by ``RemoteLinks``. Every call says from which process it came, so
+that a test can tell whose changes landed. A call whose caller is killed is carried out to its end, as on a real host.
+Messages are pickled over a Unix socket in a private directory: both ends are the test's own.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import Client, Connection, Listener
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, cast
+
+from zcloud.domain.errors import HostUnreachable, Internal, ZcloudError, from_record
+from zcloud.hostprep.probe import PROBE_WORD
+from zcloud.ports import DomainState, HostLink, Hypervisor, NetworkSection, Shell
+from zcloud.testing.cloud import FakeLinks
+from zcloud.testing.fakes import FakeLink, FakeShell
+
+_START_S = 20
+_ANSWERS = {  # what a look at a host asks, beyond what drivers do
+    "uname -r": b"6.1.0-fake\n",
+    "cat /etc/os-release": b'PRETTY_NAME="Fake"\n',
+    "ip -j link show type bridge": b"[]",
+    "qemu-system-x86_64": PROBE_WORD + b"\n",
+}
+
+
+class Call(NamedTuple):
+    """One call of a host, as it was carried out."""
+
+    pid: int
+    host_id: str
+    verb: str
+    argument: str
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """What is on a fake host: domains with state and number of starts, files, names of networks with addresses."""
+
+    domains: dict[str, tuple[DomainState, int]]
+    files: frozenset[str]
+    networks: dict[str, frozenset[str]]
+
+
+class HostServer:
+    """The fake hosts by id; one is there as soon as somebody asks for it."""
+
+    def __init__(self) -> None:
+        self._hosts: dict[str, FakeLink] = defaultdict(_make_host)
+        self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._calls: list[Call] = []
+
+    def serve(self, listener: Listener) -> None:
+        """Answer whoever connects, each in a thread."""
+        while True:
+            threading.Thread(target=self._answer, args=(listener.accept(),), daemon=True).start()
+
+    def calls(self) -> list[Call]:
+        """Give every call of a shell or hypervisor so far."""
+        return list(self._calls)
+
+    def traces(self, host_id: str) -> Traces:
+        """Give what is on a host."""
+        link = self._hosts[host_id]
+        networks = {
+            name: frozenset(str(entry.get("ip")) for entry in network.entries[NetworkSection.DNS_HOST])
+            for name, network in link.hypervisor.networks.items()
+        }
+        domains = {uuid: (each.state, each.starts) for uuid, each in link.hypervisor.domains.items()}
+        return Traces(domains, frozenset(link.shell.disk.files), networks)
+
+    def _answer(self, client: Connection[Any, Any]) -> None:
+        with client:
+            while True:
+                try:
+                    request = client.recv()
+                except (EOFError, OSError):
+                    return
+                answer = self._carry_out(*request)
+                try:
+                    client.send(answer)
+                except OSError:
+                    return
+
+    def _carry_out(self, pid: int, host_id: str, way: str, verb: str, given: tuple[Any, ...]) -> tuple[bool, Any]:
+        arguments, options = given
+        try:
+            if not way:
+                return True, getattr(self, verb)(*arguments)
+            with self._locks[host_id]:
+                self._calls.append(Call(pid, host_id, verb, _told(arguments)))
+                return True, getattr(getattr(self._hosts[host_id], way), verb)(*arguments, **options)
+        except ZcloudError as error:
+            return False, error.to_record()
+        except Exception as error:  # noqa: BLE001 - the caller has to hear of it
+            return False, Internal(f"The fake host failed at {verb}: {error!r}").to_record()
+
+
+def _make_host() -> FakeLink:
+    shell = FakeShell()
+    shell.answers |= _ANSWERS
+    return FakeLink(shell)
+
+
+def _told(arguments: tuple[Any, ...]) -> str:
+    words = (" ".join(each) if isinstance(each, (list, tuple)) else each for each in arguments)
+    return " ".join(each for each in words if isinstance(each, str))[:200]
+
+
+class RemoteLinks(FakeLinks):
+    """Links to the hosts of a ``HostProcess``; one connection for each thread."""
+
+    def __init__(self, socket: Path) -> None:
+        super().__init__()
+        self._socket = socket
+        self._mine = threading.local()
+
+    def add(self, host_id: str) -> HostLink:
+        """Give the link of a new host: it is there when it is asked for."""
+        return self.link(host_id)
+
+    def link(self, host_id: str) -> HostLink:
+        """Give a host's link."""
+        return RemoteLink(partial(self._call, host_id))
+
+    def calls(self) -> list[Call]:
+        """Give every call so far."""
+        return cast("list[Call]", self._call("", "", "calls"))
+
+    def traces(self, host_id: str) -> Traces:
+        """Give what is on a host."""
+        return cast("Traces", self._call("", "", "traces", host_id))
+
+    def _call(self, host_id: str, way: str, verb: str, *arguments: Any, **options: Any) -> Any:
+        try:
+            connection = self._connection()
+            connection.send((os.getpid(), host_id, way, verb, (arguments, options)))
+            done, answer = connection.recv()
+        except (OSError, EOFError) as error:
+            raise HostUnreachable("The process of the fake hosts is gone.", host_id=host_id) from error
+        if not done:
+            raise from_record(answer)
+        return answer
+
+    def _connection(self) -> Connection[Any, Any]:
+        if not hasattr(self._mine, "connection"):
+            self._mine.connection = Client(str(self._socket), "AF_UNIX")
+        return cast("Connection[Any, Any]", self._mine.connection)
+
+
+class RemoteLink:
+    """Both means of reaching one host of a ``HostProcess`` (``ports.HostLink``)."""
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self.shell = cast("Shell", _RemoteShell(partial(call, "shell")))
+        self.hypervisor = cast("Hypervisor", _Remote(partial(call, "hypervisor")))
+
+
+class _Remote:
+    """Every verb of a port, carried out by the fake in the other process."""
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self._call = call
+
+    def __getattr__(self, verb: str) -> Callable[..., Any]:
+        return partial(self._call, verb)
+
+
+class _RemoteShell(_Remote):
+    """``ports.Shell``, whose upload takes a stream."""
+
+    def upload(
+        self, source: BinaryIO, path: str, *, mode: int = 0o600, progress: Callable[[int], None] | None = None
+    ) -> None:
+        data = source.read()
+        self._call("upload", io.BytesIO(data), path, mode=mode)
+        if progress is not None:
+            progress(len(data))
+
+
+class HostProcess:
+    """A running process of fake hosts, listening at ``socket``."""
+
+    def __init__(self, socket: Path) -> None:
+        self.socket = socket
+        # Not by -m: there its records would be __main__'s, which nobody else can unpickle.
+        argv = [sys.executable, "-c", f"from {__name__} import main; main()", str(socket)]
+        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603
+        assert self._process.stdout is not None
+        if self._process.stdout.readline() != b"ready\n":
+            raise RuntimeError("the process of fake hosts did not start")
+
+    def stop(self) -> None:
+        """End the process and all its hosts."""
+        self._process.kill()
+        self._process.communicate(timeout=_START_S)
+
+
+def main() -> None:
+    """Serve fake hosts at the socket named in the arguments until standard input ends."""
+    with Listener(sys.argv[1], "AF_UNIX", backlog=64) as listener:
+        threading.Thread(target=HostServer().serve, args=(listener,), daemon=True).start()
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        sys.stdin.read()

@@ -1,0 +1,142 @@
+"""The books of a cloud: what its hosts hold and what its store says, which have to be the same.
+
+The store is read as plain rows, so that the code under test does not check itself.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, select
+
+from zcloud.domain.network import Port
+from zcloud.drivers import registry
+from zcloud.ports import DomainState, HostLink
+from zcloud.store import Store, schema
+from zcloud.testing.hostprocess import RemoteLinks, Traces
+
+_PROBE = "/var/lib/zcloud/probe/"
+_LEASES = "/var/lib/libvirt/dnsmasq/zcloud/"
+_DOMAIN_STATE = {"running": DomainState.RUNNING, "stopped": DomainState.SHUTOFF}
+
+_TABLES = (
+    "operations", "events", "hosts", "pools", "networks", "images",
+    "instances", "volumes", "ports", "claims", "secrets",
+)  # fmt: skip
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of the store that are judged, by table."""
+
+    tables: dict[str, list[Row]]
+
+    @classmethod
+    def read(cls, engine: Engine) -> Rows:
+        """Read them all."""
+        with engine.connect() as connection:
+            return cls({name: _read(connection, name) for name in _TABLES})
+
+    def of(self, table: str, **wanted: Any) -> list[Row]:
+        """Give the rows of a table whose columns have these values."""
+        return [row for row in self.tables[table] if all(row[key] == value for key, value in wanted.items())]
+
+
+def _read(connection: Connection, name: str) -> list[Row]:
+    query = select(schema.metadata.tables[name])
+    if name == "events":  # there are many, and only the ends are counted
+        query = query.where(schema.events.c.kind == "operation.ended")
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+class Books:
+    """Checks a cloud at rest. ``data`` is its directory; ``links`` leads to its hosts."""
+
+    def __init__(self, url: str, data: Path, store: Store, links: RemoteLinks) -> None:
+        self.data, self.store, self.links = data, store, links
+        self._engine = create_engine(url)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    def check(self, *hosts: str) -> None:
+        """Assert that everything balances: store, image store, and each of the hosts (by id)."""
+        rows = Rows.read(self._engine)
+        self._check_store(rows)
+        self._check_images(rows)
+        for host_id in hosts:
+            self._check_host(rows, host_id)
+
+    def _check_store(self, rows: Rows) -> None:
+        """No lock without an operation, one end for each operation, claims and secrets of what exists only."""
+        for table, held in rows.tables.items():
+            locked = [row["name"] for row in held if row.get("operation_id")]
+            assert not locked, f"{table} is still locked: {locked}"
+        ends = Counter(row["data"]["operation_id"] for row in rows.tables["events"])
+        assert ends == Counter(row["id"] for row in rows.tables["operations"]), "an operation ended twice, or never"
+        instances = {row["id"] for row in rows.tables["instances"]}
+        assert {row["owner_id"] for row in rows.tables["secrets"]} <= instances, "a secret outlived its instance"
+        volumes = {(row["pool_id"], row["id"]): row["size"] for row in rows.tables["volumes"]}
+        claimed = rows.of("claims", provider_kind="pool")
+        assert {(row["provider_id"], row["consumer_id"]): row["amount"] for row in claimed} == volumes
+        running = {row["id"]: row for row in rows.tables["instances"] if row["status"] == "running"}
+        for claim in rows.of("claims", provider_kind="host"):
+            owner = running[claim["consumer_id"]]
+            assert claim["provider_id"] == owner["host_id"]
+            assert claim["amount"] == owner[claim["resource"]]
+        assert len(rows.of("claims", provider_kind="host")) == 2 * len(running)
+        owners = {row["instance_id"] for row in rows.tables["ports"]}
+        assert owners == {row["instance_id"] for row in rows.tables["volumes"] if row["instance_id"]}
+
+    def _check_images(self, rows: Rows) -> None:
+        """The image store holds the images that are ready, whole, and nothing half-made."""
+        ready = {f"{row['digest']}.{row['format']}" for row in rows.of("images", state="ready")}
+        assert {path.name for path in (self.data / "images").iterdir()} == ready
+        assert not list((self.data / "uploads").iterdir())
+
+    def _check_host(self, rows: Rows, host_id: str) -> None:
+        traces, link = self.links.traces(host_id), self.links.link(host_id)
+        made = {row["instance_id"] for row in rows.tables["volumes"]}  # a failed creation left only a record
+        instances = [row for row in rows.of("instances", host_id=host_id) if row["id"] in made]
+        domains = {row["id"]: _DOMAIN_STATE[row["status"]] for row in instances}
+        assert {uuid: state for uuid, (state, _) in traces.domains.items()} == domains
+        for row in instances:
+            assert traces.domains[row["id"]][1] <= row["incarnation"], "a domain was started twice"
+        self._check_files(rows, host_id, traces)
+        self._check_networks(rows, host_id, traces, link)
+
+    def _check_files(self, rows: Rows, host_id: str, traces: Traces) -> None:
+        expected: set[str] = set()
+        bases: set[str] = set()
+        for pool in rows.of("pools", host_id=host_id, state="ready"):
+            path = pool["options"]["path"]
+            volumes = rows.of("volumes", pool_id=pool["id"])
+            expected |= {f"{path}/zcloud-pool"} | {f"{path}/volumes/{row['id']}.qcow2" for row in volumes}
+            roots = [row for row in volumes if row["role"] == "root"]
+            expected |= {f"{path}/artifacts/{row['instance_id']}.seed.iso" for row in roots}
+            images = {f"{row['digest']}.{row['format']}" for row in rows.of("images", state="ready")}
+            bases |= {f"{path}/base/{name}" for name in images}
+        networks = {row["id"] for row in rows.of("networks", host_id=host_id)}
+        ports = [row for row in rows.tables["ports"] if row["network_id"] in networks]
+        expected |= {f"{_LEASES}{row['network_id']}/{row['tap']}" for row in ports}
+        found = {path for path in traces.files if not path.startswith(_PROBE)}
+        assert found - bases == expected
+
+    def _check_networks(self, rows: Rows, host_id: str, traces: Traces, link: HostLink) -> None:
+        addresses: dict[str, frozenset[str]] = {}
+        guarded = []
+        with self.store.read() as tx:
+            networks = [each for each in tx.networks.all() if each.host_id == host_id and each.state == "ready"]
+        for network in networks:
+            ports = [Port(**row) for row in rows.of("ports", network_id=network.id)]
+            addresses[f"zc-{network.id[:8]}"] = frozenset(port.address for port in ports)
+            guarded += [registry.guarded(network, port) for port in ports]
+        assert traces.networks == addresses
+        difference = registry.guard(link).compare(guarded)
+        assert not difference, difference

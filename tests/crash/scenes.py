@@ -1,0 +1,235 @@
+"""For every workflow, a scene in which its operation can be asked for: what has to be there before, and the asking."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import hashlib
+import itertools
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from zcloud.domain.errors import NotFound
+from zcloud.domain.host import HostKind
+from zcloud.domain.instance import DiskRequest, Instance, InstanceSpec, NicRequest
+from zcloud.domain.network import NetworkKind
+from zcloud.domain.operation import Operation
+from zcloud.drivers import registry
+from zcloud.services.hosts import Hosts, HostSpec
+from zcloud.services.images import Images, ImageSpec
+from zcloud.services.networks import Networks, NetworkSpec
+from zcloud.services.pools import Pools, PoolSpec
+from zcloud.testing.cloud import ADMIN, FakeCloud
+
+_KIT = {"vmlinuz": b"a kernel", "initrd": b"an initramfs"}
+_MASTER_BOOT_RECORD = bytes(510) + b"\x55\xaa"
+
+
+@dataclass
+class Stage:
+    """What scenes are made of. ``done`` runs an operation to its good end; the addresses are of loopback servers."""
+
+    cloud: FakeCloud
+    done: Callable[[Operation], Operation]
+    files: dict[str, bytes] = field(default_factory=dict)  # what the web server has
+    web: str = ""
+    ssh_port: int = 0
+
+    def __post_init__(self) -> None:
+        services = self.cloud.services
+        self.hosts, self.pools = Hosts(services), Pools(services)
+        self.networks, self.images = Networks(services), Images(services)
+        self._numbers = itertools.count()
+        self._place_kit(self.cloud.config.probe_dir)
+
+    def name(self, kind: str) -> str:
+        """Give a name that was not given before."""
+        return f"{kind}-{next(self._numbers)}"
+
+    def loopback(self) -> str:
+        """Give a loopback address that was not given before."""
+        number = next(self._numbers)
+        return f"127.1.{number // 250}.{number % 250 + 1}"
+
+    def spec(self, host_id: str, *, start: bool = True) -> InstanceSpec:
+        """Give an instance that has one of everything."""
+        return InstanceSpec(
+            name=self.name("vm"),
+            image="tiny",
+            host=host_id,
+            vcpus=1,
+            memory_mib=256,
+            nics=(NicRequest(""),),
+            disks=(DiskRequest(1 << 30),),
+            user_data="#cloud-config\npackage_update: false\n",
+            password_hash="$6$salt$" + "x" * 86,
+            start=start,
+        )
+
+    def instance(self, host_id: str, *, start: bool = True) -> Instance:
+        """Make an instance."""
+        instance, operation = self.cloud.launch.launch(ADMIN, "", self.spec(host_id, start=start))
+        self.done(operation)
+        return instance
+
+    def image(self) -> tuple[str, Operation]:
+        """Begin the import of a packed image with bytes of its own; gives its id."""
+        data = gzip.compress(_MASTER_BOOT_RECORD + os.urandom(512 << 10))
+        path = f"/{self.name('image')}.gz"
+        self.files[path] = data
+        source = {"kind": "url", "url": f"{self.web}{path}", "checksum": f"sha256:{hashlib.sha256(data).hexdigest()}"}
+        image, operation = self.images.create(ADMIN, ImageSpec(self.name("image"), source, public=True))
+        assert operation is not None
+        return image.id, operation
+
+    def _place_kit(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        lines = []
+        for name, data in _KIT.items():
+            (directory / name).write_bytes(data)
+            lines.append(f"{hashlib.sha256(data).hexdigest()} {name}\n")
+        (directory / "sha256").write_text("".join(lines))
+
+
+Ask = Callable[[], Operation]
+
+
+def _create(stage: Stage, host_id: str) -> Ask:
+    """The image is not in the pool yet."""
+    link = stage.cloud.links.link(host_id)
+    for pool in stage.cloud.read(lambda tx: [each for each in tx.pools.all() if each.host_id == host_id]):
+        driver = registry.storage(pool, link)
+        for digest in driver.list_bases():
+            driver.delete_base(digest)
+    spec = stage.spec(host_id)
+    return lambda: stage.cloud.launch.launch(ADMIN, "", spec)[1]
+
+
+def _delete(stage: Stage, host_id: str) -> Ask:
+    instance = stage.instance(host_id)
+    return lambda: stage.cloud.instances.delete(ADMIN, "", instance.id)
+
+
+def _start(stage: Stage, host_id: str) -> Ask:
+    instance = stage.instance(host_id, start=False)
+    return lambda: stage.cloud.instances.start(ADMIN, "", instance.id)
+
+
+def _stop(stage: Stage, host_id: str) -> Ask:
+    instance = stage.instance(host_id)
+    return lambda: stage.cloud.instances.stop(ADMIN, "", instance.id)
+
+
+def _restart(stage: Stage, host_id: str) -> Ask:
+    instance = stage.instance(host_id)
+    return lambda: stage.cloud.instances.restart(ADMIN, "", instance.id)
+
+
+def _import_image(stage: Stage, _host_id: str) -> Ask:
+    return lambda: stage.image()[1]
+
+
+def _delete_image(stage: Stage, host_id: str) -> Ask:
+    """The image is in a pool: an instance of it was made there, and deleted."""
+    image_id, operation = stage.image()
+    stage.done(operation)
+    spec = dataclasses.replace(stage.spec(host_id, start=False), image=image_id)
+    instance, launched = stage.cloud.launch.launch(ADMIN, "", spec)
+    stage.done(launched)
+    stage.done(stage.cloud.instances.delete(ADMIN, "", instance.id))
+    return lambda: stage.images.delete(ADMIN, image_id)
+
+
+def _pool_spec(stage: Stage, host_id: str) -> PoolSpec:
+    name = stage.name("pool")
+    return PoolSpec(name, host=host_id, options={"path": f"/var/lib/libvirt/images/{name}"})
+
+
+def _create_pool(stage: Stage, host_id: str) -> Ask:
+    return lambda: stage.pools.create(ADMIN, _pool_spec(stage, host_id))[1]
+
+
+def _delete_pool(stage: Stage, host_id: str) -> Ask:
+    pool, operation = stage.pools.create(ADMIN, _pool_spec(stage, host_id))
+    stage.done(operation)
+    return lambda: stage.pools.delete(ADMIN, pool.id)
+
+
+def _delete_volume(stage: Stage, host_id: str) -> Ask:
+    instance = stage.instance(host_id, start=False)
+    disk = next(each for each in stage.cloud.read(lambda tx: tx.volumes.of_instance(instance.id)) if each.slot)
+    stage.done(stage.cloud.instances.delete(ADMIN, "", instance.id, [disk.id]))
+    return lambda: stage.pools.delete_volume(ADMIN, disk.id)
+
+
+def _network_spec(stage: Stage, host_id: str) -> NetworkSpec:
+    return NetworkSpec(stage.name("net"), NetworkKind.NAT, host=host_id, cidr="192.168.99.0/24")
+
+
+def _create_network(stage: Stage, host_id: str) -> Ask:
+    return lambda: stage.networks.create(ADMIN, _network_spec(stage, host_id))[1]
+
+
+def _delete_network(stage: Stage, host_id: str) -> Ask:
+    network, operation = stage.networks.create(ADMIN, _network_spec(stage, host_id))
+    stage.done(operation)
+    return lambda: stage.networks.delete(ADMIN, network.id)
+
+
+def _host_spec(stage: Stage) -> HostSpec:
+    name = stage.name("host")
+    return HostSpec(name, HostKind.LOCAL, libvirt_socket=f"/run/{name}")
+
+
+def _enlist_host(stage: Stage, _host_id: str) -> Ask:
+    return lambda: stage.hosts.add(ADMIN, _host_spec(stage))[1]
+
+
+def _remove_host(stage: Stage, _host_id: str) -> Ask:
+    host, operation = stage.hosts.add(ADMIN, _host_spec(stage))
+    stage.done(operation)
+    return lambda: stage.hosts.remove(ADMIN, host.id)
+
+
+def _scan_host(stage: Stage, _host_id: str) -> Ask:
+    spec = HostSpec(stage.name("host"), address=stage.loopback(), port=stage.ssh_port)
+    return lambda: stage.hosts.add(ADMIN, spec)[1]
+
+
+SCENES: Mapping[str, Callable[[Stage, str], Ask]] = {
+    "host_enlist_v1": _enlist_host,
+    "host_remove_v1": _remove_host,
+    "host_scan_v1": _scan_host,
+    "image_delete_v1": _delete_image,
+    "image_import_v1": _import_image,
+    "instance_create_v1": _create,
+    "instance_delete_v1": _delete,
+    "instance_restart_v1": _restart,
+    "instance_start_v1": _start,
+    "instance_stop_v1": _stop,
+    "network_create_v1": _create_network,
+    "network_delete_v1": _delete_network,
+    "pool_create_v1": _create_pool,
+    "pool_delete_v1": _delete_pool,
+    "volume_delete_v1": _delete_volume,
+}
+
+_REMOVE: Mapping[str, Callable[[Stage, str], Operation]] = {
+    "host": lambda stage, ref: stage.hosts.remove(ADMIN, ref),
+    "image": lambda stage, ref: stage.images.delete(ADMIN, ref),
+    "instance": lambda stage, ref: stage.cloud.instances.delete(ADMIN, "", ref),
+    "network": lambda stage, ref: stage.networks.delete(ADMIN, ref),
+    "pool": lambda stage, ref: stage.pools.delete(ADMIN, ref),
+    "volume": lambda stage, ref: stage.pools.delete_volume(ADMIN, ref),
+}
+
+
+def tidy(stage: Stage, ended: Operation) -> None:
+    """Remove what an operation was about, if it is there: whatever became of it, that has to be possible."""
+    try:
+        removal = _REMOVE[ended.resource_kind](stage, ended.resource_id)
+    except NotFound:
+        return
+    stage.done(removal)
