@@ -21,7 +21,7 @@ class Server:
     """Where the server listens and what people call it."""
 
     listen: str = "127.0.0.1"  # loopback unless told otherwise
-    port: int = 8443
+    port: int = 8443  # TCP port of API and consoles
     names: tuple[str, ...] = ()  # more names or addresses for the TLS certificate
     max_body: int = 1 << 20  # bytes of a JSON body
 
@@ -30,8 +30,8 @@ class Server:
 class Images:
     """Where images come from and how large they may be (bytes)."""
 
-    max_file: int = 64 << 30
-    max_virtual: int = 4 << 40
+    max_file: int = 64 << 30  # bytes of an image file, as it arrives
+    max_virtual: int = 4 << 40  # bytes of the disk that an image describes
     allow_private: tuple[str, ...] = ()  # networks that import URLs may lead to although private
 
 
@@ -39,23 +39,23 @@ class Images:
 class Workers:
     """How operations are run; times in seconds."""
 
-    threads: int = 8
-    heartbeat_s: float = 1.0
-    heartbeat_timeout_s: float = 5.0
+    threads: int = 8  # operations that one process runs at once
+    heartbeat_s: float = 1.0  # how often a worker says that it is alive
+    heartbeat_timeout_s: float = 5.0  # silence after which others take its operations over
 
 
 @dataclass(frozen=True, slots=True)
 class Observer:
     """How often hosts are looked at, and how long what they said is kept."""
 
-    interval_s: float = 10.0
-    readiness_interval_s: float = 1.0
+    interval_s: float = 10.0  # one listing and one bulk statistics call per host and interval
+    readiness_interval_s: float = 1.0  # how often a guest is asked whether it is ready
     heal_interval_s: float = 60.0
     orphans_interval_s: float = 300.0
     lease_s: float = 5.0  # how long a silent observer keeps others from taking its place
-    keep_samples_h: int = 48
-    keep_events_d: int = 30
-    keep_operations_d: int = 90
+    keep_samples_h: int = 48  # hours that counters of guests are kept
+    keep_events_d: int = 30  # days that events are kept
+    keep_operations_d: int = 90  # days that ended operations are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +69,11 @@ class Hosts:
 class Config:
     """Everything that can be set."""
 
-    data_dir: Path = Path("/var/lib/zcloud")
-    store_url: str = ""  # empty: SQLite in data_dir
+    data_dir: Path = Path("/var/lib/zcloud")  # store, keys, certificates, images
+    store_url: str = ""  # SQLAlchemy URL of the store; empty: SQLite in data_dir
     zone: str = "cloud.internal"  # names are instance.project.zone
-    log_level: str = "INFO"
-    log_json: bool = False
+    log_level: str = "INFO"  # DEBUG, INFO, WARNING or ERROR
+    log_json: bool = False  # one JSON object a line instead of text
     server: Server = field(default_factory=Server)
     images: Images = field(default_factory=Images)
     workers: Workers = field(default_factory=Workers)

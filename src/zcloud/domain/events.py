@@ -1,0 +1,31 @@
+"""Every kind of event, with the sentence that says when it comes. The reference is generated from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+EVENT_KINDS: Mapping[str, str] = {
+    # What zcloud does because somebody asked for it.
+    "operation.started": "A worker has begun an operation, or taken it up again.",
+    "operation.step": "A step of an operation has begun, made progress, ended, or was undone.",
+    "operation.waiting": "An operation waits for something to happen and holds no worker.",
+    "operation.blocked": "An operation cannot go on because a host does not answer; it goes on by itself.",
+    "operation.ended": "An operation has succeeded, failed or was cancelled; `data.status` says which.",
+    "instance.changed": "Somebody changed an instance's tags or its protection.",
+    # What the observer sees of guests.
+    "instance.running": "An instance that was paused runs again.",
+    "instance.stopped": "An instance is off although nobody asked zcloud for it; the message says how that came.",
+    "instance.io_error": "An instance was paused because a disk failed or its pool is full.",
+    "instance.ready": "The guest said that it is ready.",
+    "instance.failed": "The guest did not become ready in time, or said that its set-up failed.",
+    # What was changed behind zcloud's back: recorded and shown, never undone.
+    "drift.power": "An instance was started or paused outside zcloud.",
+    "drift.definition": "An instance's definition was changed outside zcloud.",
+    "drift.deleted": "An instance's domain or definition was removed outside zcloud.",
+    # What the observer sees of hosts.
+    "host.up": "A host answers.",
+    "host.degraded": "A host answers by SSH, but its libvirt does not.",
+    "host.lost": "A host does not answer at all.",
+    "host.healed": "Anti-spoofing elements or DHCP entries were missing on a host and were put back.",
+    "host.orphans": "A host has things that look like zcloud's and that no record knows. They are left alone.",
+}
