@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from zcloud import __version__
 from zcloud.cli.base import EXIT_INTERRUPTED, EXIT_USAGE, Group
 from zcloud.cli.problems import exit_code, show_error, show_usage_error
 from zcloud.cli.text import _
@@ -23,9 +24,7 @@ Exit codes: 0 done, 1 failed, 2 a difference was found, 3 not found, 4 refused, 
 def version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     """Print the version and end."""
     if value:
-        from importlib.metadata import version as installed  # noqa: PLC0415 - slow to import
-
-        click.echo(f"zcloud {installed('zcloud')}")
+        click.echo(f"zcloud {__version__}")
         ctx.exit()
 
 

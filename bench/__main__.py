@@ -1,0 +1,42 @@
+"""``python -m bench [PART ...]``: measure, keep the results, write docs/performance.md."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+from bench import batch, cli, launch, lists, report, server
+from bench.measure import Part, keep, machine
+from zcloud.base.clock import SystemClock
+
+PARTS: dict[str, Callable[[int], Part]] = {
+    "launch": launch.measure,
+    "batch": batch.measure,
+    "lists": lists.measure,
+    "cli": cli.measure,
+    "server": server.measure,
+}
+
+
+def main() -> None:
+    """Measure the parts that are named, or all."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} [all]")
+    parser.add_argument("--rounds", type=int, default=15, help="how often each is measured [15]")
+    parser.add_argument("--report", action="store_true", help="only write the document anew, from the last results")
+    given = parser.parse_args()
+    unknown = set(given.parts) - set(PARTS)
+    if unknown:
+        parser.error(f"no part {', '.join(sorted(unknown))}")
+    for name in () if given.report else given.parts or PARTS:
+        facts = machine()
+        part = PARTS[name](given.rounds)
+        keep(part, f"{SystemClock().now():%Y-%m-%d %H:%M} UTC", facts)
+        print(f"\n# {part.title}\n")
+        for figure in part.figures:
+            print(f"{report.table(figure)}\n", flush=True)
+    print(report.write(tuple(PARTS)))
+
+
+if __name__ == "__main__":
+    main()
