@@ -22,7 +22,7 @@ from zcloud.imagebuild.recipes import RECIPES, Recipe
 
 
 @command
-@click.argument("recipe", type=click.Choice(tuple(RECIPES)))
+@click.argument("recipe", type=click.Choice(tuple(RECIPES)), metavar="RECIPE")
 @click.option("--name", default="", help="What it is called [like the recipe].")
 @click.option("--mirror", default="", metavar="URL", help="The distribution's mirror.")
 @click.option("--to", "target", type=click.Path(path_type=Path), help="Keep it in this file; send nothing.")
