@@ -90,9 +90,11 @@ class _Server(uvicorn.Server):
         self._on_exit = on_exit
 
     def handle_exit(self, sig: int, frame: object) -> None:
-        """Begin to stop."""
+        """Begin to stop; uvicorn's own would raise the signal again afterwards and end us before the other parts."""
+        del frame
         self._on_exit()
-        super().handle_exit(sig, frame)  # type: ignore[arg-type]
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
 
 
 def _open_console(runtime: Runtime) -> Callable[[str, str, bool], ConsoleStream]:

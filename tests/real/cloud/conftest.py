@@ -28,7 +28,6 @@ from zcloud.services.launch import Launch
 from zcloud.services.networks import Networks, NetworkSpec
 from zcloud.services.pools import Pools, PoolSpec
 
-pytest_plugins = ["zcloud.lab.fixtures"]
 
 T = TypeVar("T")
 

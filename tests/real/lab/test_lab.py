@@ -17,7 +17,6 @@ from zcloud.imagebuild import probekit
 from zcloud.lab import cgroups
 from zcloud.lab.hosts import Lab, NamespaceHost, wait_for
 
-pytest_plugins = ["zcloud.lab.fixtures"]
 
 SEED = build_seed(
     GuestSpec(
