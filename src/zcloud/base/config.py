@@ -50,8 +50,8 @@ class Observer:
 
     interval_s: float = 10.0  # one listing and one bulk statistics call per host and interval
     readiness_interval_s: float = 1.0  # how often a guest is asked whether it is ready
-    heal_interval_s: float = 60.0
-    orphans_interval_s: float = 300.0
+    heal_interval_s: float = 60.0  # how often taps, DHCP entries and names are compared and put back
+    orphans_interval_s: float = 300.0  # how often things that no record knows are looked for
     lease_s: float = 5.0  # how long a silent observer keeps others from taking its place
     keep_samples_h: int = 48  # hours that counters of guests are kept
     keep_events_d: int = 30  # days that events are kept

@@ -1,0 +1,234 @@
+"""Writes docs/reference from the code; with ``--check`` writes nothing and ends with 1 where it is out of date.
+
+What has no documentation in the code (an error without a docstring, an option without help) stops it: that is how
+the reference stays whole.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import dataclasses
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_type_hints
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "src")]
+os.environ |= {"LC_ALL": "C.UTF-8", "LANGUAGE": "C"}  # help texts are translated as they are read
+
+from tools import reference_faces  # noqa: E402 - needs the path
+from tools.reference_text import Undocumented, page, table, told  # noqa: E402
+
+from zcloud.api.problems import STATUS  # noqa: E402 - also defines errors
+from zcloud.base import config  # noqa: E402
+from zcloud.domain.driver import Option  # noqa: E402
+from zcloud.domain.errors import Failed, Kind, Refused, ZcloudError, all_errors  # noqa: E402
+from zcloud.domain.events import EVENT_KINDS  # noqa: E402
+from zcloud.drivers import registry  # noqa: E402
+from zcloud.operations.model import Workflow  # noqa: E402
+from zcloud.operations.points import fault_points  # noqa: E402
+from zcloud.workflows.registry import WORKFLOWS  # noqa: E402
+
+OUT = ROOT / "docs" / "reference"
+_OWN_STATUS = {"method_not_allowed": 405}
+
+
+def errors() -> str:
+    """Give every error: code, HTTP status, meaning, usual hint."""
+    return page(
+        "Errors",
+        "Every error that a person or a program meets has a `code` that stays the same between releases. Over HTTP it "
+        "is a problem (RFC 9457) with `code`, `detail` (what happened), `left` (what was changed or undone), `hint` "
+        "(what to do) and `details` (values for programs).",
+        *_errors("Refused: nothing was changed", Refused),
+        *_errors("Failed: it was tried, and undone", Failed),
+        *_errors("Other", ZcloudError, but=(Refused, Failed)),
+    )
+
+
+def _errors(title: str, base: type[ZcloudError], but: tuple[type[ZcloudError], ...] = ()) -> Iterator[str]:
+    rows = []
+    for code, cls in all_errors().items():
+        if not issubclass(cls, base) or issubclass(cls, but):
+            continue
+        doc = told(cls.__dict__.get("__doc__"), f"the error {cls.__name__}")
+        rows.append((f"`{code}`", str(status_of(code, cls.kind)), doc, cls.default_hint))
+    yield f"## {title}"
+    yield table(("Code", "Status", "Meaning", "What to do"), rows)
+
+
+def status_of(code: str, kind: Kind) -> int:
+    """Give the HTTP status of an error."""
+    return _OWN_STATUS.get(code, STATUS[kind])
+
+
+def events() -> str:
+    """Give every kind of event."""
+    rows = [(f"`{kind}`", told(sentence, kind)) for kind, sentence in EVENT_KINDS.items()]
+    return page(
+        "Events",
+        "`GET /v1/events` and `zcloud event follow` give them in the order of their commits. Kinds can be asked for "
+        "by their beginning: `kind=drift.`",
+        table(("Kind", "When it comes"), rows),
+    )
+
+
+def options() -> str:
+    """Give the options of every storage and network driver."""
+    parts = []
+    for kind, (storage, given) in registry.storage_kinds().items():
+        features = ", ".join(sorted(feature.value for feature in storage.features)) or "none"
+        parts += [f"## Pool: {kind}", told(storage.doc, kind), f"Features: {features}.", _options(given)]
+    for kind, (network, given) in registry.network_kinds().items():
+        serves = [name for name, does in (("DHCP", network.serves_dhcp), ("DNS", network.serves_dns)) if does]
+        facts = f"Scope: {network.scope}. Serves: {', '.join(serves) or 'neither DHCP nor DNS'}."
+        parts += [f"## Network: {kind}", told(network.doc, kind), facts, _options(given)]
+    return page(
+        "Options of pools and networks",
+        "Given as `--option KEY=VALUE` to `zcloud pool create` and `zcloud network create`. Sizes are bytes.",
+        *parts,
+    )
+
+
+def _options(given: Iterable[Option]) -> str:
+    rows = []
+    for option in given:
+        values = ", ".join(f"`{choice}`" for choice in option.choices) or option.type.value
+        default = "must be given" if option.default is None else f"`{_plain(option.default)}`"
+        rows.append((f"`{option.name}`", values, default, told(option.doc, option.name)))
+    return table(("Option", "Value", "Default", "Meaning"), rows) if rows else "It has no options."
+
+
+def configuration() -> str:
+    """Give every key of the configuration with its default and meaning."""
+    tables = [each.name for each in dataclasses.fields(config.Config) if _is_table(config.Config, each.name)]
+    parts = ["## At the top of the file", _keys(config.Config, skip=tables)]
+    for name in tables:
+        cls = get_type_hints(config.Config)[name]
+        parts += [f"## `[{name}]`", told(cls.__doc__, name), _keys(cls)]
+    return page(
+        "Configuration",
+        f"One TOML file, `{config.DEFAULT_PATH}` unless `--config` names another; every key may be left out. "
+        "An unknown key or a value of the wrong type stops the server from starting.",
+        *parts,
+    )
+
+
+def _is_table(cls: type[Any], name: str) -> bool:
+    return dataclasses.is_dataclass(get_type_hints(cls)[name])
+
+
+def _keys(cls: type[Any], skip: Iterable[str] = ()) -> str:
+    comments, rows = _comments(cls), []
+    for each in dataclasses.fields(cls):
+        if each.name in skip:
+            continue
+        kind = str(each.type).replace("tuple[str, ...]", "list of texts").replace("Path", "path")
+        meaning = told(comments.get(each.name), f"the key {cls.__name__}.{each.name}")
+        rows.append((f"`{each.name}`", {"str": "text"}.get(kind, kind), f"`{_plain(each.default)}`", meaning))
+    return table(("Key", "Type", "Default", "Meaning"), rows)
+
+
+def _comments(cls: type[Any]) -> dict[str, str]:
+    """Give the comment at the end of each field's line: a key is documented where it is defined."""
+    lines = inspect.getsource(cls).splitlines()
+    (tree,) = ast.parse("\n".join(lines)).body
+    assert isinstance(tree, ast.ClassDef)
+    found = {}
+    for node in tree.body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.end_lineno:
+            comment = lines[node.end_lineno - 1][node.end_col_offset or 0 :].partition("#")[2].strip()
+            found[node.target.id] = comment[:1].upper() + comment[1:]
+    return found
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return "[]" if not value else str(list(value))
+    return str(value) if not isinstance(value, str) or value else '""'
+
+
+def workflows() -> str:
+    """Give every workflow with its steps, what undoes them, and its fault points."""
+    parts = []
+    for name, workflow in sorted(WORKFLOWS.items()):
+        steps = [(f"`{each.name}`", told(each.title, each.name), _undo(each.undo)) for each in workflow.steps]
+        parts += [
+            f"## {name}",
+            f"{told(workflow.title, name)}. {_cancel(workflow)}",
+            table(("Step", "What it does", "Undone by"), steps),
+        ]
+        parts.append(
+            "Fault points: "
+            + ", ".join(f"`{point.removeprefix(f'{name}.')}`" for point in fault_points(workflow))
+            + "."
+        )
+    return page(
+        "Workflows",
+        "What an operation does, step by step. Each step is recorded before the next begins, may run twice, and after "
+        "an error the steps are undone in reverse, the failed one included. Crash tests stop the process at each fault "
+        "point, and at `STEP.VERB` of every call that changes something on a host.",
+        *parts,
+    )
+
+
+def _undo(undo: Callable[..., None] | None) -> str:
+    return "" if undo is None else told(undo.__doc__, f"the undo {undo.__qualname__}").splitlines()[0]
+
+
+def _cancel(workflow: Workflow[Any]) -> str:
+    return "It can be cancelled before its last step." if workflow.cancellable else "It cannot be cancelled."
+
+
+def pages() -> Mapping[str, str]:
+    """Give the text of every file by its name."""
+    return {
+        "cli.md": reference_faces.commands(),
+        "config.md": configuration(),
+        "errors.md": errors(),
+        "events.md": events(),
+        "openapi.json": reference_faces.openapi(),
+        "options.md": options(),
+        "rest.md": reference_faces.routes(),
+        "workflows.md": workflows(),
+    }
+
+
+def main() -> int:
+    """Write or check the files and give the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail where a file is out of date")
+    check = parser.parse_args().check
+    try:
+        wanted = pages()
+    except Undocumented as error:
+        print(error)
+        return 1
+    stale = [name for name, text in wanted.items() if _read(OUT / name) != text]
+    extra = sorted(path.name for path in OUT.glob("*") if path.name not in wanted)
+    if check:
+        for name in stale + extra:
+            print(f"docs/reference/{name} is out of date: run tools/reference.py")
+        return 1 if stale or extra else 0
+    OUT.mkdir(parents=True, exist_ok=True)
+    for name in stale:
+        (OUT / name).write_text(wanted[name])
+        print(f"docs/reference/{name} written")
+    for name in extra:
+        (OUT / name).unlink()
+        print(f"docs/reference/{name} removed")
+    return 0
+
+
+def _read(path: Path) -> str | None:
+    return path.read_text() if path.exists() else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
