@@ -28,7 +28,6 @@ from zcloud.services.launch import Launch
 from zcloud.services.networks import Networks, NetworkSpec
 from zcloud.services.pools import Pools, PoolSpec
 
-
 T = TypeVar("T")
 
 ADMIN = Actor(user_id="u-admin", user_name="admin", role=Role.ADMIN)

@@ -17,7 +17,6 @@ from zcloud.imagebuild import probekit
 from zcloud.lab import cgroups
 from zcloud.lab.hosts import Lab, NamespaceHost, wait_for
 
-
 SEED = build_seed(
     GuestSpec(
         instance_id="00000000-0000-4000-8000-000000000001",
