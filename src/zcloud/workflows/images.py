@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
-from zcloud.domain.errors import ZcloudError
+from zcloud.domain.errors import HostUnreachable, ZcloudError
 from zcloud.domain.image import Image, ImageState
 from zcloud.hosts.download import Downloader, DownloadPolicy, Watch
 from zcloud.hosts.inspect import ImageLimits, inspect_image, packed_format, unpack_image
@@ -99,7 +100,8 @@ def drop_bases(run: Run) -> None:
     with run.store.read() as tx:
         pools = [(pool, tx.hosts.get(pool.host_id)) for pool in tx.pools.all() if pool.host_id]
     for pool, host in pools:
-        run.storage(pool, host.id).delete_base(base_image(image).digest)
+        with contextlib.suppress(HostUnreachable):
+            run.storage(pool, host.id).delete_base(base_image(image).digest)
 
 
 def _limits(run: Run) -> ImageLimits:

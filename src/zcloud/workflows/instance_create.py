@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from zcloud.domain.errors import ZcloudError
 from zcloud.domain.instance import InstanceStatus, Ready
@@ -38,8 +39,8 @@ def _fail(run: Run, tx: Tx, error: ZcloudError) -> None:
     for port in tx.ports.of_instance(instance.id):
         tx.ports.delete(port.id)
     # Without a machine type there is no domain either: the observer does not look for one.
-    changes = {"machine": "", "hardware": {}, "error": error.to_record()}
-    tx.instances.update(instance.id, status=InstanceStatus.ERROR, ready=Ready.NONE, **changes)
+    gone: dict[str, Any] = {"machine": "", "hardware": {}, "ready": Ready.NONE}
+    tx.instances.update(instance.id, status=InstanceStatus.ERROR, error=error.to_record(), **gone)
 
 
 def mark_running(run: Run, tx: Tx) -> None:

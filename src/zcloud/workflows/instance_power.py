@@ -7,6 +7,7 @@ from datetime import timedelta
 from zcloud.domain.claims import ProviderKind
 from zcloud.domain.errors import DeadlineExceeded, ZcloudError
 from zcloud.domain.instance import InstanceStatus, Power, Ready
+from zcloud.domain.operation import StepStatus
 from zcloud.operations.model import Step, Waiting, Workflow
 from zcloud.store import Tx
 from zcloud.workflows import parts
@@ -69,11 +70,11 @@ def _stop_failed(run: Run, tx: Tx, error: ZcloudError) -> None:
 
 def _restart_failed(run: Run, tx: Tx, error: ZcloudError) -> None:
     """Which half failed decides: a guest that never went down runs on, one that did not come up is off."""
-    instance = tx.instances.get(run.resource_id)
-    if isinstance(error, DeadlineExceeded) and instance.incarnation < run.args["incarnation"]:
-        _stop_failed(run, tx, error)
-    else:
+    steps = {each.name: each.status for each in tx.operations.get(run.operation.id).steps}
+    if steps[_WAIT.name] is StepStatus.DONE:
         _start_failed(run, tx, error)
+    else:
+        _stop_failed(run, tx, error)
 
 
 _FIT = Step("fit", "Fit the definition to the host", parts.fit_definition)

@@ -69,10 +69,10 @@ READS = [("shell", verb) for verb in SHELL_READS] + [("hypervisor", verb) for ve
 
 
 @pytest.mark.parametrize(("part", "verb"), CHANGES)
-def test_a_change_passes_the_fence_then_its_point(part: str, verb: str) -> None:
+def test_a_change_passes_its_point_then_the_fence(part: str, verb: str) -> None:
     notes = Notes()
     call(fenced(notes), part, verb)
-    assert notes.seen == ["fence", f"files_v1.disk.{verb}", f"host {verb}"]
+    assert notes.seen == [f"files_v1.disk.{verb}", "fence", f"host {verb}"]
 
 
 @pytest.mark.parametrize(("part", "verb"), CHANGES)
@@ -81,7 +81,7 @@ def test_a_superseded_worker_changes_nothing(part: str, verb: str) -> None:
     notes.superseded = True
     with pytest.raises(Superseded):
         call(fenced(notes), part, verb)
-    assert notes.seen == ["fence"]
+    assert notes.seen == [f"files_v1.disk.{verb}", "fence"]
 
 
 @pytest.mark.parametrize(("part", "verb"), READS)

@@ -130,14 +130,24 @@ class DirectoryPool:
         what = f"the image {base.digest[:12]}"
         if self.capacity().available < base.size:
             raise self._full(what)
+        try:
+            with self._making(name, what):
+                self._bring(base, name, source, progress)
+        except CommandFailed:
+            if not self.has_base(base):  # else another operation brought it meanwhile, and took the part away
+                raise
+
+    def _bring(
+        self, base: BaseImage, name: str, source: Callable[[], BinaryIO], progress: Callable[[int], None] | None
+    ) -> None:
         part = self._files.part(name)
-        with self._making(name, what), source() as stream:
+        with source() as stream:
             self._shell.upload(stream, part, mode=0o444, progress=progress)
-            answer = self._shell.run(["sha256sum", "--", part], timeout_s=_SLOW_S).stdout.decode()
-            found = answer.lstrip("\\")[:64]
-            if found != base.digest:
-                raise StorageFailed(f"The image arrived with the digest {found}, not {base.digest}.")
-            self._files.settle(name)
+        answer = self._shell.run(["sha256sum", "--", part], timeout_s=_SLOW_S).stdout.decode()
+        found = answer.lstrip("\\")[:64]
+        if found != base.digest:
+            raise StorageFailed(f"The image arrived with the digest {found}, not {base.digest}.")
+        self._files.settle(name)
 
     def delete_base(self, digest: str) -> None:
         """Remove an image's file; absent is fine."""
