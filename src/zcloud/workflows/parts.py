@@ -160,7 +160,7 @@ def load_instance(run: Run) -> Instance:
 def _define(hypervisor: Hypervisor, uuid: str, xml: str) -> str:
     """Define a domain, and give the digest by which the observer tells a change that was not ours."""
     hypervisor.define(xml)
-    return definition_digest(hypervisor.domain_xml(uuid) or "")
+    return definition_digest(hypervisor.domain_xml(uuid) or xml)
 
 
 def _secret(run: Run, kind: str, instance: Instance) -> str:

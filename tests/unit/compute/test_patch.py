@@ -6,11 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from lxml import etree
 from tests.unit.compute.plans import CASES, DEMO
 
 from zcloud.domain.host import Accel
 from zcloud.drivers.compute.design import CpuMode, design_domain
-from zcloud.drivers.compute.patch import patch_accel, patch_incarnation
+from zcloud.drivers.compute.patch import definition_digest, patch_accel, patch_incarnation
 from zcloud.libvirtxml.domain import Domain
 
 FROM_LIBVIRT = (Path(__file__).parents[1] / "libvirtxml" / "data" / "domain-libvirt-9.0.xml").read_text()
@@ -63,3 +64,24 @@ def test_a_domain_without_our_mark_gets_one() -> None:
     patched = Domain.parse(patch_incarnation("<domain type='kvm'><name>old</name><vcpu>1</vcpu></domain>", 1))
     assert patched.mark.incarnation == 1
     assert [child.tag for child in patched.ensure()] == ["name", "metadata", "vcpu"]
+
+
+def test_a_definition_is_recognised_though_libvirt_moves_its_devices_about() -> None:
+    root = etree.fromstring(FROM_LIBVIRT)
+    devices = root.find("devices")
+    assert devices is not None
+    devices[:] = reversed(devices)
+    moved = etree.tostring(root, pretty_print=True).decode()
+    assert moved != FROM_LIBVIRT
+    assert definition_digest(moved) == definition_digest(FROM_LIBVIRT)
+
+
+@pytest.mark.parametrize("path", ["vcpu", "devices/disk/target", "devices/interface/mac", "devices/emulator"])
+def test_any_edit_makes_another_definition(path: str) -> None:
+    root = etree.fromstring(FROM_LIBVIRT)
+    found = root.find(path)
+    assert found is not None
+    found.set("edited", "yes")
+    assert definition_digest(etree.tostring(root).decode()) != definition_digest(FROM_LIBVIRT)
+    found.getparent().remove(found)  # type: ignore[union-attr]
+    assert definition_digest(etree.tostring(root).decode()) != definition_digest(FROM_LIBVIRT)

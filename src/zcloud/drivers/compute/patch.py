@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import hashlib
 
+from lxml import etree
+
 from zcloud.domain.host import Accel
 from zcloud.drivers.compute.design import CpuMode, domain_type, set_cpu
 from zcloud.libvirtxml.domain import Domain
+from zcloud.libvirtxml.parser import parse_xml
 
 
 def patch_accel(xml: str, accel: Accel, cpu_mode: CpuMode = CpuMode.HOST_MODEL) -> str:
@@ -41,5 +44,17 @@ def patch_incarnation(xml: str, incarnation: int) -> str:
 
 
 def definition_digest(xml: str) -> str:
-    """Give what a definition is recognised by: changed by anybody, it has another."""
-    return hashlib.sha256(xml.encode()).hexdigest()
+    """Give what a definition is recognised by: changed by anybody, it has another.
+
+    The order of the devices does not count: libvirt moves controllers about when it starts a domain or reads its
+    definition from disk. Raises InvalidXml.
+    """
+    root = parse_xml(xml)
+    texts = sorted(_canonical(device) for device in root.findall("devices/*"))
+    for devices in root.findall("devices"):
+        root.remove(devices)
+    return hashlib.sha256("\n".join([_canonical(root), *texts]).encode()).hexdigest()
+
+
+def _canonical(element: etree._Element) -> str:
+    return str(etree.canonicalize(etree.tostring(element, with_tail=False), strip_text=True))
