@@ -57,4 +57,5 @@ def definition_digest(xml: str) -> str:
 
 
 def _canonical(element: etree._Element) -> str:
-    return str(etree.canonicalize(etree.tostring(element, with_tail=False), strip_text=True))
+    text = etree.tostring(element, encoding="unicode", with_tail=False)
+    return str(etree.canonicalize(text, strip_text=True))
