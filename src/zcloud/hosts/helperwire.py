@@ -32,7 +32,8 @@ def send(stream: socket.socket, letter: bytes, payload: bytes = b"") -> None:
     while True:
         piece, view = view[:MAX_FRAME], view[MAX_FRAME:]
         stream.sendall(_HEAD.pack(letter, len(piece)))
-        stream.sendall(piece)
+        if piece:  # after an empty frame the peer may have answered and gone already
+            stream.sendall(piece)
         if not view:
             return
 

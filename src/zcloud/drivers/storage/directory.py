@@ -74,11 +74,11 @@ class DirectoryPool:
 
     def __init__(self, pool: Pool, link: HostLink) -> None:
         options = check_options(self.OPTIONS, pool.options)
-        self._pool = pool
+        self.name = pool.name
         self._shell = link.shell
         self._hypervisor = link.hypervisor
-        self._path = options["path"].rstrip("/")
-        self._files = PoolFiles(link.shell, self._path, pool.id)
+        self.path = options["path"].rstrip("/")
+        self._files = PoolFiles(link.shell, self.path, pool.id)
         self._format = DiskFormat(options["format"])
         self._preallocation = options["preallocation"]
         self._direct_io = options["direct_io"]
@@ -94,11 +94,11 @@ class DirectoryPool:
         except CommandFailed as error:
             raise ToolMissing("qemu-img cannot be run on the host.", hint="Install qemu-utils.") from error
         self._files.is_ours()
-        passage.check_passage(self._shell, self._path, self._qemu)
-        system = self._shell.run(["stat", "-f", "-c", "%T", "--", self._path], check=False).stdout.decode().strip()
+        passage.check_passage(self._shell, self.path, self._qemu)
+        system = self._shell.run(["stat", "-f", "-c", "%T", "--", self.path], check=False).stdout.decode().strip()
         if self._direct_io and system in _NO_DIRECT_IO:
             raise PoolUnusable(
-                f"{self._path} is on {system}, which has no direct input and output.",
+                f"{self.path} is on {system}, which has no direct input and output.",
                 hint="Set the pool's option direct_io to false, or choose a directory on a disk.",
             )
 
@@ -112,7 +112,7 @@ class DirectoryPool:
 
     def capacity(self) -> Capacity:
         """Give the file system's size and free bytes."""
-        return Capacity(*self._shell.space(self._path))
+        return Capacity(*self._shell.space(self.path))
 
     # -- bases ---------------------------------------------------------------------------------
 
@@ -129,7 +129,7 @@ class DirectoryPool:
             return
         what = f"the image {base.digest[:12]}"
         if self.capacity().available < base.size:
-            raise self._full(what)
+            raise _full(self, what)
         try:
             with self._making(name, what):
                 self._bring(base, name, source, progress)
@@ -205,7 +205,7 @@ class DirectoryPool:
             self._shell.write_file(path, data, mode=0o640, owner=f"{self._qemu.uid}:0")
         except CommandFailed as error:
             if _FULL in error.message:
-                raise self._full(f"the file {name}") from error
+                raise _full(self, f"the file {name}") from error
             raise
         return path
 
@@ -236,19 +236,21 @@ class DirectoryPool:
             with contextlib.suppress(ZcloudError):
                 self._shell.remove(self._files.part(name))
             if _FULL in error.message:
-                raise self._full(what) from error
+                raise _full(self, what) from error
             raise
 
-    def _full(self, what: str) -> PoolFull:
-        available = 0
-        with contextlib.suppress(NotFound, CommandFailed):
-            available = self.capacity().available
-        return PoolFull(
-            f"The pool {self._pool.name} has no room for {what}: {available} bytes are free in {self._path}.",
-            hint="Delete volumes or images that nobody needs, or enlarge the file system.",
-            pool=self._pool.name,
-            available=available,
-        )
+
+def _full(pool: DirectoryPool, what: str) -> PoolFull:
+    """Give the refusal of a pool without room, with what it still has."""
+    available = 0
+    with contextlib.suppress(NotFound, CommandFailed):
+        available = pool.capacity().available
+    return PoolFull(
+        f"The pool {pool.name} has no room for {what}: {available} bytes are free in {pool.path}.",
+        hint="Delete volumes or images that nobody needs, or enlarge the file system.",
+        pool=pool.name,
+        available=available,
+    )
 
 
 def _wanted(spec: VolumeSpec, format: DiskFormat, files: PoolFiles) -> ImageFacts:
