@@ -248,7 +248,7 @@ def _check_state(instance: Instance, allowed: frozenset[InstanceStatus], verb: s
             f"The instance {instance.name} is {instance.status}; it cannot be {verb} now.",
             status=instance.status.value,
         )
-    if instance.status is InstanceStatus.ERROR and verb == "started" and not instance.machine:
+    if instance.status is InstanceStatus.ERROR and verb != "deleted" and not instance.machine:
         raise WrongState(
             f"The instance {instance.name} was never made.",
             hint=f"Retry its creation (`zcloud operation retry`), or delete it: `zcloud delete {instance.name}`.",
