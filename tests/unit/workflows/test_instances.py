@@ -87,6 +87,16 @@ def test_a_failed_start_is_undone_whole(cloud: FakeCloud) -> None:
     assert cloud.wait(cloud.instances.delete(ADMIN, "", "web")).status is OperationStatus.SUCCEEDED
 
 
+def test_what_was_never_made_is_neither_started_nor_stopped(cloud: FakeCloud) -> None:
+    """A stop "succeeded" there once, and made it look like an instance that can be started."""
+    host_id = cloud.add_host("alpha")
+    cloud.links.hosts[host_id].hypervisor.fail("start", HypervisorFailed("no more file handles"))
+    assert cloud.wait(cloud.launch.launch(ADMIN, "", SPEC)[1]).status is OperationStatus.FAILED
+    for ask in (cloud.instances.start, cloud.instances.stop):
+        with pytest.raises(WrongState, match="never made"):
+            ask(ADMIN, "", "web")
+
+
 def test_a_failed_creation_is_asked_for_again(cloud: FakeCloud) -> None:
     host_id = cloud.add_host("alpha")
     before = leftovers(cloud, host_id)
