@@ -7,9 +7,7 @@ the reference stays whole.
 from __future__ import annotations
 
 import argparse
-import ast
 import dataclasses
-import inspect
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,7 +22,7 @@ from tools import reference_faces  # noqa: E402 - needs the path
 from tools.reference_text import Undocumented, page, table, told  # noqa: E402
 
 from zcloud.api.problems import STATUS  # noqa: E402 - also defines errors
-from zcloud.base import config  # noqa: E402
+from zcloud.base import config, configfile  # noqa: E402
 from zcloud.domain.driver import Option  # noqa: E402
 from zcloud.domain.errors import Failed, Kind, Refused, ZcloudError, all_errors  # noqa: E402
 from zcloud.domain.events import EVENT_KINDS  # noqa: E402
@@ -123,27 +121,21 @@ def _is_table(cls: type[Any], name: str) -> bool:
 
 
 def _keys(cls: type[Any], skip: Iterable[str] = ()) -> str:
-    comments, rows = _comments(cls), []
+    meanings, rows = configfile.meanings(cls), []
     for each in dataclasses.fields(cls):
         if each.name in skip:
             continue
         kind = str(each.type).replace("tuple[str, ...]", "list of texts").replace("Path", "path")
-        meaning = told(comments.get(each.name), f"the key {cls.__name__}.{each.name}")
-        rows.append((f"`{each.name}`", {"str": "text"}.get(kind, kind), f"`{_plain(each.default)}`", meaning))
+        meaning = told(meanings.get(each.name), f"the key {cls.__name__}.{each.name}")
+        rows.append(
+            (
+                f"`{each.name}`",
+                {"str": "text"}.get(kind, kind),
+                f"`{_plain(each.default)}`",
+                meaning[:1].upper() + meaning[1:],
+            )
+        )
     return table(("Key", "Type", "Default", "Meaning"), rows)
-
-
-def _comments(cls: type[Any]) -> dict[str, str]:
-    """Give the comment at the end of each field's line: a key is documented where it is defined."""
-    lines = inspect.getsource(cls).splitlines()
-    (tree,) = ast.parse("\n".join(lines)).body
-    assert isinstance(tree, ast.ClassDef)
-    found = {}
-    for node in tree.body:
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.end_lineno:
-            comment = lines[node.end_lineno - 1][node.end_col_offset or 0 :].partition("#")[2].strip()
-            found[node.target.id] = comment[:1].upper() + comment[1:]
-    return found
 
 
 def _plain(value: Any) -> str:

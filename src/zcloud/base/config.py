@@ -135,6 +135,8 @@ def load(path: Path | None = None) -> Config:
         return Config()
     try:
         tree = tomllib.loads(source.read_text())
+    except OSError as error:
+        raise ConfigError(f"{source}: {error.strerror}") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{source}: {error}") from error
     config: Config = _build(Config, tree, str(source))

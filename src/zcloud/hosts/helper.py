@@ -124,6 +124,7 @@ def main() -> None:
     parser.add_argument("--root", action="append", default=[], help="a further directory to work below")
     options = parser.parse_args()
     uid = pwd.getpwnam(options.user).pw_uid
+    os.makedirs(os.path.dirname(options.socket), mode=0o755, exist_ok=True)
     serve(listen(options.socket, uid), uid, (*commands.DEFAULT_ROOTS, *options.root))
 
 

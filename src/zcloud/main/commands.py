@@ -12,6 +12,7 @@ from zcloud.base.config import DEFAULT_PATH, Config, ConfigError, load
 from zcloud.domain.errors import ZcloudError
 from zcloud.main.serve import serve as run_server
 from zcloud.main.setup import ADMIN, Prepared, prepare
+from zcloud.main.system import AUTHORITY, install
 from zcloud.main.wiring import ROLES, build
 
 _config_option = click.option(
@@ -44,22 +45,30 @@ def serve(path: Path | None, roles: str, no_tls: bool) -> None:
 @click.command()
 @_config_option
 @click.option("--password-file", type=click.Path(path_type=Path), help="Write the admin's first password here (0600).")
-def init(path: Path | None, password_file: Path | None) -> None:
+@click.option("--system", is_flag=True, help="As a service of this machine: user, /etc/zcloud, systemd units (root).")
+def init(path: Path | None, password_file: Path | None, system: bool) -> None:
     """Set the installation up: directories, keys, certificates, the store, the probe's kernel, the first admin."""
-    config = _load(path)
+    if system and path is not None:
+        raise click.UsageError(f"The service's configuration is {DEFAULT_PATH}; --config goes without --system.")
     try:
-        prepared = prepare(config)
+        if system:
+            _tell(*install(click.echo), password_file, AUTHORITY)
+        else:
+            config = _load(path)
+            prepared = prepare(config)
+            _tell(config, prepared, password_file, prepared.authority)
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from error
     except ZcloudError as error:
         raise click.ClickException(f"{error.message} {error.hint}".strip()) from error
     except PermissionError as error:
         raise click.ClickException(f"{error}. Run it as root, or as the service user.") from error
-    _tell(config, prepared, password_file)
 
 
-def _tell(config: Config, prepared: Prepared, password_file: Path | None) -> None:
+def _tell(config: Config, prepared: Prepared, password_file: Path | None, authority: Path) -> None:
     click.echo(f"Data: {config.data_dir}")
     click.echo(f"Store: {config.url.partition('@')[2] or config.url}")
-    click.echo(f"CA: {prepared.authority}")
+    click.echo(f"CA: {authority}")
     click.echo(f"Public key for hosts: {config.ssh_key.with_suffix('.pub').read_text().strip()}")
     if not prepared.password:
         click.echo(f"The user {ADMIN} is there already.")

@@ -48,8 +48,7 @@ def prepare(config: Config, clock: Clock | None = None) -> Prepared:
     """Make everything that a server needs before it starts; what is there stays as it is."""
     clock = clock or SystemClock()
     config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
-    if not (config.probe_dir / "sha256").exists():
-        build_probe_kit(fetch_kernel(), config.probe_dir)
+    ensure_probe_kit(config)
     for directory in (config.image_dir, config.upload_dir, config.tls_dir, config.ssh_key.parent):
         directory.mkdir(parents=True, exist_ok=True, mode=0o750)
     _ensure_file(config.key_file, os.urandom(32))
@@ -62,6 +61,12 @@ def prepare(config: Config, clock: Clock | None = None) -> Prepared:
         return Prepared(authority, certificate, key, _seed(store))
     finally:
         store.close()
+
+
+def ensure_probe_kit(config: Config) -> None:
+    """Have the kernel and initramfs of the KVM probe."""
+    if not (config.probe_dir / "sha256").exists():
+        build_probe_kit(fetch_kernel(), config.probe_dir)
 
 
 def server_names(config: Config) -> tuple[str, ...]:
