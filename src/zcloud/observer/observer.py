@@ -67,6 +67,7 @@ class Observer:
         self._quick = ThreadPoolExecutor(_QUICK, thread_name_prefix="observer-quick")
         self._slow = ThreadPoolExecutor(_SLOW, thread_name_prefix="observer")
         self._thread = threading.Thread(target=self._run, name="observer", daemon=True)
+        self._active = False
         self._prune_at = 0.0
         self._pruning: Future[None] | None = None
 
@@ -83,18 +84,20 @@ class Observer:
         self._thread.join(5)
         for executor in (self._quick, self._slow):
             executor.shutdown(wait=False, cancel_futures=True)
+        self._active = False
         self._forget_all()
         self._lease.release()
 
     @property
     def active(self) -> bool:
         """Whether this is the observer that watches now."""
-        return self._thread.is_alive() and self._lease.hold()
+        return self._active
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                if self._lease.hold():
+                self._active = self._lease.hold()
+                if self._active:
                     self._beat()
                 else:
                     self._forget_all()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import weakref
+from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -59,7 +60,8 @@ class Connection:
         self._raw: libvirt.virConnect | None = None
         self._broken: libvirt.virConnect | None = None
         self._held = False
-        self._in_flight = 0
+        self._calls: Counter[libvirt.virConnect] = Counter()  # in flight, those on a broken connection too
+        self._retired: list[libvirt.virConnect] = []
         self._why = "it has not been connected yet"
         self._turn = threading.Condition()
 
@@ -75,7 +77,7 @@ class Connection:
             return
         eventloop.ensure_running()
         broken, self._broken = self._broken, None
-        _dispose(broken)
+        self._retire(broken)
         try:
             raw = libvirt.open(uri)
             if self._keepalive.interval_s:
@@ -95,7 +97,7 @@ class Connection:
             self._why = "it was disconnected"
             self._turn.notify_all()
         self._end_dependents()
-        _dispose(raw)
+        self._retire(raw)
 
     def hold(self, why: str) -> None:
         """Refuse new calls until the next ``open``; those in flight go on."""
@@ -114,9 +116,7 @@ class Connection:
         except libvirt.libvirtError as error:
             raise translate(error, alive=self._is_alive(raw), host_id=self._host_id) from error
         finally:
-            with self._turn:
-                self._in_flight -= 1
-                self._turn.notify()
+            self._end(raw)
 
     def depend(self, dependent: Dependent) -> None:
         """Have something told when the connection ends; libvirt tells the streams of a broken connection nothing."""
@@ -135,12 +135,34 @@ class Connection:
 
     def _begin(self) -> libvirt.virConnect:
         with self._turn:
-            while self.is_open and self._in_flight >= MAX_IN_FLIGHT:
+            while self.is_open and self._calls.total() >= MAX_IN_FLIGHT:
                 self._turn.wait()
             if self._raw is None or self._held:
                 raise HostUnreachable(f"libvirt does not answer: {self._why}.", host_id=self._host_id)
-            self._in_flight += 1
+            self._calls[self._raw] += 1
             return self._raw
+
+    def _end(self, raw: libvirt.virConnect) -> None:
+        with self._turn:
+            self._calls[raw] -= 1
+            self._calls += Counter()  # forget what is at zero
+            self._turn.notify()
+            is_last = raw in self._retired and raw not in self._calls
+            if is_last:
+                self._retired.remove(raw)
+        if is_last:
+            _dispose(raw)
+
+    def _retire(self, raw: libvirt.virConnect | None) -> None:
+        """Give a connection back once its last call has ended: libvirt frees it under a call's feet (a crash)."""
+        if raw is None:
+            return
+        with self._turn:
+            busy = raw in self._calls
+            if busy:
+                self._retired.append(raw)
+        if not busy:
+            _dispose(raw)
 
     def _closed(self, raw: libvirt.virConnect, reason: int, _opaque: object) -> None:
         self._drop(raw, _CLOSE_REASONS.get(reason, "the connection was closed"))
@@ -163,10 +185,8 @@ class Connection:
             return False
 
 
-def _dispose(raw: libvirt.virConnect | None) -> None:
+def _dispose(raw: libvirt.virConnect) -> None:
     """Give a connection back to libvirt; a broken one complains, which changes nothing."""
-    if raw is None:
-        return
     with contextlib.suppress(libvirt.libvirtError):
         raw.unregisterCloseCallback()
     with contextlib.suppress(libvirt.libvirtError):
