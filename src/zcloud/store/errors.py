@@ -26,7 +26,7 @@ class StoreUnreachable(Refused):
 
     code = "store_unreachable"
     kind = Kind.UNAVAILABLE
-    default_hint = "Check [store] in the configuration, that the file or database is there, and who may open it."
+    default_hint = "Check store_url in the configuration, that the file or database is there, and who may open it."
 
 
 _UNIQUE = frozenset({"23505", "SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"})
