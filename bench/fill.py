@@ -58,7 +58,9 @@ def _add_instances(tx: Tx, numbers: Sequence[int]) -> None:
             desired=Power.RUNNING, ready=Ready.READY, incarnation=1, observed={"addresses": [{"address": address}]},
         )  # fmt: skip
         tx.instances.add(instance)
-        port = builders.port(instance.id, networks[host_id].id, address=address, hostname=f"{name}.default.x")
+        mac = f"52:54:00:{number >> 16:02x}:{number >> 8 & 255:02x}:{number & 255:02x}"
+        changes = {"mac": mac, "address": address, "hostname": f"{name}.default.x"}
+        port = builders.port(instance.id, networks[host_id].id, **changes)
         tx.ports.add(port)
         root = builders.volume(
             project.id, pools[host_id].id, name=f"{name}-root", role=VolumeRole.ROOT, size=4 * GIB,

@@ -51,9 +51,10 @@ class Race:
         begun = time.perf_counter()
         accepted = self.server.client.post("/v1/instances", instance(name))
         self.answered.append(time.perf_counter() - begun)
-        self.raw.until_running(accepted["resource"]["id"])
+        ran = self.raw.until_running(accepted["resource"]["id"])
         took = time.perf_counter() - begun
-        self.server.done(accepted)
+        self.server.done(accepted)  # tells why where it does not run
+        assert ran
         self.remove(name)
         return took
 

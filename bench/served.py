@@ -17,10 +17,11 @@ from pathlib import Path
 
 from bench.measure import ROOT, ZCLOUD, Cost, command, cpu_of
 from zcloud.base.config import Config, load
-from zcloud.client import Client, Record
+from zcloud.client import ENDED, Client, Record
 from zcloud.main.setup import prepare
 
 _START_S = 30.0
+_DONE_S = 120.0
 
 
 class Served:
@@ -60,9 +61,12 @@ class Served:
 
     def done(self, accepted: Record) -> Record:
         """Wait until what was accepted is done; raises RuntimeError where it failed."""
-        operation = self.client.wait(accepted["operation"]["id"])
+        path, deadline = f"/v1/operations/{accepted['operation']['id']}", time.monotonic() + _DONE_S
+        operation: Record = {"status": ""}
+        while operation["status"] not in ENDED and time.monotonic() < deadline:
+            operation = self.client.get(path, wait=30)
         if operation["status"] != "succeeded":
-            raise RuntimeError(f"{operation['verb']}: {operation['error']}")
+            raise RuntimeError(f"{operation}\n{self.log.read_text()[-3000:]}")
         return operation
 
     def stop(self) -> None:

@@ -14,8 +14,8 @@ _INTERVAL_S = 2.0
 _PAGES = 40
 ABOUT = (
     f"`zcloud serve` (API, workers, observer) in one process over {HOSTS} fake hosts with {INSTANCES} running "
-    f"instances; a look at all hosts every {_INTERVAL_S:.0f} s (10 s by default). The fakes live in the same process, so "
-    "their memory and CPU count as well."
+    f"instances; a look at all hosts every {_INTERVAL_S:.0f} s (10 s by default). The fakes live in the same process, "
+    "so their memory and CPU count as well."
 )
 
 

@@ -18,7 +18,7 @@ from zcloud.services.events import EventQuery
 from zcloud.wire.events import Event
 
 # Commits that come in a burst wake a waiter once; a lost signal costs at most the recheck.
-_GAP_S, _RECHECK_S, _HEARTBEAT_S = 0.1, 5.0, 15.0
+_ENDS_GAP_S, _GAP_S, _RECHECK_S, _HEARTBEAT_S = 0.02, 0.1, 5.0, 15.0
 _BATCH = 200
 _MAX_SEQ = 1 << 53
 
@@ -35,7 +35,7 @@ async def wait_for_end(call: Call, operation_id: str, wait_s: float) -> Operatio
         if found.status in ENDED or left <= 0 or bell.closed:
             return found
         await bell.wait(turn, min(left, _RECHECK_S))
-        await asyncio.sleep(min(_GAP_S, max(deadline - loop.time(), 0)))
+        await asyncio.sleep(min(_ENDS_GAP_S, max(deadline - loop.time(), 0)))
 
 
 async def first_seq(call: Call, after: int | None) -> int:

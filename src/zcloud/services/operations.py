@@ -10,7 +10,7 @@ from zcloud.domain.operation import ENDED, Operation, OperationStatus
 from zcloud.domain.people import Actor, Role
 from zcloud.services.context import Services, Window, authorize, visible_projects
 from zcloud.services.retry import Retry
-from zcloud.store import OperationQuery, Page, Tx
+from zcloud.store import ENDED_TOPIC, OperationQuery, Page, Tx
 
 __all__ = ["OperationQuery", "Operations"]
 
@@ -35,8 +35,8 @@ class Operations:
             return self._find(tx, actor, operation_id, Role.VIEWER)
 
     def watch(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Have ``callback`` called after commits that touch operations, in any thread; gives what ends that."""
-        return self._store.signals.subscribe("operations", callback)
+        """Have ``callback`` called after operations ended, in any thread; gives what ends that."""
+        return self._store.signals.subscribe(ENDED_TOPIC, callback)
 
     def cancel(self, actor: Actor, operation_id: str) -> Operation:
         """Ask an operation to stop at its next step and undo what it did; raises WrongState."""

@@ -4,7 +4,7 @@ from zcloud.store.errors import GenerationMoved, SchemaMismatch, StoreUnreachabl
 from zcloud.store.instances import InstanceFilter, PowerRow
 from zcloud.store.machines import NetworkFilter, PoolFilter
 from zcloud.store.misc import StoredAnswer
-from zcloud.store.operations import OperationQuery, Worker
+from zcloud.store.operations import ENDED_TOPIC, OperationQuery, Worker
 from zcloud.store.pages import Page
 from zcloud.store.people import OwnerFilter, ProjectFilter
 from zcloud.store.sealing import Sealer
@@ -12,6 +12,7 @@ from zcloud.store.storage import ImageFilter, VolumeFilter
 from zcloud.store.store import Store, Tx
 
 __all__ = [
+    "ENDED_TOPIC",
     "GenerationMoved",
     "ImageFilter",
     "InstanceFilter",

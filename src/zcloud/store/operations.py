@@ -20,7 +20,8 @@ from zcloud.store import schema
 from zcloud.store.mapping import Mapper
 from zcloud.store.repository import Records, Repository
 
-TOPIC = "operations"
+TOPIC = "operations"  # there may be work
+ENDED_TOPIC = "operations.ended"
 
 _OPERATIONS = schema.operations
 _STEPS = schema.operation_steps
@@ -221,6 +222,7 @@ class Operations(OperationRecords):
             worker_id=None,
             ended_at=self._scope.now,
         )
+        self._scope.touch(ENDED_TOPIC)
         for table in _LOCKABLE:
             held = table.c.operation_id == due.id
             self._db.execute(update(table).where(held).values(operation_id=None))
