@@ -119,21 +119,27 @@ class Hosts:
         return self._store.transact(work)
 
     def remove(self, actor: Actor, ref: str, revision: int | None = None) -> Operation:
-        """Forget a host that has no instances; raises InUse, Busy, RevisionMismatch."""
+        """Forget a host that has nothing of ours any more; raises InUse, Busy, RevisionMismatch."""
         authorize(actor, None, Role.OPERATOR, "Removing hosts")
 
         def work(tx: Tx) -> Operation:
             host = tx.hosts.resolve(ref)
             expect(host, revision)
-            instances = tx.instances.on_host(host.id)
-            if instances:
-                names = ", ".join(each.name for each in instances[:5])
-                raise InUse(f"The host {host.name} has {len(instances)} instances: {names}.")
+            _check_empty(tx, host)
             operation = _begin(tx, actor, host, "remove")
             tx.hosts.update(host.id, state=HostState.REMOVING)
             return operation
 
         return self._store.transact(work)
+
+
+def _check_empty(tx: Tx, host: Host) -> None:
+    pools = [each for each in tx.pools.all() if each.host_id == host.id]
+    networks = [each for each in tx.networks.all() if each.host_id == host.id]
+    for noun, things in (("instances", tx.instances.on_host(host.id)), ("pools", pools), ("networks", networks)):
+        if things:
+            names = ", ".join(each.name for each in things[:5])
+            raise InUse(f"The host {host.name} has {len(things)} {noun}: {names}.", hint=f"Delete its {noun} first.")
 
 
 def _begin(tx: Tx, actor: Actor, host: Host, verb: str) -> Operation:
