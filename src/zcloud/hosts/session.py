@@ -56,7 +56,9 @@ class HostSession:
         self._why = ""
         self.health = Health(HostState.LOST, "It has not been reached yet.")
         self._way = make_way(self._lost)
-        self._watch = libvirt.Connection(libvirt.WATCH_KEEPALIVE, self._watch_lost, host_id=host_id)
+        self._watch = libvirt.Connection(
+            libvirt.WATCH_KEEPALIVE, self._watch_lost, host_id=host_id, in_flight=libvirt.WATCH_IN_FLIGHT
+        )
         self._jobs = libvirt.Connection(libvirt.JOBS_KEEPALIVE, self._lost, host_id=host_id)
         self._hypervisor = libvirt.LibvirtHypervisor(self._watch, self._jobs)
         self._opening: Future[None] | None = None

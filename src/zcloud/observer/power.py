@@ -26,6 +26,9 @@ _WHY_OFF: Mapping[str, str] = {
     "failed": "it could not be started outside zcloud",
     "daemon": "libvirt was restarted and did not find it any more",
 }
+_PASSING = frozenset(  # libvirt pauses a domain for a moment while it does these
+    {"starting_up", "shutting_down", "migration", "postcopy", "save", "dump", "snapshot", "from_snapshot"}
+)
 _NO_SPACE = frozenset({"enospc", "nospace", ""})  # after a restart of ours the reason is not known any more
 
 
@@ -63,8 +66,8 @@ def judge(instance: Instance, facts: DomainFacts | None, io_reason: str = "") ->
     if facts is None:
         return None if instance.status is InstanceStatus.MISSING else _gone(instance.name)
     status = _STATUS.get(facts.state)
-    if status is None:  # libvirt itself does not know
-        return None
+    if status is None or (status is InstanceStatus.PAUSED and facts.reason in _PASSING):
+        return None  # libvirt itself does not know, or will tell in a moment
     failed_and_off = status is InstanceStatus.STOPPED and instance.status is InstanceStatus.ERROR
     if status is not instance.status and not failed_and_off:
         return _changed(instance, status, facts, io_reason)

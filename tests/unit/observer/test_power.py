@@ -119,6 +119,12 @@ def test_why_it_is_paused(io_reason: str, waits: str) -> None:
     assert (by_hand.event, by_hand.paused_for) == ("drift.power", "")
 
 
+@pytest.mark.parametrize("reason", ["starting_up", "migration", "save", "snapshot"])
+def test_a_pause_of_libvirts_own_is_not_told(reason: str) -> None:
+    for status in (InstanceStatus.RUNNING, InstanceStatus.STOPPED):
+        assert judge(instance(status), facts(DomainState.PAUSED, reason)) is None
+
+
 def test_undefined_while_it_runs() -> None:
     running = instance(InstanceStatus.RUNNING)
     verdict = judge(running, facts(DomainState.RUNNING, persistent=False))

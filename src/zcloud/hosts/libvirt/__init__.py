@@ -1,7 +1,15 @@
 """The only door to libvirt: ``ports.Hypervisor`` over two connections of one host."""
 
-from zcloud.hosts.libvirt.connection import JOBS_KEEPALIVE, WATCH_KEEPALIVE, Connection, Keepalive
+from zcloud.hosts.libvirt.connection import JOBS_KEEPALIVE, WATCH_IN_FLIGHT, WATCH_KEEPALIVE, Connection, Keepalive
 from zcloud.hosts.libvirt.events import listen
 from zcloud.hosts.libvirt.hypervisor import LibvirtHypervisor
 
-__all__ = ["JOBS_KEEPALIVE", "WATCH_KEEPALIVE", "Connection", "Keepalive", "LibvirtHypervisor", "listen"]
+__all__ = [
+    "JOBS_KEEPALIVE",
+    "WATCH_IN_FLIGHT",
+    "WATCH_KEEPALIVE",
+    "Connection",
+    "Keepalive",
+    "LibvirtHypervisor",
+    "listen",
+]
