@@ -22,6 +22,7 @@ from zcloud.main.setup import prepare
 
 _START_S = 30.0
 _DONE_S = 120.0
+_UNIT = {"MALLOC_ARENA_MAX": "2"}  # as the service's unit sets it
 
 
 class Served:
@@ -34,7 +35,9 @@ class Served:
         self.env = {"HOME": str(place), "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
         self.log = place / "serve.log"
         with self.log.open("wb") as log:
-            self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT)
+            self._process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT, env={**os.environ, **_UNIT}
+            )
         self._wait_until_up()
         words = ("login", "--url", self.url, "--ca", self.authority, "--user", "admin", "--password-stdin")
         subprocess.run([ZCLOUD, *words], input=password, env=self.env, text=True, check=True, capture_output=True)
