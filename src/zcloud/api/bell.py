@@ -26,7 +26,7 @@ class Bell:
 
     async def open(self) -> None:
         """Begin to listen; called in the loop that waits."""
-        self._loop = asyncio.get_running_loop()
+        self._loop, self.closed = asyncio.get_running_loop(), False
         self._cancel = await run_in_threadpool(self._watch, self._ring)
 
     def turn(self) -> asyncio.Event:

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from zcloud.base.ids import new_id
-from zcloud.domain.errors import InUse, InvalidInput, WrongState
+from zcloud.domain.errors import Forbidden, InUse, InvalidInput, WrongState
 from zcloud.domain.image import Image, ImageState
 from zcloud.domain.names import check_name
 from zcloud.domain.operation import Operation
@@ -101,8 +101,6 @@ class Images:
         def work(tx: Tx) -> Operation:
             image = _find(tx, actor, ref, project, Role.MEMBER)
             expect(image, revision)
-            if image.project_id is None:
-                authorize(actor, None, Role.OPERATOR, "Deleting public images")
             volumes = tx.volumes.page(VolumeFilter(image_id=image.id), limit=1, count=True).total or 0
             instances = tx.instances.page(InstanceFilter(image_id=image.id), limit=1, count=True).total or 0
             users = volumes + instances
@@ -121,6 +119,8 @@ def _find(tx: Tx, actor: Actor, ref: str, project: str, needed: Role) -> Image:
         image = tx.images.resolve(ref, resolve_project(tx, actor, project, Role.VIEWER).id)
     if image.project_id is not None:
         authorize(actor, image.project_id, needed, f"The image {ref!r}")
+    elif needed is not Role.VIEWER and not (actor.role and actor.role.includes(Role.OPERATOR)):
+        raise Forbidden(f"The image {image.name} is for everybody; changing it takes the role {Role.OPERATOR}.")
     return image
 
 

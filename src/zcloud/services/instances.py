@@ -27,7 +27,7 @@ from zcloud.services.context import (
     visible_projects,
 )
 from zcloud.services.usage import InstanceUsage, read_usage
-from zcloud.store import InstanceFilter, Page, Tx
+from zcloud.store import ImageFilter, InstanceFilter, Page, Tx
 
 MAX_DEADLINE_S = 3600
 
@@ -77,7 +77,7 @@ class Instances:
                 status=query.status,
                 tags=query.tags,
                 host_id=tx.hosts.resolve(query.host).id if query.host else None,
-                image_id=tx.images.resolve(query.image).id if query.image else None,
+                image_id=_visible_image(tx, visible, query.image) if query.image else None,
                 search=query.search,
             )
             page = tx.instances.page(which, **window.arguments())
@@ -233,6 +233,14 @@ def find(tx: Tx, actor: Actor, project: str, ref: str, needed: Role = Role.MEMBE
     if found is None:
         raise NotFound(f"There is no instance {ref[:80]!r} in the project {owner.name}.", hint="See `zcloud list`.")
     return found
+
+
+def _visible_image(tx: Tx, visible: set[str] | None, ref: str) -> str:
+    """Give the id of an image of that name or id; those of other projects are as if they were not there."""
+    for image in tx.images.page(ImageFilter(project_ids=visible), limit=1000).items:
+        if ref in (image.id, image.name):
+            return image.id
+    raise NotFound(f"There is no image {ref!r}.")
 
 
 def _begin(tx: Tx, actor: Actor, instance: Instance, verb: str, **args: Any) -> Operation:

@@ -18,7 +18,7 @@ class UploadSource(Request):
     """The bytes will be sent to ``/v1/images/ID/content``."""
 
     kind: Literal["upload"]
-    checksum: Checksum = ""
+    checksum: Annotated[str, Field(max_length=71, pattern=r"^(sha256:[0-9a-f]{64})?$")] = ""
 
 
 class UrlSource(Request):

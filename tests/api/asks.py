@@ -1,0 +1,165 @@
+"""One request for every route: what it takes to succeed. The tests of access and of happy paths are made of it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tests import builders
+from tests.api.conftest import Cloud
+
+from zcloud.base.ids import new_id
+from zcloud.domain.image import Image, ImageState
+from zcloud.domain.instance import Flavor
+from zcloud.domain.operation import Operation, OperationStatus
+from zcloud.domain.people import SshKey, Token
+from zcloud.store import Tx
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8Dcyui7IRzE1bbVJNdfzcqyXBlgAjUOe5VFjwYTFhY me@here"
+FINGERPRINT = "SHA256:offered"
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """Things that only these requests need."""
+
+    mine: Image  # in home, nothing is based on it
+    waiting: Image  # in home, for its upload
+    blocked: Operation  # in home
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request: ``path`` is formatted with the cloud ``c``, its stock ``s`` and the user's name ``u``."""
+
+    status: int
+    path: str
+    json: Any = None
+    content: bytes | None = None
+
+    def send(self, cloud: Cloud, stock: Stock, user: str, method: str) -> Any:
+        """Send it as a user."""
+        path = self.path.format(c=cloud, s=stock, u=user)
+        options = {"content": self.content} if self.content is not None else {"json": self.json}
+        return cloud.call(user, method, path, **options)
+
+
+def stock(cloud: Cloud) -> Stock:
+    """Add the things, and to every user a key, a token and a second session named after the user."""
+
+    def work(tx: Tx) -> Stock:
+        tx.hosts.add(builders.host(name="berta"))
+        tx.hosts.add(
+            builders.host(name="carla", inventory={"offered_key": "ssh-ed25519 A", "offered_fingerprint": FINGERPRINT})
+        )
+        tx.pools.add(builders.pool(name="idle", host_id=cloud.host.id, is_default=False, options={"path": "/srv/idle"}))
+        tx.networks.add(builders.network(name="quiet", cidr="10.8.0.0/16", is_default=False, host_id=cloud.host.id))
+        tx.projects.add(builders.project(name="empty"))
+        tx.flavors.add(Flavor("gone", 1, 512, 0))
+        tx.users.add(builders.user(name="leaver"))
+        for user in tx.users.all():
+            name = f"{user.name}-own"
+            tx.ssh_keys.add(SshKey(new_id(), user.id, name, KEY, "SHA256:x", tx.now))
+            digest = hashlib.sha256(f"zct_{user.name}".encode()).hexdigest()
+            tx.tokens.add(Token(new_id(), digest, name, user.id, None, None, None, None, tx.now))
+            session = tx.sessions.of_user(user.id)
+            if session:
+                tx.sessions.add(replace(session[0], id=name, digest=name))
+        home = cloud.home.id
+        blocked = builders.operation(project_id=home, status=OperationStatus.BLOCKED)
+        return Stock(
+            mine=tx.images.add(builders.image(name="mine", project_id=home)),
+            waiting=tx.images.add(builders.image(name="waiting", project_id=home, state=ImageState.WAITING)),
+            blocked=tx.operations.add(blocked),
+        )
+
+    return cloud.store.transact(work)
+
+
+INSTANCE = {"name": "new", "image": "debian-12", "flavor": "small", "project": "default"}
+
+ASKS: dict[tuple[str, str], Ask] = {
+    ("GET", "/"): Ask(200, "/"),
+    ("GET", "/healthz"): Ask(200, "/healthz"),
+    ("GET", "/readyz"): Ask(200, "/readyz"),
+    ("GET", "/v1/openapi.json"): Ask(200, "/v1/openapi.json"),
+    ("POST", "/v1/login"): Ask(201, "/v1/login", {"name": "viewer", "password": "correct horse battery"}),
+    ("POST", "/v1/logout"): Ask(204, "/v1/logout"),
+    ("GET", "/v1/me"): Ask(200, "/v1/me"),
+    ("GET", "/v1/sessions"): Ask(200, "/v1/sessions"),
+    ("DELETE", "/v1/sessions/{id}"): Ask(204, "/v1/sessions/{u}-own"),
+    ("GET", "/v1/tokens"): Ask(200, "/v1/tokens"),
+    ("POST", "/v1/tokens"): Ask(201, "/v1/tokens", {"name": "ci", "role": None, "expires_at": "2099-01-01T00:00:00Z"}),
+    ("DELETE", "/v1/tokens/{ref}"): Ask(204, "/v1/tokens/{u}-own"),
+    ("GET", "/v1/keys"): Ask(200, "/v1/keys"),
+    ("POST", "/v1/keys"): Ask(201, "/v1/keys", {"name": "laptop", "public_key": KEY}),
+    ("DELETE", "/v1/keys/{ref}"): Ask(204, "/v1/keys/{u}-own"),
+    ("GET", "/v1/users"): Ask(200, "/v1/users"),
+    ("POST", "/v1/users"): Ask(201, "/v1/users", {"name": "newcomer", "password": "a long enough one"}),
+    ("GET", "/v1/users/{ref}"): Ask(200, "/v1/users/leaver"),
+    ("PATCH", "/v1/users/{ref}"): Ask(200, "/v1/users/leaver", {"disabled": True, "role": "viewer"}),
+    ("DELETE", "/v1/users/{ref}"): Ask(204, "/v1/users/leaver"),
+    ("GET", "/v1/projects"): Ask(200, "/v1/projects"),
+    ("POST", "/v1/projects"): Ask(201, "/v1/projects", {"name": "fresh", "quota": {"vcpus": 4}}),
+    ("GET", "/v1/projects/{ref}"): Ask(200, "/v1/projects/default"),
+    ("PATCH", "/v1/projects/{ref}"): Ask(200, "/v1/projects/empty", {"quota": {"instances": 3}}),
+    ("DELETE", "/v1/projects/{ref}"): Ask(204, "/v1/projects/empty"),
+    ("PUT", "/v1/projects/{ref}/members/{user}"): Ask(204, "/v1/projects/empty/members/leaver", {"role": "member"}),
+    ("DELETE", "/v1/projects/{ref}/members/{user}"): Ask(204, "/v1/projects/default/members/viewer"),
+    ("GET", "/v1/hosts"): Ask(200, "/v1/hosts"),
+    ("POST", "/v1/hosts"): Ask(202, "/v1/hosts", {"name": "dora", "address": "192.0.2.7"}),
+    ("GET", "/v1/hosts/{ref}"): Ask(200, "/v1/hosts/anton"),
+    ("PATCH", "/v1/hosts/{ref}"): Ask(200, "/v1/hosts/anton", {"cpu_ratio": 2.0}),
+    ("DELETE", "/v1/hosts/{ref}"): Ask(202, "/v1/hosts/berta"),
+    ("POST", "/v1/hosts/{ref}/approve"): Ask(202, "/v1/hosts/carla/approve", {"fingerprint": FINGERPRINT}),
+    ("POST", "/v1/hosts/{ref}/refresh"): Ask(202, "/v1/hosts/anton/refresh"),
+    ("GET", "/v1/pools"): Ask(200, "/v1/pools"),
+    ("POST", "/v1/pools"): Ask(202, "/v1/pools", {"name": "more", "host": "anton", "options": {"path": "/srv/more"}}),
+    ("GET", "/v1/pools/{ref}"): Ask(200, "/v1/pools/local"),
+    ("PATCH", "/v1/pools/{ref}"): Ask(200, "/v1/pools/local", {"overcommit": 3.5}),
+    ("DELETE", "/v1/pools/{ref}"): Ask(202, "/v1/pools/idle"),
+    ("GET", "/v1/volumes"): Ask(200, "/v1/volumes"),
+    ("GET", "/v1/volumes/{id}"): Ask(200, "/v1/volumes/{c.volume.id}"),
+    ("DELETE", "/v1/volumes/{id}"): Ask(202, "/v1/volumes/{c.volume.id}"),
+    ("GET", "/v1/networks"): Ask(200, "/v1/networks"),
+    ("POST", "/v1/networks"): Ask(202, "/v1/networks", {"name": "inner", "host": "anton", "cidr": "10.77.0.0/24"}),
+    ("GET", "/v1/networks/{ref}"): Ask(200, "/v1/networks/lan"),
+    ("PATCH", "/v1/networks/{ref}"): Ask(
+        200, "/v1/networks/lan", {"ranges": [{"first": "10.9.1.1", "last": "10.9.1.9"}], "dns": ["10.9.0.1"]}
+    ),
+    ("DELETE", "/v1/networks/{ref}"): Ask(202, "/v1/networks/quiet"),
+    ("GET", "/v1/networks/{ref}/records"): Ask(200, "/v1/networks/lan/records?form=zone"),
+    ("GET", "/v1/images"): Ask(200, "/v1/images"),
+    ("POST", "/v1/images"): Ask(
+        202,
+        "/v1/images",
+        {"name": "pulled", "project": "default", "source": {"kind": "url", "url": "https://x.test/i"}},
+    ),
+    ("GET", "/v1/images/{ref}"): Ask(200, "/v1/images/{s.mine.id}"),
+    ("PUT", "/v1/images/{id}/content"): Ask(202, "/v1/images/{s.waiting.id}/content", content=b"QFI\xfb" * 9),
+    ("DELETE", "/v1/images/{ref}"): Ask(202, "/v1/images/{s.mine.id}"),
+    ("GET", "/v1/catalogue"): Ask(200, "/v1/catalogue"),
+    ("GET", "/v1/flavors"): Ask(200, "/v1/flavors"),
+    ("POST", "/v1/flavors"): Ask(201, "/v1/flavors", {"name": "huge", "vcpus": 64, "memory_mib": 65536}),
+    ("GET", "/v1/flavors/{ref}"): Ask(200, "/v1/flavors/small"),
+    ("DELETE", "/v1/flavors/{ref}"): Ask(204, "/v1/flavors/gone"),
+    ("GET", "/v1/instances"): Ask(200, "/v1/instances"),
+    ("POST", "/v1/instances"): Ask(202, "/v1/instances", INSTANCE),
+    ("GET", "/v1/instances/{ref}"): Ask(200, "/v1/instances/{c.instance.id}"),
+    ("PATCH", "/v1/instances/{ref}"): Ask(
+        200, "/v1/instances/{c.instance.id}", {"protected": True, "tags": ["b", "a"]}
+    ),
+    ("DELETE", "/v1/instances/{ref}"): Ask(202, "/v1/instances/{c.instance.id}?keep=all"),
+    ("POST", "/v1/instances/{ref}/start"): Ask(202, "/v1/instances/{c.instance.id}/start"),
+    ("POST", "/v1/instances/{ref}/stop"): Ask(202, "/v1/instances/{c.running.id}/stop", {"force": True}),
+    ("POST", "/v1/instances/{ref}/restart"): Ask(202, "/v1/instances/{c.running.id}/restart"),
+    ("GET", "/v1/instances/{ref}/console-log"): Ask(200, "/v1/instances/{c.running.id}/console-log"),
+    ("POST", "/v1/instances/{ref}/console"): Ask(201, "/v1/instances/{c.running.id}/console"),
+    ("GET", "/v1/operations"): Ask(200, "/v1/operations"),
+    ("GET", "/v1/operations/{id}"): Ask(200, "/v1/operations/{c.operation.id}"),
+    ("POST", "/v1/operations/{id}/cancel"): Ask(202, "/v1/operations/{c.operation.id}/cancel"),
+    ("POST", "/v1/operations/{id}/retry"): Ask(202, "/v1/operations/{s.blocked.id}/retry"),
+    ("GET", "/v1/events"): Ask(200, "/v1/events"),
+    ("GET", "/v1/audit"): Ask(200, "/v1/audit"),
+}
