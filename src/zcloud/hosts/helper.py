@@ -18,8 +18,6 @@ from collections.abc import Iterator, Sequence
 from zcloud.domain.errors import CommandForbidden, Forbidden, Internal, ZcloudError
 from zcloud.hosts import commands, helperwire, process
 
-SOCKET = "/run/zcloud/helper.sock"
-
 _IDLE_S = 60.0
 _LONGEST_S = 24 * 3600.0
 _SCRIPT_LIMIT = 8 << 20
@@ -120,7 +118,7 @@ def main() -> None:
     """Start the helper; the roots come from its own command line, never from a caller."""
     parser = argparse.ArgumentParser(prog="zcloud-helper", description=__doc__)
     parser.add_argument("--user", required=True, help="the service's user")
-    parser.add_argument("--socket", default=SOCKET)
+    parser.add_argument("--socket", default=helperwire.SOCKET)
     parser.add_argument("--root", action="append", default=[], help="a further directory to work below")
     options = parser.parse_args()
     uid = pwd.getpwnam(options.user).pw_uid

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from zcloud.domain.errors import HostUnreachable
 
+SOCKET = "/run/zcloud/helper.sock"
 MAX_FRAME = 4 << 20
 
 _HEAD = struct.Struct(">cI")

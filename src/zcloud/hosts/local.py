@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable, Iterable, Sequence
 
 from zcloud.domain.errors import HostUnreachable, from_record
-from zcloud.hosts import commands, helper, helperwire, process
+from zcloud.hosts import commands, helperwire, process
 from zcloud.hosts.shell import CommandShell
 from zcloud.ports import Completed
 
@@ -16,7 +16,7 @@ _CONNECT_S = 3.0
 _GRACE_S = 10.0
 
 
-def local_shell(roots: Sequence[str] = commands.DEFAULT_ROOTS, helper_socket: str = helper.SOCKET) -> CommandShell:
+def local_shell(roots: Sequence[str] = commands.DEFAULT_ROOTS, helper_socket: str = helperwire.SOCKET) -> CommandShell:
     """Give the local machine's shell: our own processes where we are root, else the root helper's."""
     if os.geteuid() == 0:
         return CommandShell(DirectRunner(), roots)

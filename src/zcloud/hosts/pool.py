@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from zcloud.domain.errors import ConfigInvalid
 from zcloud.domain.host import HostKind, HostState
-from zcloud.hosts import commands, helper
+from zcloud.hosts import commands, helperwire
 from zcloud.hosts.address import HostAddress
 from zcloud.hosts.delivery import Delivery
 from zcloud.hosts.local import local_shell
@@ -41,7 +41,7 @@ class HostPool:
         runtime_directory: str,
         *,
         roots: Sequence[str] = commands.DEFAULT_ROOTS,
-        helper_socket: str = helper.SOCKET,
+        helper_socket: str = helperwire.SOCKET,
     ) -> None:
         self._lookup, self._directory = lookup, _private_directory(runtime_directory)
         self._roots, self._helper_socket = tuple(roots), helper_socket

@@ -114,12 +114,15 @@ def by_hand(programs: Path) -> tuple[str, str]:
 
 
 def _directory(path: Path, mode: int, uid: int, gid: int, tell: Tell) -> None:
-    if path.is_dir():
+    """Have a directory with that owner and mode: the units would give it the same."""
+    there = path.is_dir()
+    path.mkdir(parents=True, exist_ok=True)
+    facts = path.stat()
+    if (facts.st_uid, facts.st_gid, facts.st_mode & 0o777) == (uid, gid, mode):
         return
-    path.mkdir(parents=True)
     os.chown(path, uid, gid)
     path.chmod(mode)
-    tell(f"Made {path}.")
+    tell(f"{'Changed owner and mode of' if there else 'Made'} {path}.")
 
 
 def _put(path: Path, text: str, tell: Tell, *, mode: int = 0o644, group: int = 0) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from zcloud.base.config import DEFAULT_PATH, Config
-from zcloud.hosts import helper
+from zcloud.hosts import helperwire
 from zcloud.hosts.commands import DEFAULT_ROOTS
 
 UNITS = ("zcloud.service", "zcloud-helper.service")
@@ -61,7 +61,7 @@ def test_the_units_stay_confined(units: Path, name: str) -> None:
 def test_the_helper_may_write_where_its_commands_may_work_and_nowhere_else() -> None:
     service = section("zcloud-helper.service", "Service")
     assert {path.removeprefix("-") for path in service["ReadWritePaths"].split()} == set(DEFAULT_ROOTS)
-    assert f"/run/{service['RuntimeDirectory']}/helper.sock" == helper.SOCKET
+    assert f"/run/{service['RuntimeDirectory']}/helper.sock" == helperwire.SOCKET
 
 
 def test_the_service_owns_the_directories_of_the_configuration() -> None:
