@@ -8,7 +8,7 @@ import hashlib
 from typing import Any
 
 from zcloud.base.ids import new_id
-from zcloud.domain.errors import Forbidden, InUse, InvalidInput
+from zcloud.domain.errors import Forbidden, InUse, InvalidInput, NotFound
 from zcloud.domain.names import check_name
 from zcloud.domain.people import Actor, Member, Project, Quota, Role, SshKey, User
 from zcloud.services.context import Services, authorize, resolve_project, visible_projects
@@ -154,11 +154,14 @@ class People:
         )
 
     def delete_key(self, actor: Actor, name: str) -> None:
-        """Forget one of the actor's keys; raises NotFound."""
+        """Forget one of the actor's keys, by name or id; raises NotFound."""
 
         def work(tx: Tx) -> None:
-            found = tx.ssh_keys.find(actor.user_id, name)
-            tx.ssh_keys.delete(found.id if found else name)
+            for key in tx.ssh_keys.of_user(actor.user_id):
+                if name in (key.name, key.id):
+                    tx.ssh_keys.delete(key.id)
+                    return
+            raise NotFound(f"You have no SSH key {name[:80]!r}.")
 
         self._store.transact(work)
 
