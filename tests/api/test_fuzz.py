@@ -1,0 +1,83 @@
+"""The API's own description against the API: whatever it allows or forbids, the answer is one that it describes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from tests.api.conftest import Cloud
+
+from zcloud.api.access import ROUTES
+
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+EXAMPLES = 20
+LEFT_OUT = {
+    ("GET", "/v1/openapi.json"): "the description does not describe itself",
+    ("WEBSOCKET", "/v1/console"): "not a request; test_streams has it",
+}
+OPERATIONS = sorted(ROUTES.keys() - LEFT_OUT.keys())
+# What follows or waits for long by itself; the fuzzer asks it for what ends at once.
+BOUNDED = {"wait": 0}
+
+
+def _known(cloud: Cloud, noun: str) -> dict[str, list[str]]:
+    """Give names and ids that there are, by the parameter or field that takes them; ``ref`` is a thing of the noun."""
+    refs = {
+        "instances": [cloud.instance.name, cloud.running.id],
+        "operations": [cloud.operation.id],
+        "volumes": [cloud.volume.id],
+        "users": ["member", "admin"],
+        "projects": ["default", cloud.other.id],
+        "hosts": ["anton", cloud.host.id],
+        "pools": ["local", cloud.pool.id],
+        "networks": ["lan", cloud.network.id],
+        "images": [cloud.image.name, cloud.image.id],
+        "flavors": ["small"],
+    }
+    there = refs.get(noun, ["unknown"])
+    fields = {"image": "images", "host": "hosts", "pool": "pools", "network": "networks", "flavor": "flavors"}
+    return {"ref": there, "id": there, "user": ["stranger"], "project": ["default"]} | {
+        field: refs[nouns] for field, nouns in fields.items()
+    }
+
+
+@st.composite
+def cases(draw: st.DrawFn, operation: Any, known: dict[str, list[str]]) -> Case:
+    """Draw a request, valid or not, that is mostly about things that there are."""
+    case: Case = draw(st.one_of(*(operation.as_strategy(mode) for mode in GenerationMode)))
+    for values in (case.path_parameters, case.body, case.query):
+        for name in sorted(known.keys() & values.keys()) if isinstance(values, dict) else ():
+            values[name] = draw(st.sampled_from([*known[name], values[name]]))
+    for name in BOUNDED.keys() & (case.query or {}).keys():
+        case.query[name] = BOUNDED[name]
+    case.headers.pop("Authorization", None)
+    if draw(st.booleans()):
+        case.headers.pop("If-Match", None)
+    return case
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=[" ".join(each) for each in OPERATIONS])
+def test_every_answer_is_one_that_is_described(cloud: Cloud, method: str, path: str) -> None:
+    schema = schemathesis.openapi.from_asgi("/v1/openapi.json", cloud.app)
+    operation = schema[path][method]
+    headers = cloud.headers("admin")
+
+    @settings(
+        max_examples=EXAMPLES, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+    @given(case=cases(operation, _known(cloud, path.removeprefix("/v1/").partition("/")[0])))
+    def holds(case: Case) -> None:
+        answer = case.call(headers=headers)
+        case.validate_response(answer, checks=CHECKS)
+
+    holds()
