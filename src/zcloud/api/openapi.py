@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from fastapi import FastAPI
@@ -40,6 +41,10 @@ _IF_MATCH = {
     "description": "The ETag of what was read; 412 where it was changed since.",
     "schema": {"type": "string", "maxLength": 20, "pattern": '^"[0-9]{1,15}"$'},
 }
+# Single things with a revision, and the verbs that heed it.
+_REVISED = re.compile(
+    r"/v1/(users|projects|hosts|pools|volumes|networks|images|instances)/\{(ref|id)\}(/(start|stop|restart))?"
+)
 
 
 def describe(app: FastAPI) -> bytes:
@@ -53,6 +58,8 @@ def describe(app: FastAPI) -> bytes:
     for path, methods in tree["paths"].items():
         for method, operation in methods.items():
             _finish(operation, method.upper(), ROUTES[(method.upper(), path)])
+            if method != "get" and _REVISED.fullmatch(path):
+                operation.setdefault("parameters", []).append(_IF_MATCH)
     return json.dumps(tree, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -69,7 +76,6 @@ def _finish(operation: dict[str, Any], method: str, rule: Rule) -> None:
         operation["security"] = [{"bearer": []}]
         operation["x-zcloud-role"] = f"{rule.scope}:{rule.role}"
     added = [_IDEMPOTENCY_KEY] if method == "POST" and rule.scope is not Scope.PUBLIC else []
-    added += [_IF_MATCH] if method in ("PATCH", "DELETE") else []
     operation["parameters"] = operation.get("parameters", []) + added
 
 

@@ -11,7 +11,7 @@ from zcloud.base.ids import new_id
 from zcloud.domain.errors import Forbidden, InUse, InvalidInput, NotFound
 from zcloud.domain.names import check_name
 from zcloud.domain.people import Actor, Member, Project, Quota, Role, SshKey, User
-from zcloud.services.context import Services, authorize, resolve_project, visible_projects
+from zcloud.services.context import Services, authorize, expect, resolve_project, visible_projects
 from zcloud.services.passwords import hash_password
 from zcloud.store import Tx
 
@@ -61,12 +61,13 @@ class People:
 
         return self._store.transact(work)
 
-    def delete_user(self, actor: Actor, ref: str) -> None:
-        """Delete a user with its sessions, tokens and keys; what the user made stays."""
+    def delete_user(self, actor: Actor, ref: str, revision: int | None = None) -> None:
+        """Delete a user with its sessions, tokens and keys; what the user made stays. Raises RevisionMismatch."""
         authorize(actor, None, Role.ADMIN, "Deleting users")
 
         def work(tx: Tx) -> None:
             user = tx.users.resolve(ref)
+            expect(user, revision)
             tx.sessions.delete_of_user(user.id)
             for token in tx.tokens.of_user(user.id):
                 tx.tokens.delete(token.id)
@@ -110,12 +111,13 @@ class People:
             lambda tx: tx.projects.update(tx.projects.resolve(ref).id, expect_revision=revision, bump=True, **changes)
         )
 
-    def delete_project(self, actor: Actor, ref: str) -> None:
-        """Delete an empty project; raises InUse."""
+    def delete_project(self, actor: Actor, ref: str, revision: int | None = None) -> None:
+        """Delete an empty project; raises InUse, RevisionMismatch."""
         authorize(actor, None, Role.ADMIN, "Deleting projects")
 
         def work(tx: Tx) -> None:
             project = tx.projects.resolve(ref)
+            expect(project, revision)
             if project.name == "default":
                 raise InUse("The project named default stays.")
             for member in tx.projects.members(project.id):

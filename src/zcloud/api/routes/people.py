@@ -138,7 +138,7 @@ def change_user(call: Calling, ref: RefPath, body: UserChange) -> Response:
 @router.delete("/users/{ref}", status_code=204)
 def delete_user(call: Calling, ref: RefPath) -> Response:
     """Delete a user with all sessions, tokens and keys."""
-    call.parts.people.delete_user(call.actor, ref)
+    call.parts.people.delete_user(call.actor, ref, call.revision)
     return nothing()
 
 

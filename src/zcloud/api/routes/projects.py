@@ -52,7 +52,7 @@ def change_project(call: Calling, ref: RefPath, body: ProjectChange) -> Response
 @router.delete("/projects/{ref}", status_code=204)
 def delete_project(call: Calling, ref: RefPath) -> Response:
     """Delete an empty project."""
-    call.parts.people.delete_project(call.actor, ref)
+    call.parts.people.delete_project(call.actor, ref, call.revision)
     return nothing()
 
 
