@@ -41,7 +41,8 @@ def fill(config: Config, instances: int) -> None:
 
 def _image() -> Image:
     digest = hashlib.sha256(IMAGE_BYTES).hexdigest()
-    return builders.image(name="tiny", digest=digest, size=len(IMAGE_BYTES), virtual_size=64 << 20, min_disk=64 << 20)
+    least = {"virtual_size": 64 << 20, "min_disk": 64 << 20, "min_memory_mib": 64}
+    return builders.image(name="tiny", digest=digest, size=len(IMAGE_BYTES), **least)
 
 
 def _add_instances(tx: Tx, numbers: Sequence[int]) -> None:
