@@ -78,6 +78,8 @@ def problem_response(error: Exception, request_id: str) -> ProblemResponse:
 def _translate(error: Exception) -> ZcloudError:
     if isinstance(error, ZcloudError):
         return error
+    if isinstance(error.__cause__, ZcloudError):  # what the body's reading raised, in FastAPI's wrapping
+        return error.__cause__
     if isinstance(error, RequestValidationError):
         return _invalid(error.errors())
     if isinstance(error, HTTPException) and error.status_code == 405:
