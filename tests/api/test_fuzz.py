@@ -52,14 +52,14 @@ def _known(cloud: Cloud, noun: str) -> dict[str, list[str]]:
 
 
 @st.composite
-def cases(draw: st.DrawFn, operation: Any, known: dict[str, list[str]]) -> Case:
+def cases(draw: st.DrawFn, operation: Any, known: dict[str, list[str]]) -> Case[Any]:
     """Draw a request, valid or not, that is mostly about things that there are."""
-    case: Case = draw(st.one_of(*(operation.as_strategy(mode) for mode in GenerationMode)))
-    for values in (case.path_parameters, case.body, case.query):
+    case: Case[Any] = draw(st.one_of(*(operation.as_strategy(mode) for mode in GenerationMode)))
+    parts: tuple[Any, ...] = (case.path_parameters, case.body, case.query)
+    for values in parts:
         for name in sorted(known.keys() & values.keys()) if isinstance(values, dict) else ():
             values[name] = draw(st.sampled_from([*known[name], values[name]]))
-    for name in BOUNDED.keys() & (case.query or {}).keys():
-        case.query[name] = BOUNDED[name]
+    case.query.update({name: BOUNDED[name] for name in BOUNDED.keys() & case.query.keys()})
     case.headers.pop("Authorization", None)
     if draw(st.booleans()):
         case.headers.pop("If-Match", None)
@@ -76,7 +76,7 @@ def test_every_answer_is_one_that_is_described(cloud: Cloud, method: str, path: 
         max_examples=EXAMPLES, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
     )
     @given(case=cases(operation, _known(cloud, path.removeprefix("/v1/").partition("/")[0])))
-    def holds(case: Case) -> None:
+    def holds(case: Case[Any]) -> None:
         answer = case.call(headers=headers)
         case.validate_response(answer, checks=CHECKS)
 

@@ -32,5 +32,6 @@ def set_up(level: str = "INFO", *, as_json: bool = False) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for noisy in ("alembic", "asyncssh", "dbos", "uvicorn.access", "sqlalchemy"):
+    # uvicorn's informs of websockets' addresses, and those of consoles hold a ticket.
+    for noisy in ("alembic", "asyncssh", "dbos", "sqlalchemy", "uvicorn"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
