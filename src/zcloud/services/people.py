@@ -180,9 +180,15 @@ def key_fingerprint(line: str) -> str:
         blob = base64.b64decode(parts[1], validate=True)
         kind = blob[4 : 4 + int.from_bytes(blob[:4])].decode()
     except (IndexError, ValueError) as error:
-        raise InvalidInput("That is not an SSH public key line.", hint="ssh-ed25519 AAAA… comment") from error
+        raise InvalidInput(
+            "That is not an SSH public key line.", hint="ssh-ed25519 AAAA… comment", field="public_key"
+        ) from error
     if parts[0] not in _KEY_KINDS or kind != parts[0] or len(line) > 8192:
-        raise InvalidInput(f"SSH keys of the kind {parts[0][:40]!r} are not taken.", hint=", ".join(_KEY_KINDS[:3]))
+        raise InvalidInput(
+            f"SSH keys of the kind {parts[0][:40]!r} are not taken.",
+            hint=", ".join(_KEY_KINDS[:3]),
+            field="public_key",
+        )
     return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
 
 
