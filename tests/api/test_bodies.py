@@ -15,7 +15,7 @@ TAKES_JSON = sorted({key for key, ask in ASKS.items() if ask.json is not None} |
 STRICT = [key for key in TAKES_JSON if key[1] != "/v1/login"]  # a failed login is counted
 NOT_JSON = (b"{", b"nonsense", b"\xff\xfe", b"[" * 30_000, b'{"a":' * 9000, b'{"a": ' + b"9" * 5000 + b"}", b"{} {}")
 OTHER_FORMS = (b"[]", b'"text"', b"7", b"true", b"[{}]")
-WRONG = (
+WRONG: tuple[Any, ...] = (
     "\ud800",
     1 << 200,
     1e308,
