@@ -158,7 +158,11 @@ class HostSession:
     def _open_both(self) -> None:
         uri = self._way.libvirt_uri()
         if not self._watch.is_open:
-            self._watch.open(uri)
+            try:
+                self._watch.open(uri)
+            except HostUnreachable:
+                self._jobs.hold(self._watch.why)
+                raise
             libvirt.listen(self._watch, self._sink)
         self._jobs.open(uri)
 

@@ -169,6 +169,7 @@ def _libvirtd_conf(plan: Plan) -> str:
     return (
         f'host_uuid = "{plan.host_uuid}"\n'
         'auth_unix_ro = "none"\nauth_unix_rw = "none"\nunix_sock_rw_perms = "0770"\n'
+        'unix_sock_group = "libvirt"\n'
         'listen_tls = 0\nlisten_tcp = 1\nauth_tcp = "none"\n'
         'log_outputs = "3:file:/var/log/libvirt/libvirtd.log"\n'
     )

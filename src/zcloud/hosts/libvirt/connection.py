@@ -72,7 +72,7 @@ class Connection:
         self._held = False
         self._calls: Counter[libvirt.virConnect] = Counter()  # in flight, those on a broken connection too
         self._retired: list[libvirt.virConnect] = []
-        self._why = "it has not been connected yet"
+        self.why = "it has not been connected yet"
         self._turn = threading.Condition()
 
     @property
@@ -94,6 +94,7 @@ class Connection:
                 raw.setKeepAlive(self._keepalive.interval_s, self._keepalive.unanswered)
             raw.registerCloseCallback(self._closed, None)
         except libvirt.libvirtError as error:
+            self.why = error.get_error_message() or str(error)
             raise translate(error, alive=False, host_id=self._host_id) from error
         with self._turn:
             self._raw = raw
@@ -104,7 +105,7 @@ class Connection:
         """Disconnect; calls that wait for their turn fail. ``on_lost`` is not called for it."""
         with self._turn:
             raw, self._raw = self._raw, None
-            self._why = "it was disconnected"
+            self.why = "it was disconnected"
             self._turn.notify_all()
         self._end_dependents()
         self._retire(raw)
@@ -112,7 +113,7 @@ class Connection:
     def hold(self, why: str) -> None:
         """Refuse new calls until the next ``open``; those in flight go on."""
         with self._turn:
-            self._held, self._why = True, why
+            self._held, self.why = True, why
             self._turn.notify_all()
 
     def call(self, work: Callable[[libvirt.virConnect], _T]) -> _T:
@@ -148,7 +149,7 @@ class Connection:
             while self._raw is not None and not self._held and self._calls[self._raw] >= self._in_flight:
                 self._turn.wait()
             if self._raw is None or self._held:
-                raise HostUnreachable(f"libvirt does not answer: {self._why}.", host_id=self._host_id)
+                raise HostUnreachable(f"libvirt does not answer: {self.why}.", host_id=self._host_id)
             self._calls[self._raw] += 1
             return self._raw
 
@@ -183,7 +184,7 @@ class Connection:
             if raw is not self._raw:
                 return
             self._raw, self._broken = None, raw  # disposed of later: this is libvirt's own thread
-            self._why = why
+            self.why = why
             self._turn.notify_all()
         self._end_dependents()
         self._on_lost(why)

@@ -1,0 +1,35 @@
+"""The units that are installed start these programs and reach what the configuration allows."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from zcloud.base.config import Config, Hosts
+from zcloud.domain.errors import ConfigInvalid
+from zcloud.main.system import UNITS, unit
+
+DEPLOY = Path(str(resources.files("zcloud") / "deploy"))
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_a_unit_starts_the_programs_of_this_installation(name: str) -> None:
+    text = unit(DEPLOY / name, Path("/srv/zcloud/bin"), Config())
+    assert "ExecStart=/srv/zcloud/bin/" in text
+    assert "/opt/zcloud" not in text
+
+
+def test_the_helper_reaches_every_further_root_and_the_service_none() -> None:
+    config = Config(hosts=Hosts(roots=("/srv/pool", "/mnt/fast")))
+    helper = unit(DEPLOY / "zcloud-helper.service", Path("/opt/zcloud/bin"), config)
+    assert "--user zcloud --root /srv/pool --root /mnt/fast\n" in helper
+    assert "/var/log/libvirt -/srv/pool -/mnt/fast\n" in helper
+    assert "/srv/pool" not in unit(DEPLOY / "zcloud.service", Path("/opt/zcloud/bin"), config)
+
+
+@pytest.mark.parametrize("root", ["relative", "/a b", "/a\nExecStartPre=/bin/true", "/%h", '/"', "/a;b", "/é"])
+def test_a_root_that_systemd_would_read_as_something_else_is_refused(root: str) -> None:
+    with pytest.raises(ConfigInvalid):
+        unit(DEPLOY / "zcloud-helper.service", Path("/opt/zcloud/bin"), Config(hosts=Hosts(roots=(root,))))
