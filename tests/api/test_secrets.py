@@ -186,9 +186,15 @@ def test_a_repr_shows_no_secret(cloud: Cloud) -> None:
     assert token not in repr(record)
 
 
-def test_addresses_of_websockets_are_not_logged_for_they_hold_tickets(capsys: pytest.CaptureFixture[str]) -> None:
+def test_addresses_of_websockets_are_not_logged_for_they_hold_tickets(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     root, uvicorn = logging.getLogger(), logging.getLogger("uvicorn")
     handlers, levels = root.handlers[:], (root.level, uvicorn.level)
+    for name in ("uvicorn", "uvicorn.error"):  # as they are where no test served before
+        monkeypatch.setattr(logging.getLogger(name), "propagate", True)
+        monkeypatch.setattr(logging.getLogger(name), "handlers", [])
+        logging.getLogger(name).setLevel(logging.NOTSET)
     try:
         log.set_up("DEBUG")
         logging.getLogger("uvicorn.error").info('"WebSocket /v1/console?ticket=%s" [accepted]', "canary")
