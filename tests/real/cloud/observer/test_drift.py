@@ -13,6 +13,7 @@ from zcloud.domain.network import Port, tap_name
 from zcloud.domain.orphans import OrphanKind
 
 SEEN_S = 3.0
+EDITOR = "#!/bin/sh\nexec sed -i 's,<title>edited,<title>edited-changed,' \"$1\"\n"
 
 
 def test_power_taken_and_given(watched: Watched, pair: tuple[Instance, Instance]) -> None:
@@ -37,8 +38,9 @@ def test_definition_changed_and_removed(watched: Watched) -> None:
     instance = watched.launch("edited", ready=False)
     with pytest.raises(TimeoutError):
         watched.event("drift.definition", since, SEEN_S)
-    edit = f"EDITOR='sed -i s,.title.edited,&-changed,' virsh -q edit {instance.id}"
-    watched.host.run(["sh", "-c", edit])
+    watched.host.run(["tee", "/root/editor"], stdin=EDITOR)
+    watched.host.run(["chmod", "755", "/root/editor"])
+    watched.host.run(["env", "EDITOR=/root/editor", "virsh", "-q", "edit", instance.id])
     took, _ = timed(lambda: watched.event("drift.definition", since, SEEN_S))
     print(f"\nedit told after {took:.2f} s")
     assert "<title>edited-changed" in watched.host.virsh("dumpxml", "--inactive", instance.id)

@@ -16,7 +16,7 @@ from zcloud.services.pools import PoolSpec
 
 PLACE = "/var/lib/libvirt/images/small"
 SIZE = 640 * MIB
-FILL = "yes zcloud | dd of=/dev/vdb bs=1M count=256 iflag=fullblock conv=fsync; echo filled >/dev/console"
+FILL = "yes zcloud | dd of=/dev/vdb bs=1M count=128 iflag=fullblock conv=fsync; echo filled >/dev/console"
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_full_paused_refused_and_on_again(watched: Watched, small_pool: str) -> 
     watched.host.run(["rm", f"{PLACE}/ballast"])
     took, _ = timed(lambda: watched.status_within("filler", InstanceStatus.RUNNING, 10))
     print(f"on again {took:.1f} s after there was space")
-    wait_for(lambda: "filled" in _console(watched, instance.domain_name), 30, "all to be written")
+    wait_for(lambda: "filled" in _console(watched, instance.domain_name), 90, "all to be written")
     watched.delete("filler")
 
 

@@ -19,7 +19,10 @@ def test_guests_that_are_never_ready_say_why(watched: Watched, tmp_path: Path) -
     blank.write_bytes(bytes(1 << 20))
     watched.cloud.import_image("blank", blank)
     watched.launch("blank", image="blank", ready=False, ready_within_s=10)
-    watched.launch("hung", user_data=SLEEPER, ready=False, ready_within_s=10)
+    sleeper = watched.launch("hung", user_data=SLEEPER, ready=False)
+    console = str(sleeper.hardware["console_log"])
+    wait_for(lambda: "TINY-INIT" in watched.host.run(["cat", console]).stdout, 60, "the guest's first words")
+    watched.cloud.runtime.store.transact(lambda tx: tx.instances.update(sleeper.id, ready_deadline=tx.now))
     hung = wait_for(lambda: watched.settled("hung"), 25, "the deadline")
     blank_one = wait_for(lambda: watched.settled("blank"), 25, "the deadline")
     assert (hung.ready, blank_one.ready) == (Ready.FAILED, Ready.FAILED)
@@ -27,7 +30,7 @@ def test_guests_that_are_never_ready_say_why(watched: Watched, tmp_path: Path) -
     assert "Not ready in time" in hung.ready_detail
     assert blank_one.ready_detail
     print("\n", blank_one.ready_detail)
-    log = watched.host.run(["cat", str(hung.hardware["console_log"])]).stdout
+    log = watched.host.run(["cat", console]).stdout
     assert hung.ready_detail.splitlines()[-1].strip() in log
     watched.delete("blank", "hung")
 
