@@ -100,9 +100,9 @@ def cancel(app: App, operation: str) -> None:
 @command
 @_identity
 def retry(app: App, operation: str) -> None:
-    """Let a blocked or waiting operation try again now."""
+    """Let a blocked or waiting operation go on now, or ask again for one that failed or was cancelled."""
     answer = app.client.post(route("operations", operation, "retry"))
     if app.for_people:
-        say(app, _("It tries again. Follow it: zcloud operation wait {id}").format(id=plain(operation)))
+        say(app, _("It tries again. Follow it: zcloud operation wait {id}").format(id=plain(answer["operation"]["id"])))
     else:
         show_data(app, answer)
