@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import func, select
 from tests import builders
+from tests.conftest import NewUrl, open_store
 
 from zcloud.api.app import create_app
 from zcloud.api.parts import ApiParts, Settings, build_parts
@@ -200,11 +202,27 @@ def open_session(tx: Tx, user: User) -> str:
     return secret
 
 
+@contextmanager
+def open_cloud(store: Store, upload_dir: Path) -> Iterator[Cloud]:
+    """Fill an empty store and serve it."""
+    fields = fill(store)
+    parts = make_parts(store, upload_dir)
+    app = create_app(parts)
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield Cloud(store=store, app=app, client=client, parts=parts, upload_dir=upload_dir, **fields)
+
+
 @pytest.fixture
 def cloud(sqlite_store: Store, tmp_path: Path) -> Iterator[Cloud]:
     """Give a cloud of one host, two projects and a user per role."""
-    fields = fill(sqlite_store)
-    parts = make_parts(sqlite_store, tmp_path)
-    app = create_app(parts)
-    with TestClient(app, raise_server_exceptions=False) as client:
-        yield Cloud(store=sqlite_store, app=app, client=client, parts=parts, upload_dir=tmp_path, **fields)
+    with open_cloud(sqlite_store, tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def still(new_sqlite: NewUrl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """Give the same cloud for a whole module whose tests change nothing in it."""
+    store = open_store(new_sqlite())
+    with open_cloud(store, tmp_path_factory.mktemp("uploads")) as opened:
+        yield opened
+    store.close()

@@ -51,11 +51,11 @@ def test_strangers_do_not_fill_the_log(cloud: Cloud) -> None:
 def test_the_log_is_read_in_parts_and_by_actor(cloud: Cloud) -> None:
     for user in ("admin", "member", "viewer") * 3:
         cloud.post("/v1/keys", {}, user)
-    seen, cursor = list[int](), ""
-    while cursor is not None:
-        part = cloud.get(f"/v1/audit?limit=4{f'&cursor={cursor}' if cursor else ''}").json()
+    seen, query = list[int](), "limit=4"
+    while query:
+        part = cloud.get(f"/v1/audit?{query}").json()
         seen += [each["seq"] for each in part["items"]]
-        cursor = part["next_cursor"]
+        query = f"limit=4&cursor={part['next_cursor']}" if part["next_cursor"] else ""
     assert seen == sorted(seen, reverse=True)
     assert len(seen) == 9
     mine = cloud.get("/v1/audit?actor=member").json()["items"]

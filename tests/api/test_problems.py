@@ -20,12 +20,12 @@ def test_every_kind_has_a_status() -> None:
 
 
 @pytest.mark.parametrize("error", all_errors().values(), ids=str)
-def test_every_error_becomes_a_problem(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, error: type[ZcloudError]) -> None:
+def test_every_error_becomes_a_problem(still: Cloud, monkeypatch: pytest.MonkeyPatch, error: type[ZcloudError]) -> None:
     def fail(*_: Any) -> Any:
         raise error("It happened.", left="This was left.", hint="Do that.", field="name")
 
-    monkeypatch.setattr(type(cloud.parts.hosts), "all", fail)
-    answer = cloud.get("/v1/hosts")
+    monkeypatch.setattr(type(still.parts.hosts), "all", fail)
+    answer = still.get("/v1/hosts")
     told = answer.json()
     assert set(told) == MEMBERS
     assert answer.status_code == told["status"] == STATUS[error.kind]
@@ -35,14 +35,14 @@ def test_every_error_becomes_a_problem(cloud: Cloud, monkeypatch: pytest.MonkeyP
 
 
 def test_what_nobody_expected_is_logged_and_not_told(
-    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    still: Cloud, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*_: Any) -> Any:
         raise RuntimeError("postgresql://zcloud:hunter2@db/")
 
-    monkeypatch.setattr(type(cloud.parts.hosts), "all", fail)
+    monkeypatch.setattr(type(still.parts.hosts), "all", fail)
     with caplog.at_level(logging.ERROR):
-        answer = cloud.get("/v1/hosts", headers={"X-Request-Id": "trace-me-12345"})
+        answer = still.get("/v1/hosts", headers={"X-Request-Id": "trace-me-12345"})
     assert (answer.status_code, answer.json()["code"]) == (500, "internal")
     assert "hunter2" not in answer.text
     assert answer.json()["request_id"] == "trace-me-12345"
@@ -51,12 +51,12 @@ def test_what_nobody_expected_is_logged_and_not_told(
     assert "hunter2" in str(logged[0].exc_info)
 
 
-def test_a_failing_audit_is_an_error_of_the_server(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_audit_is_an_error_of_the_server(still: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any) -> Any:
         raise RuntimeError("full")
 
-    monkeypatch.setattr(type(cloud.parts.audit), "record", fail)
-    answer = cloud.post("/v1/keys", {"name": "x"})
+    monkeypatch.setattr(type(still.parts.audit), "record", fail)
+    answer = still.post("/v1/keys", {"name": "x"})
     assert (answer.status_code, answer.json()["code"]) == (500, "internal")
 
 
@@ -73,8 +73,8 @@ def test_a_failing_audit_is_an_error_of_the_server(cloud: Cloud, monkeypatch: py
         ("POST", "/v1/me", 405, "method_not_allowed"),
     ],
 )
-def test_paths_that_are_not_there(cloud: Cloud, method: str, path: str, status: int, code: str) -> None:
-    answer = cloud.call("admin", method, path)
+def test_paths_that_are_not_there(still: Cloud, method: str, path: str, status: int, code: str) -> None:
+    answer = still.call("admin", method, path)
     assert (answer.status_code, answer.json()["code"], set(answer.json())) == (status, code, MEMBERS)
     if status == 405:
         assert answer.headers["allow"]
@@ -91,24 +91,24 @@ def test_a_throttled_login_says_when(cloud: Cloud) -> None:
     assert right.status_code == 429
 
 
-def test_fields_are_named_and_values_are_not(cloud: Cloud) -> None:
+def test_fields_are_named_and_values_are_not(still: Cloud) -> None:
     body = {"name": "canary-secret!", "password": ["canary-secret"], "extra": "canary-secret"}
-    answer = cloud.post("/v1/users", body)
+    answer = still.post("/v1/users", body)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_input")
     assert {each["field"] for each in answer.json()["details"]["fields"]} == {"name", "password", "extra"}
     assert "canary-secret" not in answer.text
     assert answer.json()["left"] == "Nothing was changed."
 
 
-def test_answers_have_a_request_id_and_headers_that_protect(cloud: Cloud) -> None:
-    for answer in (cloud.get("/v1/me"), cloud.get("/v1/nothing"), cloud.client.get("/healthz")):
+def test_answers_have_a_request_id_and_headers_that_protect(still: Cloud) -> None:
+    for answer in (still.get("/v1/me"), still.get("/v1/nothing"), still.client.get("/healthz")):
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["cache-control"] == "no-store"
         assert "default-src 'none'" in answer.headers["content-security-policy"]
         assert answer.headers["x-request-id"]
-    assert cloud.get("/v1/me", headers={"X-Request-Id": "abc-12345"}).headers["x-request-id"] == "abc-12345"
+    assert still.get("/v1/me", headers={"X-Request-Id": "abc-12345"}).headers["x-request-id"] == "abc-12345"
     for hostile in ("short", "x" * 65, "a\x7fbcdefghi", "<script>alert(1)</script>"):
-        assert cloud.get("/v1/me", headers={"X-Request-Id": hostile}).headers["x-request-id"] != hostile
+        assert still.get("/v1/me", headers={"X-Request-Id": hostile}).headers["x-request-id"] != hostile
 
 
 def test_other_errors_of_the_framework_are_bad_requests() -> None:
