@@ -94,13 +94,12 @@ def stages() -> tuple[Stage, ...]:
             commands=((str(BIN / "lint-imports"), "--config", CONTRACTS), (python, "tools/budgets.py", "src")),
         ),
         Stage("docs", needs=("tools/reference.py",), commands=((python, "tools/reference.py", "--check"),)),
-        Stage("unit", tests="tests/unit", options=("-n", "2")),
-        Stage("api", tests="tests/api"),
-        Stage("simulation", tests="tests/simulation", not_yet=True),
+        Stage("unit", tests="tests/unit", options=("-n", "2"), limit_minutes=15),
+        Stage("api", tests="tests/api", options=("-n", "2"), limit_minutes=15),
         Stage("conformance", tests="tests/conformance", root=True),
-        Stage("crash-sqlite", tests="tests/crash", env={"ZCLOUD_TEST_STORE": "sqlite"}),
-        Stage("crash-postgresql", tests="tests/crash", env={"ZCLOUD_TEST_STORE": "postgresql"}),
-        Stage("real", tests="tests/real", root=True, limit_minutes=20),
+        Stage("crash-sqlite", tests="tests/crash", env={"ZCLOUD_TEST_STORE": "sqlite"}, limit_minutes=20),
+        Stage("crash-postgresql", tests="tests/crash", env={"ZCLOUD_TEST_STORE": "postgresql"}, limit_minutes=20),
+        Stage("real", tests="tests/real", root=True, limit_minutes=45),
     )
 
 
