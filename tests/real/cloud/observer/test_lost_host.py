@@ -16,7 +16,8 @@ from zcloud.lab.hosts import Lab, NamespaceHost
 from zcloud.services.hosts import HostSpec
 from zcloud.services.pools import PoolSpec
 
-NOTICED_S = 8.0  # it takes less than 5 s; a loaded machine gets three more
+# Measured on two loaded cores: frozen 3.1 to 4.8 s, sshd killed 0.1 s, packets dropped 5.2 and 5.4 s (the aim is 5).
+NOTICED_S = 8.0
 BACK_S = 20.0
 
 Deed = Callable[[NamespaceHost], None]
