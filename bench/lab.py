@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -103,13 +103,26 @@ class RawHost:
             time.sleep(0.005)
         return False
 
-    def until_leased(self, network: str, count: int, deadline_s: float = 240.0) -> None:
-        """Wait until so many guests have their address by DHCP; raises TimeoutError."""
+    def leases(self) -> set[str]:
+        """Give the addresses that libvirt's own network has leased."""
+        return {each["ipaddr"] for each in self.connection.networkLookupByName(NETWORK).DHCPLeases()}
+
+    def until_leased(self, known: set[str], count: int, deadline_s: float = 120.0) -> set[str]:
+        """Wait until so many more guests have their address by DHCP, and give those; raises TimeoutError."""
         deadline = time.monotonic() + deadline_s
-        while len(self.connection.networkLookupByName(network).DHCPLeases()) < count:
+        while len(found := self.leases() - known) < count:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"not {count} leases in {network}")
+                raise TimeoutError(f"{len(found)} leases, not {count}")
             time.sleep(0.05)
+        return found
+
+    def until_reachable(self, addresses: Iterable[str], deadline_s: float = 120.0) -> None:
+        """Wait until the guests at all of the addresses answer the host's ping; raises TimeoutError."""
+        deadline = time.monotonic() + deadline_s
+        for address in addresses:
+            while self.host.run(["ping", "-c1", "-W1", address], check=False).returncode:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"{address} does not answer")
 
 
 @contextmanager
