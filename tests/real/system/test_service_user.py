@@ -20,6 +20,8 @@ VENV = "/opt/zcloud"
 PERSON = "ada"
 SOCKET = "/run/zcloud/helper.sock"
 
+_UMASK = ("sh", "-c", 'umask 027; exec "$@"', "sh")  # of the server's unit
+
 # Printed by the distribution's Python inside the host: process id, real and effective user, command line.
 _PROCESSES = """
 import json, os, pathlib
@@ -66,11 +68,21 @@ class Service:
         commands = [line.strip() for line in self.told.splitlines() if line.startswith("  ")]
         assert len(commands) == 2, self.told
         for number, command in enumerate(commands):
-            argv = [*self.host.daemons.enter, "env", "-i", "PATH=/usr/sbin:/usr/bin", *shlex.split(command)]
+            argv = [*self.host.daemons.enter, "env", "-i", "PATH=/usr/sbin:/usr/bin"]
+            argv += [*(_UMASK if "setpriv" in command else self._bounded()), *shlex.split(command)]
             with (self.logs / f"{number}.log").open("ab") as log:
                 self._running.append(subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
-        wait_for(lambda: self.host.path(SOCKET).exists(), 20, "the helper listens")
-        wait_for(lambda: "listening on" in (self.logs / "1.log").read_text(), 30, "the server listens")
+        wait_for(lambda: self.ask_helper(self.uid("zcloud"), "true").startswith("done"), 20, "the helper answers")
+        connect = ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/8443"]
+        wait_for(lambda: self.host.run(connect, check=False).returncode == 0, 30, "the server listens")
+
+    def _bounded(self) -> list[str]:
+        """Give the prefix that leaves the helper the rights that its unit leaves it."""
+        unit = self.host.path("/etc/systemd/system/zcloud-helper.service").read_text()
+        found = re.search("^CapabilityBoundingSet=(.*)$", unit, re.MULTILINE)
+        assert found
+        kept = ",".join(f"+{each.removeprefix('CAP_').lower()}" for each in found[1].split())
+        return ["setpriv", f"--bounding-set=-all,{kept}", "--inh-caps=-all", "--no-new-privs"]
 
     def stop(self) -> None:
         """Stop the server, then the helper."""
