@@ -8,11 +8,12 @@ import click
 
 from zcloud.cli.text import _
 
-_WORDS: dict[str, bool] = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+# Not yes, no, on, off: those are choices of some options, and only the driver knows its types.
+_WORDS: dict[str, bool] = {"true": True, "false": False}
 
 
 def read_options(texts: Sequence[str]) -> dict[str, bool | int | str]:
-    """Read ``KEY=VALUE``: numbers and yes/no as what they are, all else as text; raises click.BadParameter."""
+    """Read ``KEY=VALUE``: numbers, true and false as what they are, all else as text; raises click.BadParameter."""
     options: dict[str, bool | int | str] = {}
     for text in texts:
         name, equals, value = text.partition("=")

@@ -42,7 +42,8 @@ def test_launch_ready_stop_start_delete(cloud: Cloud, firmware: Firmware) -> Non
     assert ready.ready is Ready.READY, ready.ready_detail
     port = cloud.instances.show(ADMIN, "", name).ports[0]
     assert port.address in {each["address"] for each in ready.observed["addresses"]}
-    assert cloud.host.run(["ping", "-c3", "-W5", port.address]).returncode == 0
+    ping = ["ping", "-c1", "-W2", port.address]
+    wait_for(lambda: cloud.host.run(ping, check=False).returncode == 0, 60, "an answer to a ping")
     cloud.done(cloud.instances.stop(ADMIN, "", name))
     assert cloud.instance(name).status is InstanceStatus.STOPPED
     cloud.done(cloud.instances.start(ADMIN, "", name))
