@@ -1,0 +1,60 @@
+"""What drivers and workflows may ask of a host: two protocols and plain records.
+
+``Shell`` runs the closed list of commands (``hosts/commands.py``); ``Hypervisor`` is libvirt. Both block,
+raise ``HostUnreachable`` when the host does not answer, and never hide a failure. A ``HostLink`` is both for
+one host. Fakes that obey the same contracts are in ``zcloud.testing``.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from zcloud.ports.domains import ConsoleStream, DomainControl
+from zcloud.ports.networks import NetworkControl, NetworkSection
+from zcloud.ports.records import DomainEvent, DomainFacts, DomainState, DomainStats, InterfaceAddress, NodeFacts
+from zcloud.ports.shell import Completed, FileFacts, Shell, Space
+
+__all__ = [
+    "Completed",
+    "ConsoleStream",
+    "DomainControl",
+    "DomainEvent",
+    "DomainFacts",
+    "DomainState",
+    "DomainStats",
+    "FileFacts",
+    "HostLink",
+    "Hypervisor",
+    "InterfaceAddress",
+    "NetworkControl",
+    "NetworkSection",
+    "NodeFacts",
+    "Shell",
+    "Space",
+]
+
+
+class Hypervisor(DomainControl, NetworkControl, Protocol):
+    """libvirt on one host. Raises HypervisorFailed, HostUnreachable."""
+
+    def node(self) -> NodeFacts: ...
+
+    def capabilities_xml(self) -> str: ...
+
+    def domain_capabilities_xml(self, *, accel: str, machine: str = "q35") -> str:
+        """Give the domain capabilities for ``accel`` (``kvm`` or ``tcg``)."""
+        ...
+
+    def list_pools(self) -> list[tuple[str, str, str]]:
+        """Give the libvirt storage pools: name, type, target path (inventory only)."""
+        ...
+
+
+class HostLink(Protocol):
+    """The two means of reaching one host."""
+
+    @property
+    def shell(self) -> Shell: ...
+
+    @property
+    def hypervisor(self) -> Hypervisor: ...
