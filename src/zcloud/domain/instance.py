@@ -126,11 +126,22 @@ class Instance:
     guest: Mapping[str, Any] = field(default_factory=dict)  # keys, timezone, ntp, proxies: nothing secret
 
 
-# Which statuses each verb starts from.
-MAY_START = frozenset({InstanceStatus.STOPPED, InstanceStatus.ERROR})
-MAY_STOP = frozenset({InstanceStatus.RUNNING, InstanceStatus.PAUSED, InstanceStatus.ERROR})
-MAY_RESTART = frozenset({InstanceStatus.RUNNING, InstanceStatus.PAUSED})
-MAY_DELETE = frozenset(InstanceStatus) - {InstanceStatus.DELETING}
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """What an owner does with an instance: from which statuses, and its past participle for people."""
+
+    done: str
+    starts_from: frozenset[InstanceStatus]
+
+
+_S = InstanceStatus
+VERBS: Mapping[str, Verb] = {
+    "start": Verb("started", frozenset({_S.STOPPED, _S.ERROR})),
+    "stop": Verb("stopped", frozenset({_S.RUNNING, _S.PAUSED, _S.ERROR})),
+    "restart": Verb("restarted", frozenset({_S.RUNNING, _S.PAUSED})),
+    "delete": Verb("deleted", frozenset(_S) - {_S.DELETING}),
+}
+"""The operation ``instance_VERB`` of each is in ``workflows/registry.py``."""
 
 
 @dataclass(frozen=True, slots=True)

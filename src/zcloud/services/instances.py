@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from zcloud.domain.errors import InvalidInput, NotFound, Protected, WrongState
+from zcloud.domain.errors import InvalidInput, NotFound, Protected
 from zcloud.domain.host import HostState
-from zcloud.domain.instance import MAY_DELETE, MAY_RESTART, MAY_START, MAY_STOP, Instance, InstanceStatus, Power
+from zcloud.domain.instance import Instance, InstanceStatus, Power
 from zcloud.domain.names import check_tags
 from zcloud.domain.network import Port
 from zcloud.domain.operation import Operation
@@ -18,14 +18,12 @@ from zcloud.scheduler import Demand
 from zcloud.services import admission
 from zcloud.services.context import (
     Services,
-    Subject,
     Window,
-    authorize,
-    begin,
     expect,
     resolve_project,
     visible_projects,
 )
+from zcloud.services.owned import begin_verb, check_state, find
 from zcloud.services.usage import InstanceUsage, read_usage
 from zcloud.store import ImageFilter, InstanceFilter, Page, Tx
 
@@ -118,8 +116,8 @@ class Instances:
         def work(tx: Tx) -> Operation:
             instance = find(tx, actor, project, ref)
             expect(instance, revision)
-            _check_state(instance, MAY_STOP, "stopped")
-            operation = _begin(tx, actor, instance, "stop", force=force, deadline_s=deadline_s)
+            check_state(instance, "stop")
+            operation = begin_verb(tx, actor, instance, "stop", force=force, deadline_s=deadline_s)
             tx.instances.update(instance.id, status=InstanceStatus.STOPPING, desired=Power.STOPPED, bump=True)
             return operation
 
@@ -141,9 +139,11 @@ class Instances:
         def work(tx: Tx) -> Operation:
             instance = find(tx, actor, project, ref)
             expect(instance, revision)
-            _check_state(instance, MAY_RESTART, "restarted")
+            check_state(instance, "restart")
             next_run = instance.incarnation + 1
-            operation = _begin(tx, actor, instance, "restart", force=force, deadline_s=deadline_s, incarnation=next_run)
+            operation = begin_verb(
+                tx, actor, instance, "restart", force=force, deadline_s=deadline_s, incarnation=next_run
+            )
             tx.instances.update(instance.id, status=InstanceStatus.RESTARTING, desired=Power.RUNNING, bump=True)
             return operation
 
@@ -163,9 +163,9 @@ class Instances:
             expect(instance, revision)
             if instance.protected:
                 raise Protected(f"The instance {instance.name} is protected against deletion.")
-            _check_state(instance, MAY_DELETE, "deleted")
+            check_state(instance, "delete")
             kept = _kept(tx.volumes.of_instance(instance.id), wanted)
-            operation = _begin(tx, actor, instance, "delete", keep=kept)
+            operation = begin_verb(tx, actor, instance, "delete", keep=kept)
             for volume in tx.volumes.of_instance(instance.id):
                 tx.volumes.lock(volume.id, operation.id)
             tx.instances.update(instance.id, status=InstanceStatus.DELETING, desired=Power.STOPPED, bump=True)
@@ -197,7 +197,7 @@ class Instances:
         return self._store.transact(work)
 
     def _start(self, tx: Tx, actor: Actor, instance: Instance, revision: int | None) -> Operation:
-        _check_state(instance, MAY_START, "started")
+        check_state(instance, "start")
         cloud = admission.snapshot(tx)
         host = cloud.hosts[instance.host_id]
         demand = Demand(
@@ -209,7 +209,7 @@ class Instances:
             host=host.id,
         )
         admission.choose(cloud, instance.project_id, demand)
-        operation = _begin(tx, actor, instance, "start", incarnation=instance.incarnation + 1)
+        operation = begin_verb(tx, actor, instance, "start", incarnation=instance.incarnation + 1)
         admission.take(tx, cloud, admission.running_claims(host.id, instance.id, instance.vcpus, instance.memory_mib))
         tx.instances.update(
             instance.id,
@@ -222,45 +222,12 @@ class Instances:
         return operation
 
 
-def find(tx: Tx, actor: Actor, project: str, ref: str, needed: Role = Role.MEMBER) -> Instance:
-    """Give the instance of that name in the project, or of that id; raises NotFound, Forbidden."""
-    by_id = tx.instances.many([ref]).get(ref)
-    if by_id is not None:
-        authorize(actor, by_id.project_id, needed, f"The instance {ref!r}")
-        return by_id
-    owner = resolve_project(tx, actor, project, needed)
-    found = tx.instances.find(ref, owner.id)
-    if found is None:
-        raise NotFound(f"There is no instance {ref[:80]!r} in the project {owner.name}.", hint="See `zcloud list`.")
-    return found
-
-
 def _visible_image(tx: Tx, visible: set[str] | None, ref: str) -> str:
     """Give the id of an image of that name or id; those of other projects are as if they were not there."""
     for image in tx.images.page(ImageFilter(project_ids=visible), limit=1000).items:
         if ref in (image.id, image.name):
             return image.id
     raise NotFound(f"There is no image {ref!r}.")
-
-
-def _begin(tx: Tx, actor: Actor, instance: Instance, verb: str, **args: Any) -> Operation:
-    subject = Subject("instance", instance.id, instance.name, instance.project_id)
-    operation = begin(tx, actor, verb, f"instance_{verb}_v1", subject, **args)
-    tx.instances.lock(instance.id, operation.id)
-    return operation
-
-
-def _check_state(instance: Instance, allowed: frozenset[InstanceStatus], verb: str) -> None:
-    if instance.operation_id is None and instance.status not in allowed:
-        raise WrongState(
-            f"The instance {instance.name} is {instance.status}; it cannot be {verb} now.",
-            status=instance.status.value,
-        )
-    if instance.status is InstanceStatus.ERROR and verb != "deleted" and not instance.machine:
-        raise WrongState(
-            f"The instance {instance.name} was never made.",
-            hint=f"Retry its creation (`zcloud operation retry`), or delete it: `zcloud delete {instance.name}`.",
-        )
 
 
 def _check_deadline(deadline_s: int) -> None:

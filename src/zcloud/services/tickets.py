@@ -11,7 +11,7 @@ from zcloud.domain.errors import Unauthenticated, WrongState
 from zcloud.domain.instance import Instance, InstanceStatus
 from zcloud.domain.people import Actor, Role, Ticket
 from zcloud.services.context import Services
-from zcloud.services.instances import find
+from zcloud.services.owned import find
 from zcloud.services.signin import actor_of_session
 from zcloud.store import Tx
 

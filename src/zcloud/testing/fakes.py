@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from zcloud.testing.fakedisk import FakeDisk
-from zcloud.testing.fakehypervisor import FakeConsole, FakeDomain, FakeHypervisor
+from zcloud.testing.fakedomains import FakeConsole, FakeDomain
+from zcloud.testing.fakehypervisor import FakeHypervisor
 from zcloud.testing.fakeshell import FakeShell
 
 __all__ = ["FakeConsole", "FakeDisk", "FakeDomain", "FakeHypervisor", "FakeLink", "FakeShell"]

@@ -29,7 +29,8 @@ from zcloud.wire.operations import Accepted
 
 router = routes("instances")
 
-Statuses = Annotated[tuple[InstanceStatus, ...], Query(max_length=11, description="Only in these states.")]
+_EVERY = len(InstanceStatus)
+Statuses = Annotated[tuple[InstanceStatus, ...], Query(max_length=_EVERY, description="Only in these states.")]
 Tags = Annotated[tuple[LineQuery, ...], Query(max_length=32, description="Only with all of these tags.")]
 Keep = Annotated[tuple[RefQuery, ...], Query(max_length=17, description="Disks to keep: names, ids, or all.")]
 

@@ -8,12 +8,11 @@ import click
 
 from zcloud.cli.asking import confirm, name_argument, wait_option, yes_option
 from zcloud.cli.base import command
+from zcloud.cli.many import ask_each, verb
 from zcloud.cli.params import SPAN
-from zcloud.cli.problems import exit_code, show_error
-from zcloud.cli.progress import finish_all
 from zcloud.cli.settings import App
 from zcloud.cli.text import _, plain
-from zcloud.client import ApiError, Record, route
+from zcloud.client import Record, route
 
 
 def _how_option(function: Callable[..., object]) -> Callable[..., object]:
@@ -27,12 +26,7 @@ def _how_option(function: Callable[..., object]) -> Callable[..., object]:
 @wait_option
 def start(app: App, name: tuple[str, ...], wait: bool) -> None:
     """Start instances."""
-
-    def ask(each: str) -> Record:
-        answer: Record = app.client.post(route("instances", each, "start"), project=app.project)
-        return answer
-
-    _each(app, name, ask, _("{name} runs."), wait=wait)
+    ask_each(app, name, verb(app, "start"), _("{name} runs."), wait=wait)
 
 
 @command
@@ -41,13 +35,8 @@ def start(app: App, name: tuple[str, ...], wait: bool) -> None:
 @wait_option
 def stop(app: App, name: tuple[str, ...], force: bool, deadline: int, wait: bool) -> None:
     """Stop instances: the guest is asked to shut down."""
-
-    def ask(each: str) -> Record:
-        body = {"force": force, "deadline_s": deadline}
-        answer: Record = app.client.post(route("instances", each, "stop"), body, project=app.project)
-        return answer
-
-    _each(app, name, ask, _("{name} is stopped."), wait=wait)
+    ask = verb(app, "stop", force=force, deadline_s=deadline)
+    ask_each(app, name, ask, _("{name} is stopped."), wait=wait)
 
 
 @command
@@ -56,13 +45,8 @@ def stop(app: App, name: tuple[str, ...], force: bool, deadline: int, wait: bool
 @wait_option
 def restart(app: App, name: tuple[str, ...], force: bool, deadline: int, wait: bool) -> None:
     """Stop instances and start them again."""
-
-    def ask(each: str) -> Record:
-        body = {"force": force, "deadline_s": deadline}
-        answer: Record = app.client.post(route("instances", each, "restart"), body, project=app.project)
-        return answer
-
-    _each(app, name, ask, _("{name} runs again."), wait=wait)
+    ask = verb(app, "restart", force=force, deadline_s=deadline)
+    ask_each(app, name, ask, _("{name} runs again."), wait=wait)
 
 
 @command
@@ -83,19 +67,4 @@ def delete(app: App, name: tuple[str, ...], keep_disks: bool, keep: tuple[str, .
         answer: Record = app.client.delete(route("instances", each), project=app.project, keep=kept)
         return answer
 
-    _each(app, name, ask, _("{name} is deleted."), wait=wait)
-
-
-def _each(app: App, names: tuple[str, ...], ask: Callable[[str], Record], told: str, *, wait: bool) -> None:
-    """Ask for all, then wait for all; a refusal of one is told and does not keep the others from it."""
-    answers, refused = [], 0
-    for name in dict.fromkeys(names):
-        try:
-            answers.append((ask(name), told.format(name=plain(name))))
-        except ApiError as error:
-            show_error(error)
-            refused = refused or exit_code(error)
-    if answers:
-        finish_all(app, answers, wait=wait)
-    if refused:
-        raise click.exceptions.Exit(refused)
+    ask_each(app, name, ask, _("{name} is deleted."), wait=wait)

@@ -1,0 +1,50 @@
+"""An instance that somebody wants to do something with: found, in the right state, and locked by the operation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zcloud.domain.errors import NotFound, WrongState
+from zcloud.domain.instance import VERBS, Instance, InstanceStatus
+from zcloud.domain.operation import Operation
+from zcloud.domain.people import Actor, Role
+from zcloud.services.context import Subject, authorize, begin, resolve_project
+from zcloud.store import Tx
+
+
+def find(tx: Tx, actor: Actor, project: str, ref: str, needed: Role = Role.MEMBER) -> Instance:
+    """Give the instance of that name in the project, or of that id; raises NotFound, Forbidden."""
+    by_id = tx.instances.many([ref]).get(ref)
+    if by_id is not None:
+        authorize(actor, by_id.project_id, needed, f"The instance {ref!r}")
+        return by_id
+    owner = resolve_project(tx, actor, project, needed)
+    found = tx.instances.find(ref, owner.id)
+    if found is None:
+        raise NotFound(f"There is no instance {ref[:80]!r} in the project {owner.name}.", hint="See `zcloud list`.")
+    return found
+
+
+def begin_verb(tx: Tx, actor: Actor, instance: Instance, verb: str, **args: Any) -> Operation:
+    """Record the operation ``instance_VERB_v1`` and give it the instance; raises Busy."""
+    subject = Subject("instance", instance.id, instance.name, instance.project_id)
+    operation = begin(tx, actor, verb, f"instance_{verb}_v1", subject, **args)
+    tx.instances.lock(instance.id, operation.id)
+    return operation
+
+
+def check_state(instance: Instance, verb: str) -> None:
+    """Go on only where the verb (one of ``VERBS``) starts from what the instance is now; raises WrongState.
+
+    Where an operation works on it, what it is says little: ``begin_verb`` refuses then.
+    """
+    if instance.operation_id is None and instance.status not in VERBS[verb].starts_from:
+        raise WrongState(
+            f"The instance {instance.name} is {instance.status}; it cannot be {VERBS[verb].done} now.",
+            status=instance.status.value,
+        )
+    if instance.status is InstanceStatus.ERROR and verb != "delete" and not instance.machine:
+        raise WrongState(
+            f"The instance {instance.name} was never made.",
+            hint=f"Retry its creation (`zcloud operation retry`), or delete it: `zcloud delete {instance.name}`.",
+        )
