@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
@@ -104,16 +105,26 @@ class HostSession:
             self._settled.set()
             if not up:
                 self._wake.wait(_backoff(failures))
+                self._note_loss()
                 failures += 1
-            elif not self._wake.wait(_CALM_S):
+                continue
+            if not self._wake.wait(_CALM_S):
                 failures = 0
                 self._wake.wait()
-            elif failures:  # it came back only to break again
-                self._closing.wait(_backoff(failures))
             self._note_loss()
+            if failures:  # it came back only to break again
+                self._rest(_backoff(failures))
         self._watch.close()
         self._jobs.close()
         self._way.close()
+
+    def _rest(self, seconds: float) -> None:
+        """Wait before the next attempt; what else breaks meanwhile is told at once."""
+        end = time.monotonic() + seconds
+        while not self._closing.is_set() and (left := end - time.monotonic()) > 0:
+            self._wake.clear()
+            if self._wake.wait(left):
+                self._note_loss()
 
     def _connect(self) -> bool:
         """Try once to have everything open; gives whether the host is up, and tells."""

@@ -1,7 +1,7 @@
 """One SSH connection per host: commands, streams and forwarded Unix sockets, with the host's key pinned.
 
 All connections live in one background thread with its own event loop; callers block in theirs. A host that falls
-silent is noticed after 4 s (a keepalive each second, three may stay unanswered). Commands of a user other than root
+silent is noticed after 3.2 s (a keepalive each 0.8 s, three may stay unanswered). Commands of a user other than root
 run through ``sudo -n``, so that user needs ``NOPASSWD: ALL``: SECURITY says what that means.
 """
 
@@ -31,7 +31,7 @@ from zcloud.hosts.address import HostAddress
 from zcloud.hosts.process import ENVIRONMENT, OUTPUT_LIMIT
 from zcloud.ports import Completed
 
-KEEPALIVE_S = 1
+KEEPALIVE_S = 0.8
 KEEPALIVE_COUNT = 3
 
 _CONNECT_S = 4.0

@@ -95,11 +95,11 @@ class NamespaceHost:
 
     def drop_packets(self) -> None:
         """Make the network lose all that the host sends and all that is sent to it, silently."""
-        run(Command(("ip", "link", "set", self._tap, "nomaster")))
+        run(Command(("ip", "link", "set", self._tap, "arp", "off", "nomaster")))
 
     def restore_packets(self) -> None:
         """Undo ``drop_packets``."""
-        run(Command(("ip", "link", "set", self._tap, "master", self._bridge)))
+        run(Command(("ip", "link", "set", self._tap, "arp", "on", "master", self._bridge)))
 
     def join(self) -> None:
         """Plug the host into the lab's bridge and tell it to set itself up."""
@@ -222,6 +222,8 @@ class Lab:
             raise BuildFailed("all lab subnets are taken")
         self.bridge = name
         run(Command(("ip", "link", "set", name, "alias", _owner(os.getpid()))))
+        # An address of its own, not a port's: a port that was taken off would still take frames for it.
+        run(Command(("ip", "link", "set", name, "address", f"02:7a:6c:61:62:{number:02x}")))
         run(Command(("ip", "address", "add", f"{self.gateway}/24", "dev", name)))
         run(Command(("ip", "link", "set", name, "up")))
 

@@ -45,11 +45,12 @@ class Watched:
             self.changes.append((time.monotonic(), host_id, state, reason))
             self._changed.notify_all()
 
-    def wait_for(self, host_id: str, state: HostState, seconds: float) -> None:
-        """Wait until the host is said to be in a state."""
+    def wait_for(self, host_id: str, state: HostState, seconds: float) -> float:
+        """Wait until the host is said to be in a state, and give when that was said."""
         with self._changed:
             arrived = self._changed.wait_for(lambda: self.states(host_id)[-1:] == [state], seconds)
         assert arrived, f"after {seconds} s {host_id} is not {state}: {self.changes}"
+        return next(at for at, name, _, _ in reversed(self.changes) if name == host_id)
 
     def states(self, host_id: str) -> list[HostState]:
         """Give all states that the host went through."""

@@ -19,7 +19,8 @@ from zcloud.hosts.libvirt import WATCH_KEEPALIVE, Connection
 from zcloud.hosts.libvirt.connection import MAX_IN_FLIGHT
 from zcloud.lab.hosts import Lab, NamespaceHost
 
-NOTICED_S = 8.0  # dropped packets take some 5.4 s (the aim is 5); a loaded machine adds to it
+NOTICED_S = 5.0  # the claim, by the pool's own times; measured 2.2 to 3.2 s on two loaded cores
+PATIENCE_S = 20.0  # for what is waited for on the way
 AT_ONCE_S = 0.2
 BACK_S = 25.0  # the longest back-off and a connection
 
@@ -45,8 +46,7 @@ def test_a_loss_is_noticed_costs_nobody_else_and_heals(watched: Watched, lab: La
         with latencies(lambda: (other_link.hypervisor.list_domains(), other_link.shell.run(["true"]))) as took:
             began = time.monotonic()
             breaks(host)
-            watched.wait_for(host.name, expected, NOTICED_S)
-            noticed = time.monotonic() - began
+            noticed = watched.wait_for(host.name, expected, PATIENCE_S) - began
             for call in (link.hypervisor.list_domains, lambda: link.hypervisor.start(UUID.format(9))):
                 asked = time.monotonic()
                 with pytest.raises(HostUnreachable):
@@ -57,13 +57,13 @@ def test_a_loss_is_noticed_costs_nobody_else_and_heals(watched: Watched, lab: La
                     link.shell.run(["true"])
             else:
                 assert link.shell.run(["true"]).code == 0
-            assert time.monotonic() - began < NOTICED_S + 1
     finally:
         mends(host)
     watched.wait_for(host.name, HostState.UP, BACK_S)
     assert link.hypervisor.node().hostname == host.name
     assert link.shell.run(["true"]).code == 0
     assert watched.states(other.name) == [HostState.UP]
+    assert noticed < NOTICED_S
     assert max(took) < 1.0, f"noticed after {noticed:.1f} s, but another host's call took {max(took):.2f} s"
 
 
@@ -80,7 +80,7 @@ def test_a_call_in_flight_ends_when_the_host_falls_silent(watched: Watched, host
         began = time.monotonic()
         with pytest.raises(HostUnreachable):
             link.shell.run(["cat", "/var/lib/zcloud/pipe"], timeout_s=30)
-        assert time.monotonic() - began < NOTICED_S + 1
+        assert time.monotonic() - began < NOTICED_S
     finally:
         host.restore_packets()
         host.daemons.thaw_all()
@@ -97,7 +97,7 @@ def test_a_console_ends_with_its_host(watched: Watched, host: NamespaceHost) -> 
     reader = threading.Thread(target=lambda: read.append(console.read()))
     reader.start()
     host.daemons.kill("sshd")
-    reader.join(NOTICED_S)
+    reader.join(PATIENCE_S)
     host.daemons.start_sshd()
     watched.wait_for(host.name, HostState.UP, BACK_S)
     hypervisor.destroy(uuid)
@@ -178,7 +178,7 @@ def test_a_local_host_without_libvirt_is_degraded_and_comes_back(host: Namespace
         watched.wait_for("here", HostState.UP, BACK_S)
         host.daemons.kill("libvirtd")
         try:
-            watched.wait_for("here", HostState.DEGRADED, NOTICED_S)
+            watched.wait_for("here", HostState.DEGRADED, PATIENCE_S)
             assert link.shell.run(["true"]).code == 0
         finally:
             host.daemons.start_libvirtd()

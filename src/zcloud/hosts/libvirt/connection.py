@@ -38,7 +38,7 @@ class Keepalive(NamedTuple):
     unanswered: int
 
 
-WATCH_KEEPALIVE = Keepalive(1, 3)
+WATCH_KEEPALIVE = Keepalive(1, 2)  # silence is noticed after 2 to 3 s: libvirt counts whole seconds
 JOBS_KEEPALIVE = Keepalive(5, 6)
 
 

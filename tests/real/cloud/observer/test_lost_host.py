@@ -16,8 +16,8 @@ from zcloud.lab.hosts import Lab, NamespaceHost
 from zcloud.services.hosts import HostSpec
 from zcloud.services.pools import PoolSpec
 
-# Measured on two loaded cores: frozen 3.1 to 4.8 s, sshd killed 0.1 s, packets dropped 5.2 and 5.4 s (the aim is 5).
-NOTICED_S = 8.0
+NOTICED_S = 5.0  # the claim, by the time of the event
+PATIENCE_S = 20.0
 BACK_S = 20.0
 
 Deed = Callable[[NamespaceHost], None]
@@ -70,14 +70,16 @@ def test_noticed_blocked_and_back(watched: Watched, beta: NamespaceHost, name: s
     if cloud.instance("far").status is not InstanceStatus.RUNNING:
         cloud.done(cloud.instances.start(ADMIN, "", "far"))
     since = watched.mark()
+    began = cloud.runtime.clock.now()
     do(beta)
     try:
-        noticed, _ = timed(lambda: wait_for(lambda: _state(watched) in states, NOTICED_S + 1, "beta to be missed"))
-        told = watched.event(f"host.{_state(watched)}", since)
+        state = wait_for(lambda: _state_in(watched, states), PATIENCE_S, "beta to be missed")
+        told = watched.event(f"host.{state}", since)
+        noticed = (told.time - began).total_seconds()
         assert told.data["reason"]
         others = [timed(watched.link.hypervisor.list_domains)[0] for _ in range(20)]
         operation = cloud.instances.stop(ADMIN, "", "far", force=True)
-        wait_for(lambda: _operation(watched, operation.id) is OperationStatus.BLOCKED, 10, "the operation to wait")
+        wait_for(lambda: _operation(watched, operation.id) is OperationStatus.BLOCKED, PATIENCE_S, "the operation to wait")
     finally:
         undo(beta)
     back, _ = timed(lambda: wait_for(lambda: _state(watched) is HostState.UP, BACK_S, "beta to be back"))
@@ -102,6 +104,11 @@ def test_a_new_libvirtd_is_no_drift(watched: Watched, beta: NamespaceHost) -> No
 
 def _state(watched: Watched) -> HostState:
     return watched.cloud.hosts.show(ADMIN, "beta").state
+
+
+def _state_in(watched: Watched, states: tuple[HostState, ...]) -> HostState | None:
+    state = _state(watched)
+    return state if state in states else None
 
 
 def _operation(watched: Watched, id: str) -> OperationStatus:
