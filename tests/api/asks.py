@@ -83,6 +83,7 @@ ASKS: dict[tuple[str, str], Ask] = {
     ("GET", "/"): Ask(200, "/"),
     ("GET", "/healthz"): Ask(200, "/healthz"),
     ("GET", "/readyz"): Ask(200, "/readyz"),
+    ("GET", "/metrics"): Ask(200, "/metrics"),
     ("GET", "/v1/openapi.json"): Ask(200, "/v1/openapi.json"),
     ("POST", "/v1/login"): Ask(201, "/v1/login", {"name": "viewer", "password": "correct horse battery"}),
     ("POST", "/v1/logout"): Ask(204, "/v1/logout"),

@@ -30,10 +30,11 @@ from zcloud.domain.operation import Operation
 from zcloud.domain.people import Project, Role, Session, User
 from zcloud.domain.storage import GIB, Pool, Volume
 from zcloud.services.context import Services
+from zcloud.services.health import Patience
 from zcloud.services.passwords import hash_password
 from zcloud.services.signin import Origin
 from zcloud.services.tickets import Tickets
-from zcloud.store import Store, Tx
+from zcloud.store import OBSERVER_LEASE, Store, Tx, Worker
 from zcloud.store.schema import metadata
 from zcloud.tunnel import Tunnel
 
@@ -169,7 +170,7 @@ def no_console(host_id: str, instance_id: str, force: bool) -> Any:
 def make_parts(store: Store, upload_dir: Path, tunnel: Callable[[ApiParts], Tunnel] | None = None) -> ApiParts:
     """Give the parts of an API over a store."""
     services = Services(store, SystemClock(), "cloud.internal")
-    settings = Settings(upload_dir, MAX_UPLOAD, MAX_BODY, "cloud.internal", "0.0.test")
+    settings = Settings(upload_dir, MAX_UPLOAD, MAX_BODY, "cloud.internal", "0.0.test", patience=Patience(1e6, 1e6))
     return build_parts(
         services,
         settings,
@@ -185,6 +186,8 @@ def fill(store: Store) -> dict[str, Any]:
         home = tx.projects.add(builders.project(name="default"))
         other = tx.projects.add(builders.project(name="other"))
         _people(tx, home, other)
+        tx.workers.heartbeat(Worker("w", "node", 1, "worker", tx.now, tx.now))
+        tx.settings.put(OBSERVER_LEASE, {"beaten_at": tx.now.isoformat()})
         tokens = {user.name: open_session(tx, user) for user in tx.users.all()}
         things = _things(tx, home, other)
         return {"home": home, "other": other, "tokens": tokens} | {

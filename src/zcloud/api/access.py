@@ -26,11 +26,15 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a route takes. ``reveals``: its answer holds a secret, so it is never kept for an Idempotency-Key."""
+    """What a route takes. ``reveals``: its answer holds a secret, so it is never kept for an Idempotency-Key.
+
+    ``local``: where the configuration says so, whoever is on the server's own machine needs no token.
+    """
 
     scope: Scope
     role: Role = Role.VIEWER
     reveals: bool = False
+    local: bool = False
 
 
 PUBLIC, SELF, SESSION = Rule(Scope.PUBLIC), Rule(Scope.SELF), Rule(Scope.SESSION)
@@ -41,6 +45,7 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("GET", "/"): PUBLIC,
     ("GET", "/healthz"): PUBLIC,
     ("GET", "/readyz"): PUBLIC,
+    ("GET", "/metrics"): Rule(Scope.GLOBAL, local=True),
     ("GET", "/v1/openapi.json"): PUBLIC,
     ("POST", "/v1/login"): Rule(Scope.PUBLIC, reveals=True),
     ("WEBSOCKET", "/v1/console"): PUBLIC,  # the ticket lets in

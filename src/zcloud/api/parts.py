@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -19,12 +19,13 @@ from zcloud.services.catalogue import Catalogue
 from zcloud.services.context import Services
 from zcloud.services.events import Events
 from zcloud.services.flavors import Flavors
-from zcloud.services.health import Health
+from zcloud.services.health import Health, Patience
 from zcloud.services.hosts import Hosts
 from zcloud.services.idempotency import Idempotency
 from zcloud.services.images import Images
 from zcloud.services.instances import Instances
 from zcloud.services.launch import Launch
+from zcloud.services.metrics import Metrics, MetricsOptions
 from zcloud.services.networks import Networks
 from zcloud.services.operations import Operations
 from zcloud.services.people import People
@@ -37,13 +38,19 @@ _ETAG = re.compile(r'"(\d{1,15})"')
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the API is told by the configuration; sizes in bytes."""
+    """What the API is told by the configuration; sizes in bytes.
+
+    ``open_metrics``: on this machine ``/metrics`` takes no token.
+    """
 
     upload_dir: Path
     max_upload: int
     max_body: int
     zone: str
     version: str
+    open_metrics: bool = False
+    metrics: MetricsOptions = field(default_factory=MetricsOptions)
+    patience: Patience = field(default_factory=Patience)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,7 @@ class ApiParts:
     idempotency: Idempotency
     tickets: Tickets
     health: Health
+    metrics: Metrics
 
 
 def build_parts(
@@ -98,7 +106,8 @@ def build_parts(
         audit=Audit(services),
         idempotency=Idempotency(services),
         tickets=Tickets(services),
-        health=Health(services),
+        health=Health(services, settings.patience),
+        metrics=Metrics(services, settings.metrics),
     )
 
 

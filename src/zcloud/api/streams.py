@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from zcloud.api.bell import Bell
 from zcloud.api.parts import Call
+from zcloud.base import meters
 from zcloud.domain import operation as operations
 from zcloud.domain.errors import InvalidInput, Unauthenticated
 from zcloud.domain.operation import ENDED, Operation
@@ -50,6 +51,12 @@ async def first_seq(call: Call, after: int | None) -> int:
 
 async def stream_events(call: Call, query: EventQuery, seq: int) -> AsyncIterator[bytes]:
     """Give events as server-sent events, until the client leaves, its session ends or the server stops."""
+    with meters.STREAMS.track_inprogress():
+        async for message in _follow(call, query, seq):
+            yield message
+
+
+async def _follow(call: Call, query: EventQuery, seq: int) -> AsyncIterator[bytes]:
     bell: Bell = call.request.app.state.events_bell
     loop, actor, events = asyncio.get_running_loop(), call.actor, call.parts.events
     beat = loop.time() + _HEARTBEAT_S

@@ -59,6 +59,15 @@ class Observer:
 
 
 @dataclass(frozen=True, slots=True)
+class Metrics:
+    """What is given to Prometheus at /metrics, and to whom."""
+
+    open_on_loopback: bool = False  # on this machine no token is needed; never with --no-tls, where a proxy asks
+    instances: bool = True  # series for every instance, not only for hosts and pools
+    port: int = 0  # loopback TCP port of a process without the API for its own counters; 0: none
+
+
+@dataclass(frozen=True, slots=True)
 class Hosts:
     """What may be touched on hosts, beyond libvirt's directories and zcloud's own."""
 
@@ -78,6 +87,7 @@ class Config:
     images: Images = field(default_factory=Images)
     workers: Workers = field(default_factory=Workers)
     observer: Observer = field(default_factory=Observer)
+    metrics: Metrics = field(default_factory=Metrics)
     hosts: Hosts = field(default_factory=Hosts)
 
     @property

@@ -41,6 +41,16 @@ def ensure_authority(directory: Path, now: datetime) -> Path:
     return certificate
 
 
+def ends(directory: Path) -> dict[str, datetime]:
+    """Give when the authority's and the server's certificate end, where they are there."""
+    found = {"authority": directory / "ca.pem", "server": directory / "server.pem"}
+    return {
+        name: x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
+        for name, path in found.items()
+        if path.exists()
+    }
+
+
 def ensure_server(directory: Path, names: Sequence[str], now: datetime) -> tuple[Path, Path]:
     """Make a server certificate for ``names`` (DNS names and addresses), or a new one before the old ends.
 

@@ -13,7 +13,7 @@ class HostAddress:
 
     ``key_path`` is our private key, ``host_key`` the approved public key line of the host (``ssh-ed25519 AAAA…``).
     ``libvirt_socket`` empty means: look for virtqemud's, then libvirtd's. Only ``id``, ``kind`` and
-    ``libvirt_socket`` matter for a local host.
+    ``libvirt_socket`` matter for a local host. ``name`` is what its meters are called by.
     """
 
     id: str
@@ -24,6 +24,7 @@ class HostAddress:
     key_path: str = ""
     host_key: str = ""
     libvirt_socket: str = ""
+    name: str = ""
 
     @property
     def libvirt_sockets(self) -> tuple[str, ...]:

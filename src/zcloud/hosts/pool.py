@@ -8,9 +8,10 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from zcloud.base import meters
 from zcloud.domain.errors import ConfigInvalid
 from zcloud.domain.host import HostKind, HostState
-from zcloud.hosts import commands, helperwire
+from zcloud.hosts import commands, helperwire, libvirt
 from zcloud.hosts.address import HostAddress
 from zcloud.hosts.delivery import Delivery
 from zcloud.hosts.local import local_shell
@@ -47,6 +48,7 @@ class HostPool:
         self._roots, self._helper_socket = tuple(roots), helper_socket
         self._lock = threading.Lock()
         self._sessions: dict[str, HostSession] = {}
+        self._names: dict[str, str] = {}
         self._state_listeners: list[StateListener] = []
         self._event_listeners: dict[str, list[EventListener]] = {}
         self._loop = LoopThread()
@@ -89,8 +91,11 @@ class HostPool:
         """Close a host's link; the next use looks its address up anew."""
         with self._lock:
             session = self._sessions.pop(host_id, None)
+            name = self._names.pop(host_id, None)
         if session is not None:
             session.close()
+        if name is not None:
+            meters.forget_host(name)
 
     def close(self) -> None:
         """Close all links."""
@@ -109,7 +114,7 @@ class HostPool:
         host = self._lookup(host_id)
         with self._lock:
             if host_id not in self._sessions:
-                self._sessions[host_id] = self._open(host)
+                self._sessions[host_id], self._names[host_id] = self._open(host), host.name
             return self._sessions[host_id]
 
     def _open(self, host: HostAddress) -> HostSession:
@@ -120,7 +125,10 @@ class HostPool:
             listeners = self._event_listeners.get(host.id, [])
             self._delivery.put(lambda: self._each(listeners, lambda call: call(event)))
 
-        return HostSession(host.id, lambda on_lost: self._way(host, on_lost), tell, sink)
+        def timer(connection: str) -> libvirt.Timer:
+            return meters.LIBVIRT_SECONDS.labels(host.name, connection).time
+
+        return HostSession(host.id, lambda on_lost: self._way(host, on_lost), tell, sink, timer)
 
     def _way(self, host: HostAddress, on_lost: Callable[[str], None]) -> LocalWay | SshWay:
         if host.kind is HostKind.LOCAL:

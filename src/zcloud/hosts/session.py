@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 from zcloud.domain.errors import HostUnreachable, ZcloudError
@@ -42,7 +42,8 @@ class HostSession:
     """The link to one host (``ports.HostLink``).
 
     ``tell`` gets each change of state and ``sink`` each domain event; both are called from threads of ours and must
-    return at once. ``make_way`` gives the way to the host; what it is given is called when that way is lost.
+    return at once. ``make_way`` gives the way to the host; what it is given is called when that way is lost;
+    ``timer`` what times the calls of the connection named.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class HostSession:
         make_way: Callable[[Callable[[str], None]], LocalWay | SshWay],
         tell: Callable[[Health], None],
         sink: Callable[[DomainEvent], None],
+        timer: Callable[[str], libvirt.Timer] = lambda _connection: nullcontext,
     ) -> None:
         self._tell, self._sink = tell, sink
         self._wake, self._closing, self._settled = threading.Event(), threading.Event(), threading.Event()
@@ -58,9 +60,13 @@ class HostSession:
         self.health = Health(HostState.LOST, "It has not been reached yet.")
         self._way = make_way(self._lost)
         self._watch = libvirt.Connection(
-            libvirt.WATCH_KEEPALIVE, self._watch_lost, host_id=host_id, in_flight=libvirt.WATCH_IN_FLIGHT
+            libvirt.WATCH_KEEPALIVE,
+            self._watch_lost,
+            host_id=host_id,
+            in_flight=libvirt.WATCH_IN_FLIGHT,
+            timer=timer("watch"),
         )
-        self._jobs = libvirt.Connection(libvirt.JOBS_KEEPALIVE, self._lost, host_id=host_id)
+        self._jobs = libvirt.Connection(libvirt.JOBS_KEEPALIVE, self._lost, host_id=host_id, timer=timer("jobs"))
         self._hypervisor = libvirt.LibvirtHypervisor(self._watch, self._jobs)
         self._opening: Future[None] | None = None
         self._thread = threading.Thread(target=self._keep_open, name="host", daemon=True)

@@ -12,17 +12,21 @@ import uvicorn
 import zcloud
 from zcloud.api.app import create_app, end_streams
 from zcloud.api.parts import Settings, build_parts
-from zcloud.base import pki
+from zcloud.base import meters, pki
+from zcloud.base.config import Config
 from zcloud.domain.errors import NotFound
 from zcloud.domain.instance import Instance
 from zcloud.main.setup import server_names
 from zcloud.main.wiring import Fault, Runtime, no_fault, start_observer, start_workers
 from zcloud.ports import ConsoleStream
+from zcloud.services.health import Patience
+from zcloud.services.metrics import MetricsOptions
 from zcloud.services.tickets import Tickets
 from zcloud.tunnel import Tunnel
 
 _CONSOLE_LOG_TAIL = 256 << 10
 _GRACE_S = 5
+_LEAST_PATIENCE_S = 10.0
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +41,8 @@ def serve(runtime: Runtime, roles: Sequence[str], *, tls: bool = True, fault: Fa
         if "api" in roles:
             _serve_api(runtime, tls=tls)
         else:
+            if runtime.config.metrics.port:
+                meters.serve(runtime.config.metrics.port)
             _wait_for_signal()
     finally:
         runtime.stop()
@@ -44,15 +50,13 @@ def serve(runtime: Runtime, roles: Sequence[str], *, tls: bool = True, fault: Fa
 
 def _serve_api(runtime: Runtime, *, tls: bool) -> None:
     config = runtime.config
-    settings = Settings(
-        upload_dir=config.upload_dir,
-        max_upload=config.images.max_file,
-        max_body=config.server.max_body,
-        zone=config.zone,
-        version=zcloud.__version__,
-    )
     tunnel = Tunnel(Tickets(runtime.services), _open_console(runtime))
-    parts = build_parts(runtime.services, settings, read_console_log=_read_console_log(runtime), console=tunnel.route())
+    parts = build_parts(
+        runtime.services,
+        _settings(config, tls=tls),
+        read_console_log=_read_console_log(runtime),
+        console=tunnel.route(),
+    )
     app = create_app(parts)
     secure: dict[str, str] = {}
     if tls:
@@ -80,6 +84,26 @@ def _serve_api(runtime: Runtime, *, tls: bool) -> None:
     scheme = "https" if tls else "http"
     _log.info("listening on %s://%s:%d", scheme, config.server.listen, config.server.port)
     server.run()
+
+
+def _settings(config: Config, *, tls: bool) -> Settings:
+    return Settings(
+        upload_dir=config.upload_dir,
+        max_upload=config.images.max_file,
+        max_body=config.server.max_body,
+        zone=config.zone,
+        version=zcloud.__version__,
+        open_metrics=config.metrics.open_on_loopback and tls,
+        metrics=MetricsOptions(
+            version=zcloud.__version__,
+            instances=config.metrics.instances,
+            certificates=lambda: pki.ends(config.tls_dir),
+        ),
+        patience=Patience(
+            worker_s=max(3 * config.workers.heartbeat_timeout_s, _LEAST_PATIENCE_S),
+            observer_s=max(3 * config.observer.lease_s, _LEAST_PATIENCE_S),
+        ),
+    )
 
 
 class _Server(uvicorn.Server):

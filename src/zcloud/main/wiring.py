@@ -65,6 +65,7 @@ def host_address(host: Host, key: Path) -> HostAddress:
         key_path=str(key),
         host_key=host.host_key,
         libvirt_socket=host.libvirt_socket,
+        name=host.name,
     )
 
 

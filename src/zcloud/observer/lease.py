@@ -10,9 +10,7 @@ from typing import Any
 from zcloud.base.clock import Clock
 from zcloud.base.ids import new_id
 from zcloud.operations.heart import Watch, this_node
-from zcloud.store import Store, Tx, Worker
-
-KEY = "observer.lease"
+from zcloud.store import OBSERVER_LEASE, Store, Tx, Worker
 
 Row = Mapping[str, Any]
 
@@ -42,14 +40,14 @@ class Lease:
         mine, self._mine = self._mine, None
 
         def work(tx: Tx) -> None:
-            if mine is not None and tx.settings.get(KEY) == mine:
-                tx.settings.delete(KEY)
+            if mine is not None and tx.settings.get(OBSERVER_LEASE) == mine:
+                tx.settings.delete(OBSERVER_LEASE)
 
         self._store.transact(work)
 
     def _contend(self) -> Row | None:
         with self._store.read() as tx:
-            there = tx.settings.get(KEY)
+            there = tx.settings.get(OBSERVER_LEASE)
         if there is not None and not self._watch.dead([_holder(there)]):
             return None
         return self._store.transact(lambda tx: self._swap(tx, there))
@@ -59,7 +57,7 @@ class Lease:
 
     def _swap(self, tx: Tx, expected: Row | None) -> Row | None:
         row = {"holder": self._me, "node": self._node, "pid": os.getpid(), "beaten_at": tx.now.isoformat()}
-        return row if tx.settings.swap(KEY, expected, row) else None
+        return row if tx.settings.swap(OBSERVER_LEASE, expected, row) else None
 
 
 def _holder(row: Row) -> Worker:

@@ -37,7 +37,7 @@ class Verdict:
     """A change that was seen: the instance's new status, the event's kind, and one sentence for people.
 
     ``began``: it was started outside zcloud, so its readiness is looked for anew. ``undefined``: it runs, but its
-    definition was removed. ``paused_for`` "space": it goes on by itself once there is some.
+    definition was removed. ``paused_for`` "space": it goes on by itself once there is some; "disk": one failed.
     """
 
     status: InstanceStatus
@@ -110,4 +110,4 @@ def _changed(instance: Instance, status: InstanceStatus, facts: DomainFacts, io_
         message = f"{name} was paused: no space is left in its storage pool. It goes on once there is some."
         return Verdict(status, "instance.io_error", message, undefined=undefined, paused_for="space")
     message = f"{name} was paused: one of its disks failed ({io_reason or 'no reason given'})."
-    return Verdict(status, "instance.io_error", message, undefined=undefined)
+    return Verdict(status, "instance.io_error", message, undefined=undefined, paused_for="disk")

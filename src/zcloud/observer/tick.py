@@ -11,7 +11,7 @@ from zcloud.domain.samples import pack
 from zcloud.domain.storage import Pool, PoolState
 from zcloud.drivers import registry
 from zcloud.drivers.storage.base import Capacity
-from zcloud.ports import DomainStats, HostLink
+from zcloud.ports import DomainStats, HostLink, NodeLoad
 from zcloud.scheduler.filters import POOL_RESERVE
 from zcloud.store import Store, Tx
 
@@ -26,7 +26,7 @@ class Tick:
 
     def run(self, host_id: str, link: HostLink) -> None:
         """Sample counters and pools, and let guests go on that had paused for want of space."""
-        blob = pack(to_row(each) for each in link.hypervisor.stats())
+        blob = pack([node_row(host_id, link.hypervisor.load()), *map(to_row, link.hypervisor.stats())])
         with self._store.read() as tx:
             pools = [each for each in tx.pools.all() if each.host_id == host_id and each.state is PoolState.READY]
         measured = [look for look in (_measure(pool, link) for pool in pools) if look is not None]
@@ -57,6 +57,11 @@ class Tick:
                     raise
                 except ZcloudError:
                     _log.warning("%s could not go on", instance.name, exc_info=True)
+
+
+def node_row(host_id: str, load: NodeLoad) -> dict[str, Any]:
+    """Give a host's own counters as they are kept, under its id."""
+    return {"id": host_id, **load._asdict()}
 
 
 def to_row(stats: DomainStats) -> dict[str, Any]:

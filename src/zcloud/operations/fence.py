@@ -17,7 +17,7 @@ from zcloud.ports import HostLink, Hypervisor, Shell
 SHELL_READS = frozenset({"read_file", "list_files", "space"})
 HYPERVISOR_READS = frozenset(
     {
-        "node", "capabilities_xml", "domain_capabilities_xml", "list_domains", "stats", "domain_xml",
+        "node", "load", "capabilities_xml", "domain_capabilities_xml", "list_domains", "stats", "domain_xml",
         "guest_addresses", "open_console", "list_networks", "network_xml", "list_pools",
     }
 )  # fmt: skip

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
+from zcloud.base import meters
 from zcloud.domain.errors import ZcloudError
 from zcloud.domain.operation import Operation, OperationStatus, StepRecord, StepStatus
 from zcloud.operations.model import Workflow
@@ -42,6 +43,7 @@ class Ledger:
         self._due = Due(operation.id, operation.epoch)
         self._title = workflow.title
         self._running = 0
+        self._ended_at = operation.created_at
         known = {step.name: step for step in operation.steps}
         self._steps = [
             known.get(step.name) or StepRecord(seq, step.name, step.title, StepStatus.PENDING, None, None, 0, 0, "")
@@ -139,8 +141,10 @@ class Ledger:
         def end(tx: Tx) -> None:
             tx.operations.end(self._due, OperationStatus.SUCCEEDED)
             self._tell(tx, "operation.ended", f"{self._title}: done.", status=OperationStatus.SUCCEEDED)
+            self._ended_at = tx.now
 
         self._transact(write, end)
+        self._count(OperationStatus.SUCCEEDED)
 
     def fail(self, status: OperationStatus, error: ZcloudError, last_words: Callable[[Tx], None]) -> None:
         """End the operation failed or cancelled, in one transaction with the workflow's last words."""
@@ -150,8 +154,15 @@ class Ledger:
             tx.operations.end(self._due, status, error.to_record())
             message = f"{self._title}: {status}. {error.message}"
             self._tell(tx, "operation.ended", message, status=status, error=error.to_record())
+            self._ended_at = tx.now
 
         self._transact(write)
+        self._count(status)
+
+    def _count(self, outcome: OperationStatus) -> None:
+        operation, ended_at = self.operation, self._ended_at
+        meter = meters.OPERATION_SECONDS.labels(operation.verb, operation.resource_kind, outcome.value)
+        meter.observe((ended_at - operation.created_at).total_seconds())
 
     def _transact(self, body: Callable[[Tx], T], last: Callable[[Tx], None] = lambda _tx: None) -> T:
         """Run a transaction: the body, the steps that it changed, and what comes last.

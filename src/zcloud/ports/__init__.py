@@ -11,7 +11,15 @@ from typing import Protocol
 
 from zcloud.ports.domains import ConsoleStream, DomainControl
 from zcloud.ports.networks import NetworkControl, NetworkSection
-from zcloud.ports.records import DomainEvent, DomainFacts, DomainState, DomainStats, InterfaceAddress, NodeFacts
+from zcloud.ports.records import (
+    DomainEvent,
+    DomainFacts,
+    DomainState,
+    DomainStats,
+    InterfaceAddress,
+    NodeFacts,
+    NodeLoad,
+)
 from zcloud.ports.shell import Completed, FileFacts, Shell, Space
 
 __all__ = [
@@ -29,6 +37,7 @@ __all__ = [
     "NetworkControl",
     "NetworkSection",
     "NodeFacts",
+    "NodeLoad",
     "Shell",
     "Space",
 ]
@@ -38,6 +47,10 @@ class Hypervisor(DomainControl, NetworkControl, Protocol):
     """libvirt on one host. Raises HypervisorFailed, HostUnreachable."""
 
     def node(self) -> NodeFacts: ...
+
+    def load(self) -> NodeLoad:
+        """Give what the host's CPUs and memory do."""
+        ...
 
     def capabilities_xml(self) -> str: ...
 

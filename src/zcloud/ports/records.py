@@ -66,6 +66,17 @@ class NodeFacts(NamedTuple):
     hostname: str
 
 
+class NodeLoad(NamedTuple):
+    """What a host's CPUs did since it booted, in ns over all of them, and its memory now in KiB."""
+
+    user_ns: int
+    system_ns: int
+    iowait_ns: int
+    idle_ns: int
+    memory_kib: int
+    available_kib: int  # free, or taken by caches that give way
+
+
 class InterfaceAddress(NamedTuple):
     """An address that a guest has on one of its interfaces."""
 

@@ -1,10 +1,10 @@
 """The store: every table, and all SQL."""
 
 from zcloud.store.errors import GenerationMoved, SchemaMismatch, StoreUnreachable
-from zcloud.store.instances import InstanceFilter, PowerRow
+from zcloud.store.instances import GaugeRow, InstanceFilter, PowerRow
 from zcloud.store.machines import NetworkFilter, PoolFilter
-from zcloud.store.misc import StoredAnswer
-from zcloud.store.operations import ENDED_TOPIC, OperationQuery, Worker
+from zcloud.store.misc import OBSERVER_LEASE, StoredAnswer
+from zcloud.store.operations import ENDED_TOPIC, OperationQuery, QueueFacts, Worker
 from zcloud.store.pages import Page
 from zcloud.store.people import OwnerFilter, ProjectFilter
 from zcloud.store.sealing import Sealer
@@ -13,6 +13,8 @@ from zcloud.store.store import Store, Tx
 
 __all__ = [
     "ENDED_TOPIC",
+    "OBSERVER_LEASE",
+    "GaugeRow",
     "GenerationMoved",
     "ImageFilter",
     "InstanceFilter",
@@ -23,6 +25,7 @@ __all__ = [
     "PoolFilter",
     "PowerRow",
     "ProjectFilter",
+    "QueueFacts",
     "SchemaMismatch",
     "Sealer",
     "Store",

@@ -52,6 +52,17 @@ class PowerRow(NamedTuple):
     updated_at: datetime
 
 
+class GaugeRow(NamedTuple):
+    """As much of an instance as is shown of thousands at once."""
+
+    id: str
+    name: str
+    project_id: str
+    host_id: str
+    status: InstanceStatus
+    ready: Ready
+
+
 class Instances(Lockable[Instance, InstanceFilter]):
     """Instances."""
 
@@ -124,6 +135,16 @@ class Instances(Lockable[Instance, InstanceFilter]):
         columns = (_C.id, _C.status, _C.operation_id, _C.updated_at)
         rows = self._db.execute(select(*columns).where(_C.host_id == host_id))
         return [PowerRow(id, InstanceStatus(status), holder, changed) for id, status, holder, changed in rows]
+
+    def gauges(self) -> list[GaugeRow]:
+        """Give what is shown of all instances at once, by project and name: cheap for thousands of them."""
+        columns = (_C.id, _C.name, _C.project_id, _C.host_id, _C.status, _C.ready)
+        rows = self._db.execute(select(*columns).order_by(_C.project_id, _C.name))
+        statuses, readies = ({str(each): each for each in kind} for kind in (InstanceStatus, Ready))
+        return [
+            GaugeRow(id, name, project, host, statuses[status], readies[ready])  # type: ignore[arg-type]
+            for id, name, project, host, status, ready in rows
+        ]
 
     def _where(self, filter: InstanceFilter) -> list[ColumnElement[bool]]:
         tags, ports, where = schema.instance_tags.c, schema.ports.c, list[ColumnElement[bool]]()

@@ -14,6 +14,8 @@ from zcloud.store import schema
 from zcloud.store.repository import Repository
 from zcloud.store.sealing import Sealer
 
+OBSERVER_LEASE = "observer.lease"  # the row that observers compare and swap
+
 _S, _I, _K = schema.secrets.c, schema.idempotency.c, schema.settings.c
 
 
@@ -100,6 +102,11 @@ class Settings(Repository):
         """Keep a value of plain JSON, in place of the one before."""
         statement = self._scope.insert(schema.settings).values(key=key, value=value)
         self._db.execute(statement.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
+
+    def observer_beat(self) -> datetime | None:
+        """Give when the observer last said that it watches; None where there is none."""
+        lease = self.get(OBSERVER_LEASE)
+        return None if lease is None else datetime.fromisoformat(lease["beaten_at"])
 
     def swap(self, key: str, expected: Any, value: Any) -> bool:
         """Put a value in place of the one expected (None: of none); False where there is another by now."""

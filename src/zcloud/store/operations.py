@@ -31,6 +31,7 @@ _STEP_MAPPER = Mapper(StepRecord, _STEPS)
 _HELD = (OperationStatus.RUNNING.value, OperationStatus.UNDOING.value)
 _PARKED = (OperationStatus.WAITING.value, OperationStatus.BLOCKED.value)
 _OVER = tuple(status.value for status in ENDED)
+_OPEN = tuple(status.value for status in OperationStatus if status not in ENDED)
 _BEING_UNDONE = (StepStatus.FAILED.value, StepStatus.UNDONE.value, StepStatus.LEFT.value)
 _LOCKABLE = tuple(
     table for table in schema.metadata.sorted_tables if "operation_id" in table.c and table.name != _STEPS.name
@@ -61,6 +62,13 @@ class Worker:
     roles: str
     started_at: datetime
     heartbeat_at: datetime
+
+
+class QueueFacts(NamedTuple):
+    """How much there is to do: operations that have not ended by their status, and the oldest queued one's time."""
+
+    counts: Mapping[OperationStatus, int]
+    oldest: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +121,13 @@ class OperationRecords(Records[Operation, OperationQuery]):
         """Give the operations that wait for a host to answer, oldest first."""
         blocked = and_(_COLUMNS.status == OperationStatus.BLOCKED.value, _COLUMNS.blocked_on == host_id)
         return self._all(blocked, order=[_COLUMNS.created_at, _COLUMNS.id])
+
+    def queue(self) -> QueueFacts:
+        """Give how many operations have not ended, by their status, and since when the oldest queued one waits."""
+        still = select(_COLUMNS.status, func.count(), func.min(_COLUMNS.created_at)).where(_COLUMNS.status.in_(_OPEN))
+        found = {OperationStatus(row[0]): row[1:] for row in self._db.execute(still.group_by(_COLUMNS.status))}
+        queued = found.get(OperationStatus.QUEUED)
+        return QueueFacts({status: int(row[0]) for status, row in found.items()}, queued[1] if queued else None)
 
     def prune(self, before: datetime) -> int:
         """Forget operations that ended before a time; gives how many."""

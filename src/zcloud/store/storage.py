@@ -145,6 +145,12 @@ class Samples(Repository):
         rows = self._db.execute(select(_S.time, _S.blob).where(*those).order_by(_S.time))
         return [(time, bytes(blob)) for time, blob in rows]
 
+    def latest(self, host_id: str, since: datetime) -> bytes | None:
+        """Give a host's last tick, where it is not older than ``since``."""
+        newest = select(_S.blob).where(_S.host_id == host_id, _S.time >= since).order_by(_S.time.desc()).limit(1)
+        blob = self._db.execute(newest).scalar()
+        return None if blob is None else bytes(blob)
+
     def prune(self, before: datetime) -> int:
         """Remove older ticks and give how many."""
         return self._db.execute(delete(schema.samples).where(_S.time < before)).rowcount

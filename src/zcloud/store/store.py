@@ -10,6 +10,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine, make_url
 from sqlalchemy.exc import DBAPIError
 
+from zcloud.base import meters
 from zcloud.base.clock import Clock
 from zcloud.domain.errors import Busy
 from zcloud.store import events, migrate
@@ -112,7 +113,7 @@ class Store:
             raise RuntimeError("a write transaction within another one would wait for itself")
         self._writing.on = True
         try:
-            with self._begin(self._engines.write) as connection:
+            with meters.STORE_WRITE_SECONDS.time(), self._begin(self._engines.write) as connection:
                 scope = self._scope(connection, writable=True)
                 yield Tx(scope)
                 events.number(scope)

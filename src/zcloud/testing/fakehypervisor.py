@@ -12,7 +12,7 @@ from importlib import resources
 from typing import Any
 
 from zcloud.domain.errors import GuestSilent, HostUnreachable, ZcloudError
-from zcloud.ports import DomainState, InterfaceAddress, NodeFacts
+from zcloud.ports import DomainState, InterfaceAddress, NodeFacts, NodeLoad
 from zcloud.testing.fakedomains import FakeDomain, FakeDomains
 from zcloud.testing.fakenetworks import FakeNetworks
 
@@ -50,6 +50,12 @@ class FakeHypervisor(FakeDomains, FakeNetworks):
         """Give the host's totals."""
         self.enter("node")
         return self._node
+
+    def load(self) -> NodeLoad:
+        """Give a host that has been idle for a thousand seconds, with half of its memory free."""
+        self.enter("load")
+        memory = self._node.memory_kib
+        return NodeLoad(0, 0, 0, 1000 * 10**9 * self._node.cpus, memory, memory // 2)
 
     def capabilities_xml(self) -> str:
         """Give the capabilities of a small x86-64 host whose QEMU runs as uid 64055."""

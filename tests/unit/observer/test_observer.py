@@ -17,8 +17,9 @@ from zcloud.domain.host import HostState
 from zcloud.domain.instance import InstanceStatus, Ready
 from zcloud.domain.storage import PoolState
 from zcloud.drivers import registry
-from zcloud.observer.lease import KEY, Lease
+from zcloud.observer.lease import Lease
 from zcloud.ports import DomainState
+from zcloud.store import OBSERVER_LEASE
 from zcloud.testing.cloud import ADMIN
 
 
@@ -263,7 +264,7 @@ def test_a_lease_of_a_process_that_is_gone_is_taken_at_once(new_url: NewUrl) -> 
         os._exit(0)
     os.waitpid(dead, 0)
     Lease(store, hand, 60.0).hold()
-    row = store.transact(lambda tx: tx.settings.get(KEY))
-    store.transact(lambda tx: tx.settings.put(KEY, {**row, "pid": dead}))
+    row = store.transact(lambda tx: tx.settings.get(OBSERVER_LEASE))
+    store.transact(lambda tx: tx.settings.put(OBSERVER_LEASE, {**row, "pid": dead}))
     assert Lease(store, hand, 60.0).hold()
     store.close()

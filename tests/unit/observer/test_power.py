@@ -109,7 +109,9 @@ def test_why_it_is_off(reason: str, surprising: bool, word: str) -> None:
     assert word in verdict.message
 
 
-@pytest.mark.parametrize(("io_reason", "waits"), [("enospc", "space"), ("", "space"), ("eio", ""), ("eperm", "")])
+@pytest.mark.parametrize(
+    ("io_reason", "waits"), [("enospc", "space"), ("", "space"), ("eio", "disk"), ("eperm", "disk")]
+)
 def test_why_it_is_paused(io_reason: str, waits: str) -> None:
     verdict = judge(instance(InstanceStatus.RUNNING), facts(DomainState.PAUSED, "ioerror"), io_reason)
     assert verdict is not None

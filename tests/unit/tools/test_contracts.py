@@ -32,6 +32,7 @@ PLANTED = [
     ("SQL lives in the store", "services/context.py", "sqlalchemy"),
     ("The durable engine has one door", "operations/run.py", "dbos"),
     ("The web framework stays in the faces", "services/audit.py", "starlette"),
+    ("Prometheus' client library has one door", "api/edge.py", "prometheus_client"),
     ("XML is read and written by the mapping", "drivers/network/nat.py", "lxml"),
     ("Driver files do not know each other", "drivers/network/nat.py", "zcloud.drivers.network.bridge"),
     ("Only the registry names a concrete driver", "workflows/pools.py", "zcloud.drivers.storage.directory"),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Depends, Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from zcloud.api.answers import answer
 from zcloud.api.params import routes
 from zcloud.api.parts import ApiParts, parts_of
+from zcloud.services.exposition import CONTENT_TYPE
+from zcloud.wire.health import Readiness, ReadyCheck
 
 router = routes("service", prefix="")
 
@@ -40,11 +42,27 @@ async def healthz() -> Response:
     return answer(dict[str, str], {"status": "ok"})
 
 
-@router.get("/readyz", response_model=dict[str, str])
+@router.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness}})
 def readyz(parts: Parts) -> Response:
-    """Say whether requests can be served: the store answers."""
-    parts.health.check()
-    return answer(dict[str, str], {"status": "ok"})
+    """Say whether requests can be served and operations are run, and why not (503).
+
+    The schema is the right one, the store can be written, a worker beats, and an observer watches.
+    """
+    checks = tuple(ReadyCheck(each.name, not each.reason, each.reason) for each in parts.health.check())
+    if all(each.ok for each in checks):
+        return answer(Readiness, Readiness("ok", checks))
+    return answer(Readiness, Readiness("unready", checks), 503)
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+def metrics(parts: Parts) -> Response:
+    """Give all metrics in Prometheus' text format.
+
+    A token with the role viewer everywhere reads them (`zcloud token create NAME --role viewer`), or anybody on this
+    machine where `metrics.open_on_loopback` is set. No host is asked: what is told of guests is what the observer
+    saw last.
+    """
+    return StreamingResponse(parts.metrics.read(), media_type=CONTENT_TYPE)
 
 
 @router.get("/v1/openapi.json", include_in_schema=False)

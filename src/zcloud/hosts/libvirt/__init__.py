@@ -1,6 +1,13 @@
 """The only door to libvirt: ``ports.Hypervisor`` over two connections of one host."""
 
-from zcloud.hosts.libvirt.connection import JOBS_KEEPALIVE, WATCH_IN_FLIGHT, WATCH_KEEPALIVE, Connection, Keepalive
+from zcloud.hosts.libvirt.connection import (
+    JOBS_KEEPALIVE,
+    WATCH_IN_FLIGHT,
+    WATCH_KEEPALIVE,
+    Connection,
+    Keepalive,
+    Timer,
+)
 from zcloud.hosts.libvirt.events import listen
 from zcloud.hosts.libvirt.hypervisor import LibvirtHypervisor
 
@@ -11,5 +18,6 @@ __all__ = [
     "Connection",
     "Keepalive",
     "LibvirtHypervisor",
+    "Timer",
     "listen",
 ]

@@ -13,6 +13,7 @@ import threading
 import weakref
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple, Protocol, TypeVar
 
 import libvirt
@@ -22,6 +23,8 @@ from zcloud.hosts.libvirt import eventloop
 from zcloud.hosts.libvirt.errors import translate
 
 MAX_IN_FLIGHT, WATCH_IN_FLIGHT = 3, 1
+
+Timer = Callable[[], AbstractContextManager[object]]  # times what is done within
 
 _T = TypeVar("_T")
 _CLOSE_REASONS = {
@@ -53,7 +56,7 @@ class Dependent(Protocol):
 class Connection:
     """A libvirt connection that can be opened, lost and opened again.
 
-    ``on_lost`` is called from libvirt's event thread with the reason; it must return at once.
+    ``on_lost`` is called from libvirt's event thread with the reason; it must return at once. ``timer`` times calls.
     """
 
     def __init__(
@@ -63,8 +66,10 @@ class Connection:
         *,
         host_id: str = "",
         in_flight: int = MAX_IN_FLIGHT,
+        timer: Timer = nullcontext,
     ) -> None:
         self._keepalive, self._on_lost, self._host_id = keepalive, on_lost, host_id
+        self._timer = timer
         self._in_flight = in_flight
         self._dependents: weakref.WeakSet[Dependent] = weakref.WeakSet()
         self._raw: libvirt.virConnect | None = None
@@ -123,7 +128,8 @@ class Connection:
         """
         raw = self._begin()
         try:
-            return work(raw)
+            with self._timer():
+                return work(raw)
         except libvirt.libvirtError as error:
             raise translate(error, alive=self._is_alive(raw), host_id=self._host_id) from error
         finally:

@@ -8,7 +8,7 @@ from zcloud.hosts.libvirt.connection import Connection
 from zcloud.hosts.libvirt.errors import NO_DOMAIN, NO_NETWORK, code_of
 from zcloud.hosts.libvirt.stats import to_facts, to_stats
 from zcloud.libvirtxml.parser import parse_xml
-from zcloud.ports import DomainFacts, DomainStats, NodeFacts
+from zcloud.ports import DomainFacts, DomainStats, NodeFacts, NodeLoad
 
 _LISTED = libvirt.VIR_DOMAIN_STATS_STATE
 _COUNTED = (
@@ -20,6 +20,7 @@ _COUNTED = (
     | libvirt.VIR_DOMAIN_STATS_BLOCK
 )
 _NOWAIT = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
+_ALL = -1  # VIR_NODE_CPU_STATS_ALL_CPUS, VIR_NODE_MEMORY_STATS_ALL_CELLS
 _ACTIVE = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE
 
 
@@ -31,6 +32,10 @@ class Facts:
     def node(self) -> NodeFacts:
         """Give the host's totals and versions."""
         return self._watch.call(_node)
+
+    def load(self) -> NodeLoad:
+        """Give what the host's CPUs and memory do (virNodeGetCPUStats, virNodeGetMemoryStats)."""
+        return self._watch.call(_load)
 
     def capabilities_xml(self) -> str:
         """Give the host's capabilities."""
@@ -96,6 +101,13 @@ def _node(raw: libvirt.virConnect) -> NodeFacts:
         hypervisor_version=_dotted(raw.getVersion()),
         hostname=raw.getHostname(),
     )
+
+
+def _load(raw: libvirt.virConnect) -> NodeLoad:
+    cpu, memory = raw.getCPUStats(_ALL, 0), raw.getMemoryStats(_ALL, 0)
+    available = sum(memory.get(name, 0) for name in ("free", "buffers", "cached"))
+    user, system, iowait, idle = (cpu.get(name, 0) for name in ("user", "kernel", "iowait", "idle"))
+    return NodeLoad(user, system, iowait, idle, memory.get("total", 0), available)
 
 
 def _dotted(number: int) -> str:

@@ -79,7 +79,9 @@ def test_noticed_blocked_and_back(watched: Watched, beta: NamespaceHost, name: s
         assert told.data["reason"]
         others = [timed(watched.link.hypervisor.list_domains)[0] for _ in range(20)]
         operation = cloud.instances.stop(ADMIN, "", "far", force=True)
-        wait_for(lambda: _operation(watched, operation.id) is OperationStatus.BLOCKED, PATIENCE_S, "the operation to wait")
+        wait_for(
+            lambda: _operation(watched, operation.id) is OperationStatus.BLOCKED, PATIENCE_S, "the operation to wait"
+        )
     finally:
         undo(beta)
     back, _ = timed(lambda: wait_for(lambda: _state(watched) is HostState.UP, BACK_S, "beta to be back"))
