@@ -31,8 +31,8 @@ def instance(view: InstanceView) -> Instance:
         id=it.id, name=it.name, project=view.project, project_id=it.project_id, host=view.host, host_id=it.host_id,
         host_state=view.host_state, accel=view.accel, image=view.image, image_id=it.image_id,
         default_user=view.default_user, status=it.status, desired=it.desired, vcpus=it.vcpus,
-        memory_mib=it.memory_mib, flavor=it.flavor, firmware=it.firmware, machine=it.machine, tags=it.tags,
-        protected=it.protected, incarnation=it.incarnation, ready=it.ready, ready_detail=it.ready_detail,
+        memory_mib=it.memory_mib, flavor=it.flavor, firmware=it.firmware, machine=it.machine, screen=it.screen,
+        tags=it.tags, protected=it.protected, incarnation=it.incarnation, ready=it.ready, ready_detail=it.ready_detail,
         ready_deadline=it.ready_deadline,
         nics=tuple(
             Nic(port.slot, view.networks.get(port.network_id, ""), port.network_id, port.mac, port.address,

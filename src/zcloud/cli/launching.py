@@ -100,6 +100,7 @@ def build_request(options: Mapping[str, Any], home: Path) -> dict[str, Any]:
         "user_data": read_user_data(options["user_data"]) if options["user_data"] else "",
         "tags": list(options["tag"]),
         "protected": options["protect"],
+        "headless": options["headless"],
         "ready_within_s": options["ready_within"],
         "guest": _guest(options),
     }

@@ -89,6 +89,7 @@ class InstanceSpec:
     start: bool = True
     ready_within_s: int = 600
     guest: Mapping[str, Any] = field(default_factory=dict)  # timezone, ntp, proxies (see domain/guest.py)
+    headless: bool = False  # without a screen
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +123,13 @@ class Instance:
     created_at: datetime
     updated_at: datetime
     started_at: datetime | None
-    hardware: Mapping[str, Any] = field(default_factory=dict)  # root volume, NVRAM path, seed path, cpu mode
+    hardware: Mapping[str, Any] = field(default_factory=dict)  # screen, console log, digest of the definition
     guest: Mapping[str, Any] = field(default_factory=dict)  # keys, timezone, ntp, proxies: nothing secret
+
+    @property
+    def screen(self) -> str:
+        """Give how its screen is reached (``vnc``); empty: it is headless."""
+        return str(self.hardware.get("screen", ""))
 
 
 @dataclass(frozen=True, slots=True)

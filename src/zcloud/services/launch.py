@@ -149,6 +149,7 @@ class Launch:
             machine="",
             incarnation=0,
             error=None,
+            hardware=instance.hardware,
         )
 
     def _size(self, tx: Tx, actor: Actor, project: str, spec: InstanceSpec) -> Sized:
@@ -198,6 +199,7 @@ class Launch:
             created_at=tx.now,
             updated_at=tx.now,
             started_at=None,
+            hardware={"screen": "" if spec.headless else "vnc"},
             guest={
                 "ssh_keys": list(sized.ssh_keys),
                 "options": dict(spec.guest),

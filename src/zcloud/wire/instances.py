@@ -60,7 +60,7 @@ class InstanceCreate(Request):
     """An instance. References are names or ids; 0 and empty take the flavor's, the image's or the default.
 
     Without ``nics`` it gets one on the default network. ``ssh_keys`` are public keys or names of stored ones;
-    ``password_hash`` is a crypt(3) hash for the image's default user.
+    ``password_hash`` is a crypt(3) hash for the image's default user. ``headless``: without a screen.
     """
 
     name: Name
@@ -86,6 +86,7 @@ class InstanceCreate(Request):
     start: Flag = True
     ready_within_s: Seconds = 600
     guest: GuestOptions = GuestOptions()
+    headless: Flag = False
 
 
 class InstanceChange(Request):
@@ -145,7 +146,10 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """An instance; ``observed`` is what its host said last, ``host_state`` tells how far that can be trusted."""
+    """An instance; ``observed`` is what its host said last, ``host_state`` tells how far that can be trusted.
+
+    ``screen`` is how its screen is reached (``vnc``); empty: it is headless.
+    """
 
     id: str
     name: str
@@ -165,6 +169,7 @@ class Instance:
     flavor: str
     firmware: str
     machine: str
+    screen: str
     tags: tuple[str, ...]
     protected: bool
     incarnation: int

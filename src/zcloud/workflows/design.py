@@ -58,6 +58,7 @@ def plan_domain(run: Run, whole: Whole, host: Host, project: str, incarnation: i
         seed=storage.artifact_path(seed_name(instance)),
         nics=tuple(run.network(network, host.id).plug(port) for port, network in whole.ports),
         console_log=console_log(instance),
+        screen=bool(instance.screen),
         free_page_reporting=bool(host.inventory.get("free_page_reporting", True)),
     )
 

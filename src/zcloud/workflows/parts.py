@@ -94,7 +94,7 @@ def define(run: Run) -> None:
         host, project = tx.hosts.get(instance.host_id), tx.projects.get(instance.project_id)
     plan = plan_domain(run, whole, host, project.name, instance.incarnation + 1)
     digest = _define(run.link(host.id).hypervisor, instance.id, design_domain(plan))
-    hardware = {"console_log": plan.console_log, "definition": digest}
+    hardware = {**instance.hardware, "console_log": plan.console_log, "definition": digest}
     with run.store.write() as tx:
         tx.instances.update(instance.id, machine=plan.machine, hardware=hardware)
 

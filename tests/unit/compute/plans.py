@@ -77,7 +77,7 @@ CASES: dict[str, DomainPlan] = {
     "bare": replace(DEMO, seed="", nics=()),
     "uefi": replace(DEMO, uefi=UEFI, machine="pc-q35-6.2"),
     "secure-boot": replace(DEMO, uefi=SECURE),
-    "screen": replace(DEMO, vnc_socket="/run/zcloud/vnc/5a2e6a4c.sock"),
+    "screen": replace(DEMO, screen=True),
     "full": replace(
         DEMO,
         instance_id="5a2e6a4c-7d1f-4c62-9f0e-000000000002",

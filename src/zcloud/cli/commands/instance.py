@@ -52,6 +52,7 @@ COLUMNS = (
     Column("accelerator", accelerator),
     Column("project", "project"),
     Column("firmware", "firmware"),
+    Column("screen", lambda each: each["screen"] or _("none (headless)")),
     Column("networks", lambda each: "; ".join(map(_nic, each["nics"]))),
     Column("disks", lambda each: "; ".join(map(_disk, each["disks"]))),
     Column("tags", "tags"),

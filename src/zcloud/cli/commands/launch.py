@@ -38,6 +38,7 @@ _OPTIONS = (
     click.option("--user-data", type=click.Path(path_type=Path), help="A cloud-init file."),
     click.option("--tag", multiple=True, help="A tag; repeatable."),
     click.option("--firmware", type=click.Choice(("bios", "uefi")), default=None, help="How it boots [bios]."),
+    click.option("--headless", is_flag=True, help="Make it without a screen."),
     click.option("--host", default="", shell_complete=completer("hosts"), help="Run it on this host."),
     click.option("--protect", is_flag=True, help="Protect it against deletion."),
     click.option("--no-start", is_flag=True, help="Make it, but do not start it."),

@@ -51,7 +51,7 @@ class DomainPlan:
     """All that the design needs. Paths are absolute paths on the host.
 
     ``disks`` are in the order of their slots, the root first. ``machine`` is a canonical q35 type, such as
-    pc-q35-7.2. ``cpu_mode`` counts where KVM is. ``uefi`` None boots by BIOS; ``vnc_socket`` empty means no
+    pc-q35-7.2. ``cpu_mode`` counts where KVM is. ``uefi`` None boots by BIOS; without ``screen`` there is no
     graphics; ``seed`` empty means no cloud-init disk.
     """
 
@@ -73,7 +73,7 @@ class DomainPlan:
     seed: str = ""
     nics: tuple[NicPlug, ...] = ()
     console_log: str
-    vnc_socket: str = ""
+    screen: bool = False
     free_page_reporting: bool = True
 
 
@@ -241,14 +241,22 @@ def _add_consoles(domain: Domain, plan: DomainPlan) -> None:
     serial.log, serial.log_append = plan.console_log, True
     agent = domain.channels.add()
     agent.type, agent.target_type, agent.target_name = "unix", "virtio", AGENT_CHANNEL
-    if not plan.vnc_socket:
-        return
+    if plan.screen:
+        _add_screen(domain)
+
+
+def _add_screen(domain: Domain) -> None:
+    """VNC on a Unix socket, never on TCP.
+
+    Each run has a socket of its own: libvirt puts it into the run's private directory, which only root and QEMU's
+    user may enter, tells its path in the live XML, and removes it
+    (https://libvirt.org/formatdomain.html#graphical-framebuffers).
+    """
     tablet = domain.inputs.add()
     tablet.type, tablet.bus = "tablet", "usb"
     screen = domain.graphics.add()
     screen.type = "vnc"
-    listen = screen.listens.add()
-    listen.type, listen.socket = "socket", plan.vnc_socket
+    screen.listens.add().type = "socket"
     domain.videos.add().model = "virtio"
 
 
