@@ -39,14 +39,13 @@ class PoolFiles:
         directory, last = posixpath.split(self.at(name))
         return f"{directory}/.{last}.part"
 
-    def settle(self, name: str) -> None:
-        """Give a file that is whole its name."""
-        self._shell.run(["mv", "-f", "-T", "--", self.part(name), self.at(name)])
+    def settling(self, name: str) -> list[str]:
+        """Give the command that gives a file that is whole its name."""
+        return ["mv", "-f", "-T", "--", self.part(name), self.at(name)]
 
     def remove(self, name: str) -> None:
         """Remove a file, and what was half-made of it; absent is fine."""
-        self._shell.remove(self.at(name))
-        self._shell.remove(self.part(name))
+        self._shell.remove(self.at(name), self.part(name))
 
     def size(self, name: str) -> int | None:
         """Give a file's apparent size in bytes, or None where there is no such file."""

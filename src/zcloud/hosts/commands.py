@@ -63,7 +63,8 @@ class Form:
     """One allowed command: its fixed beginning, then flags and options in any order, then operands.
 
     ``options`` take a value as their next argument. ``required`` names options that must be there; the last
-    ``optional`` operands may be absent. ``script`` means that standard input is an nft script and is checked too.
+    ``optional`` operands may be absent. ``fed`` commands read standard input; ``script`` means that it is an nft
+    script and is checked too.
     """
 
     words: str
@@ -73,6 +74,7 @@ class Form:
     optional: int = 0
     required: tuple[str, ...] = ()
     script: bool = False
+    fed: bool = False
 
 
 def flags(*names: str) -> frozenset[str]:
@@ -131,7 +133,10 @@ FORMS: tuple[Form, ...] = (
     # Files. ``install`` of /dev/null makes an empty file with its owner and mode, ``dd`` fills it from standard input.
     Form("install -d", flags(), _SAVE, (PLACE,)),
     Form("install -D", flags(), _SAVE, (Text("/dev/null"), FILE), 0, ("-m",)),
-    Form("dd status=none bs=1M conv=fsync,nocreat", operands=(Path(prefix="of="),)),
+    # ``count`` ends it before its input does: what is read after a file tells that all of it has arrived.
+    Form("dd status=none bs=1M conv=fsync,nocreat", operands=(Path(prefix="of="),), fed=True),
+    Form("dd status=none bs=1M conv=fsync,nocreat iflag=fullblock,count_bytes",
+         operands=(Text("count=[0-9]{1,10}"), Path(prefix="of=")), fed=True),
     Form("mkdir", flags("-p"), {"-m": MODE}, (PLACE,)),
     Form("rmdir", operands=(FILE,)),
     Form("rm", flags("-f"), operands=(FILE,)),
@@ -207,6 +212,12 @@ def check(argv: Sequence[str], *, stdin: bytes = b"", roots: Sequence[str] = DEF
 def takes_script(argv: Sequence[str]) -> bool:
     """Tell whether the command's standard input has to be there for ``check``."""
     return bool(argv) and _find_form(argv).script
+
+
+def reads_input(argv: Sequence[str]) -> bool:
+    """Tell whether a command of the list reads its standard input."""
+    form = _find_form(argv)
+    return form.script or form.fed
 
 
 def _is_hostile(word: str) -> bool:

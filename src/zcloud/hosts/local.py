@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from zcloud.domain.errors import HostUnreachable, from_record
 from zcloud.hosts import commands, helperwire, process
-from zcloud.hosts.shell import CommandShell
+from zcloud.hosts.shell import CommandShell, in_turn
 from zcloud.ports import Completed
 
 _CONNECT_S = 3.0
@@ -30,6 +30,10 @@ class DirectRunner:
         """Run a command (see ``shell.Runner``)."""
         return process.run(argv, feed, timeout_s=timeout_s)
 
+    def execute_all(self, batch: Sequence[Sequence[str]], data: bytes, *, timeout_s: float) -> Completed:
+        """Run commands in turn (see ``shell.Runner``)."""
+        return in_turn(self.execute, batch, data, timeout_s=timeout_s)
+
 
 class HelperRunner:
     """Runs commands through the root helper; ``connect`` gives a fresh connection to it."""
@@ -44,6 +48,10 @@ class HelperRunner:
                 return _converse(stream, argv, feed, timeout_s)
             except OSError as error:
                 raise HostUnreachable(f"The root helper does not answer: {error}.", hint=_HINT) from error
+
+    def execute_all(self, batch: Sequence[Sequence[str]], data: bytes, *, timeout_s: float) -> Completed:
+        """Run commands in turn, each by its own request, which the helper checks (see ``shell.Runner``)."""
+        return in_turn(self.execute, batch, data, timeout_s=timeout_s)
 
 
 _HINT = "Look at it with: systemctl status zcloud-helper"

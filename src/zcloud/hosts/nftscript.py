@@ -17,7 +17,7 @@ _STRING = re.compile(r'"[A-Za-z0-9_. :,/*-]*"')
 _COMMENT = re.compile(r"#[^\n]*")
 _FORBIDDEN = re.compile(r'["\'\\$]|\b(include|define|redefine|undefine|import|export|monitor)\b')
 _COMMAND = re.compile(
-    r"((add|create|insert|replace|delete|destroy|flush|reset) )?(table|chain|set|map|element|rule) "
+    r"((add|create|insert|replace|delete|destroy|flush|reset|list) )?(table|chain|set|map|element|rule) "
     rf"({'|'.join(TABLES)})(?![\w-])"
 )
 

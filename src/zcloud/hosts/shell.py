@@ -20,6 +20,7 @@ _PIECE = 1 << 20
 _ABSENT = b"No such file or directory"
 _UPLOAD_TIMEOUT_S = 6 * 3600.0
 _STDERR_SHOWN = 2000
+_FILL = ("dd", "status=none", "bs=1M", "conv=fsync,nocreat")
 
 
 class Runner(Protocol):
@@ -27,6 +28,13 @@ class Runner(Protocol):
 
     def execute(self, argv: Sequence[str], feed: Iterable[bytes], *, timeout_s: float) -> Completed:
         """Run a command to its end; raises DeadlineExceeded, HostUnreachable, CommandFailed (not startable)."""
+        ...
+
+    def execute_all(self, batch: Sequence[Sequence[str]], data: bytes, *, timeout_s: float) -> Completed:
+        """Run commands in turn up to the first that fails, and give how the last one ended.
+
+        ``data`` is for the one that reads its input; none after it runs unless all of the data has arrived.
+        """
         ...
 
 
@@ -43,6 +51,10 @@ class CommandShell:
         done = self._runner.execute(argv, [stdin] if stdin else (), timeout_s=timeout_s)
         return _checked(argv, done) if check else done
 
+    def run_all(self, batch: Sequence[Sequence[str]], *, timeout_s: float = 30.0) -> None:
+        """Run commands of the closed list in turn (see ``ports.Shell.run_all``)."""
+        self._run_all(batch, b"", timeout_s=timeout_s)
+
     def read_file(self, path: str, *, limit: int = 1 << 20, tail: bool = False) -> bytes:
         """Give at most ``limit`` bytes of a file (its end with ``tail``); raises NotFound."""
         done = self.run(["tail" if tail else "head", "-c", str(limit), "--", path], check=False)
@@ -50,17 +62,26 @@ class CommandShell:
 
     def write_file(self, path: str, data: bytes, *, mode: int = 0o600, owner: str = "") -> None:
         """Write a file whole or not at all (temporary name, fsync, rename), making its directory."""
-        self._place([data], path, mode, owner, timeout_s=60.0)
+        partial, begin, *end = _placing(path, mode, owner)
+        fill = [*_FILL, "iflag=fullblock,count_bytes", f"count={len(data)}", f"of={partial}"]
+        with self._no_partial(partial):
+            self._run_all([begin, fill, *end], data, timeout_s=60.0)
 
     def upload(
         self, source: BinaryIO, path: str, *, mode: int = 0o600, progress: Callable[[int], None] | None = None
     ) -> None:
         """Copy a stream to a file whole or not at all; ``progress`` is told the bytes so far."""
-        self._place(_pieces(source, progress), path, mode, "", timeout_s=_UPLOAD_TIMEOUT_S)
+        partial, begin, *end = _placing(path, mode)
+        fill = [*_FILL, f"of={partial}"]
+        with self._no_partial(partial):
+            self.run(begin)
+            commands.check(fill, roots=self._roots)
+            _checked(fill, self._runner.execute(fill, _pieces(source, progress), timeout_s=_UPLOAD_TIMEOUT_S))
+            self.run_all(end)
 
-    def remove(self, path: str) -> None:
-        """Remove a file if it is there."""
-        self.run(["rm", "-f", "--", path])
+    def remove(self, *paths: str) -> None:
+        """Remove files if they are there."""
+        self.run_all([["rm", "-f", "--", path] for path in paths])
 
     def list_files(self, directory: str) -> list[FileFacts]:
         """Give the regular files directly in a directory; an absent directory has none."""
@@ -80,23 +101,46 @@ class CommandShell:
         unit, total, available = (int(word) for word in _found(["space", path], done).stdout.split())
         return Space(total * unit, available * unit)
 
-    def _place(self, feed: Iterable[bytes], path: str, mode: int, owner: str, *, timeout_s: float) -> None:
-        """Make an empty file with its owner and mode, fill it, force it to the disk, give it its name."""
-        directory, name = posixpath.split(path)
-        partial = f"{directory}/.{name}.{new_secret(9)}.partial"
-        user, _, group = owner.partition(":")
-        owners = [*(["-o", user] if user else []), *(["-g", group] if group else [])]
-        fill = ["dd", "status=none", "bs=1M", "conv=fsync,nocreat", f"of={partial}"]
-        commands.check(fill, roots=self._roots)
-        self.run(["install", "-D", "-m", f"{mode:04o}", *owners, "--", "/dev/null", partial])
+    @contextlib.contextmanager
+    def _no_partial(self, path: str) -> Iterator[None]:
+        """Remove what was half-made when an error leaves the block."""
         try:
-            _checked(fill, self._runner.execute(fill, feed, timeout_s=timeout_s))
-            self.run(["mv", "-f", "-T", "--", partial, path])
+            yield
         except BaseException:
             with contextlib.suppress(ZcloudError):
-                self.remove(partial)
+                self.remove(path)
             raise
-        self.run(["sync", "--", directory])
+
+    def _run_all(self, batch: Sequence[Sequence[str]], data: bytes, *, timeout_s: float) -> None:
+        for argv in batch:
+            commands.check(argv, roots=self._roots)
+        _checked([", ".join(each[0] for each in batch)], self._runner.execute_all(batch, data, timeout_s=timeout_s))
+
+
+def in_turn(
+    execute: Callable[..., Completed], batch: Sequence[Sequence[str]], data: bytes, *, timeout_s: float
+) -> Completed:
+    """``Runner.execute_all`` where a command costs no round trip."""
+    done = Completed(0, b"", b"")
+    for argv in batch:
+        done = execute(argv, [data] if data and commands.reads_input(argv) else (), timeout_s=timeout_s)
+        if done.code:
+            break
+    return done
+
+
+def _placing(path: str, mode: int, owner: str = "") -> tuple[str, list[str], list[str], list[str]]:
+    """Give the temporary name of a file, the command that makes it empty, and those that end it once it is filled."""
+    directory, name = posixpath.split(path)
+    partial = f"{directory}/.{name}.{new_secret(9)}.partial"
+    user, _, group = owner.partition(":")
+    owners = [*(["-o", user] if user else []), *(["-g", group] if group else [])]
+    return (
+        partial,
+        ["install", "-D", "-m", f"{mode:04o}", *owners, "--", "/dev/null", partial],
+        ["mv", "-f", "-T", "--", partial, path],
+        ["sync", "--", directory],
+    )
 
 
 def _pieces(source: BinaryIO, progress: Callable[[int], None] | None) -> Iterator[bytes]:

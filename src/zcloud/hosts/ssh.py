@@ -13,7 +13,7 @@ import os
 import shlex
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import asyncssh
@@ -28,6 +28,7 @@ from zcloud.domain.errors import (
     from_record,
 )
 from zcloud.hosts.address import HostAddress
+from zcloud.hosts.commands import reads_input
 from zcloud.hosts.process import ENVIRONMENT, OUTPUT_LIMIT
 from zcloud.ports import Completed
 
@@ -150,16 +151,23 @@ class SshLink:
 
     def execute(self, argv: Sequence[str], feed: Iterable[bytes], *, timeout_s: float) -> Completed:
         """Run a checked command on the host (see ``shell.Runner``); raises HostUnreachable at once when lost."""
+        return self._execute(shlex.join(argv), argv[0], feed, timeout_s)
+
+    def execute_all(self, batch: Sequence[Sequence[str]], data: bytes, *, timeout_s: float) -> Completed:
+        """Run checked commands in turn, by one round trip (see ``shell.Runner``)."""
+        return self._execute(_in_turn(batch), batch[0][0], [data, b"\n"], timeout_s)
+
+    def _execute(self, words: str, name: str, feed: Iterable[bytes], timeout_s: float) -> Completed:
         deadline = time.monotonic() + timeout_s
-        command = _remote_command(argv, timeout_s, sudo=self._host.user != "root")
+        command = f"{_remote_prefix(timeout_s, sudo=self._host.user != 'root')} {words}"
         try:
-            done = self._loop.run(self._session(command, iter(feed)), timeout_s + _GRACE_S)
+            done = self._loop.run(self._session(command, feed), timeout_s + _GRACE_S)
         except TimeoutError:
-            raise DeadlineExceeded(f"{argv[0]} did not end in time.", program=argv[0]) from None
+            raise DeadlineExceeded(f"{name} did not end in time.", program=name) from None
         except (OSError, asyncssh.Error) as error:
             raise self._unreachable(error) from error
         if done.code in _LATE and time.monotonic() >= deadline:
-            raise DeadlineExceeded(f"{argv[0]} did not end in time and was killed.", program=argv[0])
+            raise DeadlineExceeded(f"{name} did not end in time and was killed.", program=name)
         return done
 
     def has_socket(self, path: str) -> bool:
@@ -241,7 +249,7 @@ class SshLink:
     async def _forward(self, remote: str, local: str) -> asyncssh.SSHListener:
         return await self._require().forward_local_path(local, remote)
 
-    async def _session(self, command: str, feed: Iterator[bytes]) -> Completed:
+    async def _session(self, command: str, feed: Iterable[bytes]) -> Completed:
         """Run one command in a session channel of its own; at most ``_SESSIONS`` at once."""
         async with self._sessions:
             process = await self._require().create_process(command, encoding=None)
@@ -261,24 +269,44 @@ class SshLink:
         return Completed(process.exit_status, out, err)
 
 
-def _remote_command(argv: Sequence[str], timeout_s: float, *, sudo: bool) -> str:
-    """Give the one string that SSH takes, every word quoted.
+def _remote_prefix(timeout_s: float, *, sudo: bool) -> str:
+    """Give the words before a command's, in the one string that SSH takes; every word of ours is quoted.
 
     The host enforces the deadline itself, and ends the command when the connection's process there ends.
     """
     environment = [f"{name}={value}" for name, value in ENVIRONMENT.items()]
     bounds = ["setpriv", "--pdeathsig", "TERM", "--", "timeout", "-k", "2", f"{timeout_s:.3f}"]
-    return shlex.join(["exec", *(["sudo", "-n", "--"] if sudo else []), "env", *environment, *bounds, *argv])
+    return shlex.join(["exec", *(["sudo", "-n", "--"] if sudo else []), "env", *environment, *bounds])
 
 
-async def _write(process: asyncssh.SSHClientProcess[bytes], feed: Iterator[bytes]) -> None:
-    """Write the feed, whose pieces may block to read, and close standard input."""
-    loop = asyncio.get_running_loop()
+def _in_turn(batch: Sequence[Sequence[str]]) -> str:
+    """Give the command that runs several while they succeed.
+
+    After one that reads its input the line that follows the data is awaited: a connection that broke within the
+    data looks like its end, and what is not whole must get no name.
+    """
+    words = [f"{shlex.join(argv)} && read -r _" if reads_input(argv) else shlex.join(argv) for argv in batch]
+    return shlex.join(["sh", "-c", " && ".join(words)])
+
+
+async def _write(process: asyncssh.SSHClientProcess[bytes], feed: Iterable[bytes]) -> None:
+    """Write the feed and close standard input."""
     with contextlib.suppress(BrokenPipeError):
-        while piece := await loop.run_in_executor(None, next, feed, b""):
+        async for piece in _pieces(feed):
             process.stdin.write(piece)
             await process.stdin.drain()
         process.stdin.write_eof()
+
+
+async def _pieces(feed: Iterable[bytes]) -> AsyncIterator[bytes]:
+    """Give the pieces of a feed; those that are not in memory yet may block to read, and are read in a thread."""
+    if isinstance(feed, Sequence):
+        for piece in feed:
+            yield piece
+        return
+    loop, rest = asyncio.get_running_loop(), iter(feed)
+    while piece := await loop.run_in_executor(None, next, rest, b""):
+        yield piece
 
 
 async def _read(stream: asyncssh.SSHReader[bytes], limit: int) -> bytes:

@@ -44,6 +44,8 @@ def _heal_guard(ports: Sequence[Port], networks: dict[str, Network], link: HostL
     difference = guard.compare_ports([registry.guarded(networks[port.network_id], port) for port in ports])
     if difference:
         guard.mend(difference)
+    if difference.bare:  # none of them was guarded
+        return sorted(port.tap for port in ports)
     return sorted({element.key[0] for element in difference.missing | difference.surplus})
 
 

@@ -40,6 +40,13 @@ class Shell(Protocol):
         """
         ...
 
+    def run_all(self, batch: Sequence[Sequence[str]], *, timeout_s: float = 30.0) -> None:
+        """Run commands of the closed list in turn, by one round trip; the first that fails ends it.
+
+        Raises CommandForbidden (before any is run), CommandFailed, DeadlineExceeded, HostUnreachable.
+        """
+        ...
+
     def read_file(self, path: str, *, limit: int = 1 << 20, tail: bool = False) -> bytes:
         """Give at most ``limit`` bytes of a file (its end with ``tail``); raises NotFound."""
         ...
@@ -54,8 +61,8 @@ class Shell(Protocol):
         """Copy a stream to a file whole or not at all; ``progress`` is told the bytes so far."""
         ...
 
-    def remove(self, path: str) -> None:
-        """Remove a file if it is there."""
+    def remove(self, *paths: str) -> None:
+        """Remove files if they are there."""
         ...
 
     def list_files(self, directory: str) -> list[FileFacts]:

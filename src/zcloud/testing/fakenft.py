@@ -11,10 +11,12 @@ from zcloud.testing.fakedisk import FakeError
 
 _ELEMENT = re.compile(r'(add|delete) element (\w+ \w+) (\w+) \{ "([\w-]+)"((?: \. \S+)*)(?: comment "([^"]*)")? \}')
 _TABLE = re.compile(r"(add|delete|flush) table (\w+ \w+)")
-_IN_TABLE = re.compile(r"add (set|chain|rule) (\w+ \w+) (\w+)")
+_IN_TABLE = re.compile(r"add (set|chain|rule) (\w+ \w+) (\w+)(.*)")
+_LOOK = re.compile(r"list chain (\w+ \w+) (\w+)")
 
 Key = tuple[str, ...]
 Sets = dict[str, dict[Key, str]]
+Rules = tuple[tuple[str, str], ...]  # chain and rule
 
 
 class FakeNft:
@@ -22,12 +24,20 @@ class FakeNft:
 
     def __init__(self) -> None:
         self.tables: dict[str, Sets] = {}
+        self.rules: dict[str, Rules] = {}
 
-    def apply(self, script: str) -> None:
-        """Apply a script."""
+    def apply(self, script: str) -> bytes:
+        """Apply a script, and give what its ``list chain`` prints."""
+        lines = [line for line in script.splitlines() if line]
+        self._change([line for line in lines if not _LOOK.fullmatch(line)])
+        looks = [match.groups() for line in lines if (match := _LOOK.fullmatch(line))]
+        found = [rule for table, chain in looks for where, rule in self._rules(table) if where == chain]
+        return "".join(f"\t\t{rule}\n" for rule in found).encode()
+
+    def _change(self, lines: list[str]) -> None:
         undo: list[tuple[dict[Any, Any], Any, Any]] = []
         try:
-            for line in filter(None, script.splitlines()):
+            for line in lines:
                 undo.extend(self._apply_line(line))
         except FakeError:
             for mapping, key, older in reversed(undo):
@@ -44,7 +54,8 @@ class FakeNft:
             {"set": {"family": family, "name": each, "table": name, "elem": _elements(elements)}}
             for each, elements in self._table(table).items()
         ]
-        return json.dumps({"nftables": [{"metainfo": {"json_schema_version": 1}}, *sets]}).encode()
+        rules = [{"rule": {"family": family, "table": name, "chain": chain}} for chain, _ in self._rules(table)]
+        return json.dumps({"nftables": [{"metainfo": {"json_schema_version": 1}}, *sets, *rules]}).encode()
 
     def _apply_line(self, line: str) -> Iterator[tuple[dict[Any, Any], Any, Any]]:
         """Apply one command and give what it changed, before each change."""
@@ -53,7 +64,8 @@ class FakeNft:
         elif match := _TABLE.fullmatch(line):
             verb, table = match.groups()
             if verb != "add":
-                self._table(table)
+                yield self.rules, table, self._rules(table)
+                self.rules[table] = ()
             if verb == "delete":
                 yield self.tables, table, self.tables[table]
                 del self.tables[table]
@@ -61,10 +73,13 @@ class FakeNft:
                 yield self.tables, table, None
                 self.tables[table] = {}
         elif match := _IN_TABLE.match(line):
-            kind, table, name = match.groups()
+            kind, table, name, rest = match.groups()
             if kind == "set" and name not in self._table(table):
                 yield self.tables[table], name, None
                 self.tables[table][name] = {}
+            elif kind == "rule":
+                yield self.rules, table, self._rules(table)
+                self.rules[table] = (*self._rules(table), (name, rest.strip()))
         else:
             raise FakeError(f"Error: syntax error: {line}")
 
@@ -80,6 +95,10 @@ class FakeNft:
             del elements[key]
         else:
             elements.setdefault(key, comment or "")
+
+    def _rules(self, table: str) -> Rules:
+        self._table(table)
+        return self.rules.get(table, ())
 
     def _table(self, table: str) -> Sets:
         if table not in self.tables:

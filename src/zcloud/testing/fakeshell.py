@@ -53,7 +53,7 @@ class FakeShell:
         self._handlers: Mapping[str, Handler] = {
             "mkdir": self._mkdir,
             "rmdir": lambda argv, _: self._quietly(self.disk.remove_directory, argv[-1]),
-            "ls": lambda argv, _: "".join(f"{name}\n" for name in self._names(argv[-1])).encode(),
+            "ls": lambda argv, _: "".join(f"{name}\n" for name in sorted(self.disk.directory(argv[-1]).names)).encode(),
             "stat": self._stat,
             "realpath": lambda argv, _: argv[-1].encode() + b"\n",
             "mv": lambda argv, _: self._quietly(self.disk.rename, argv[-2], argv[-1]),
@@ -61,7 +61,7 @@ class FakeShell:
             "qemu-img create": self._create,
             "qemu-img info": self._info,
             "qemu-img resize": self._resize,
-            "nft -f": lambda _, stdin: self._quietly(self.nft.apply, stdin.decode()),
+            "nft -f": lambda _, stdin: self.nft.apply(stdin.decode()),
             "nft -j": lambda argv, _: self.nft.listing(" ".join(argv[-2:])),
         }
 
@@ -96,6 +96,13 @@ class FakeShell:
                     raise CommandFailed(f"{' '.join(argv[:2])} ended with code 1: {error}", exit_code=1) from error
                 return Completed(1, b"", f"{error}\n".encode())
 
+    def run_all(self, batch: Sequence[Sequence[str]], *, timeout_s: float = 30.0) -> None:
+        """Run commands in turn (see ``ports.Shell.run_all``)."""
+        for argv in batch:
+            commands.check(argv, roots=self.roots)
+        for argv in batch:
+            self.run(argv, timeout_s=timeout_s)
+
     def read_file(self, path: str, *, limit: int = 1 << 20, tail: bool = False) -> bytes:
         """Give at most ``limit`` bytes of a file."""
         with self._entered("read_file", path):
@@ -124,10 +131,11 @@ class FakeShell:
             self.disk.make_directory(path.rpartition("/")[0])
             self.disk.put(path, FakeFile(kept, total, total, digest.hexdigest(), mode))
 
-    def remove(self, path: str) -> None:
-        """Remove a file if it is there."""
-        with self._entered("remove", path):
-            self.disk.remove(path)
+    def remove(self, *paths: str) -> None:
+        """Remove files if they are there."""
+        for path in paths:
+            with self._entered("remove", path):
+                self.disk.remove(path)
 
     def list_files(self, directory: str) -> list[FileFacts]:
         """Give the files directly in a directory."""
@@ -170,9 +178,6 @@ class FakeShell:
     def _quietly(self, work: Callable[..., None], *arguments: str) -> bytes:
         work(*arguments)
         return b""
-
-    def _names(self, path: str) -> list[str]:
-        return sorted(self.disk.directory(path).names)
 
     def _mkdir(self, argv: Sequence[str], _stdin: bytes) -> bytes:
         mode = int(argv[argv.index("-m") + 1], 8) if "-m" in argv else 0o755

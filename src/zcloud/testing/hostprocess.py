@@ -114,7 +114,8 @@ def _make_host() -> FakeLink:
 
 
 def _told(arguments: tuple[Any, ...]) -> str:
-    words = (" ".join(each) if isinstance(each, (list, tuple)) else each for each in arguments)
+    """Give the words of a call: texts, commands, and lists of commands."""
+    words = (_told(tuple(each)) if isinstance(each, (list, tuple)) else each for each in arguments)
     return " ".join(each for each in words if isinstance(each, str))[:200]
 
 

@@ -45,12 +45,10 @@ def remove_volumes(run: Run) -> None:
 
 
 def admit_ports(run: Run) -> None:
-    """Make networks serve the ports and the anti-spoofing rules know them, before the guest starts."""
+    """Have networks serve the ports and the anti-spoofing rules know them, before the guest starts."""
     whole = load_whole(run)
     for port, network in whole.ports:
-        driver = run.network(network, whole.instance.host_id)
-        driver.ensure_network()
-        driver.ensure_port(port)
+        run.network(network, whole.instance.host_id).ensure_port(port)
 
 
 def remove_ports(run: Run) -> None:
@@ -81,9 +79,7 @@ def remove_artifacts(run: Run) -> None:
     driver = run.storage(pool, instance.host_id)
     driver.delete_artifact(seed_name(instance))
     driver.delete_artifact(nvram_name(instance))
-    shell = run.link(instance.host_id).shell
-    for path in logs(instance):
-        shell.remove(path)
+    run.link(instance.host_id).shell.remove(*logs(instance))
 
 
 def define(run: Run) -> None:
@@ -133,7 +129,7 @@ def power_on(run: Run) -> None:
     with run.store.write() as tx:
         tx.instances.begin_incarnation(instance.id, run.args["incarnation"], instance.host_id)
     link = run.link(instance.host_id)
-    if is_off(link.hypervisor, instance.id):
+    if run.args["incarnation"] > 1 and is_off(link.hypervisor, instance.id):
         log = console_log(instance)  # the log of one run; the one before is kept beside it
         link.shell.run(["mv", "-f", "-T", log, f"{log}.previous"], check=False)
     link.hypervisor.start(instance.id)

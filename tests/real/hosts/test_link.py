@@ -25,6 +25,7 @@ from zcloud.domain.errors import (
 )
 from zcloud.domain.host import HostKind, HostState
 from zcloud.hosts import HostAddress, scan_host_key
+from zcloud.hosts.ssh import LoopThread, SshLink
 from zcloud.lab.hosts import Lab, NamespaceHost
 from zcloud.ports import DomainEvent, DomainState, NetworkSection, Shell
 
@@ -126,6 +127,43 @@ def test_an_upload_that_breaks_off_leaves_nothing(shell: Shell) -> None:
     with pytest.raises((OSError, HostUnreachable)):
         shell.upload(Breaking(bytes(4 << 20)), "/var/lib/libvirt/images/up")
     assert shell.list_files("/var/lib/libvirt/images") == []
+
+
+def test_commands_in_turn_end_with_the_first_that_fails(shell: Shell) -> None:
+    one, two, three = (f"/var/lib/zcloud/it's {number}" for number in range(3))
+    shell.write_file(one, b"1")
+    shell.run_all([["mv", "-T", "--", one, two], ["cp", "-T", "--", two, three]])
+    assert sorted(fact.path for fact in shell.list_files("/var/lib/zcloud")) == [two, three]
+    with pytest.raises(CommandFailed, match="mv, rm ended with code 1: mv: cannot stat"):
+        shell.run_all([["mv", "-T", "--", one, two], ["rm", "-f", "--", three]])
+    with pytest.raises(CommandForbidden):
+        shell.run_all([["rm", "-f", "--", three], ["sh", "-c", "true"]])
+    assert shell.read_file(three) == b"1"
+    shell.remove(two, three)
+    assert shell.list_files("/var/lib/zcloud") == []
+
+
+def test_a_file_that_did_not_arrive_whole_gets_no_name(host: NamespaceHost) -> None:
+    """The end of a broken connection looks to the host like the end of the data."""
+    part, whole = "/var/lib/zcloud/part", "/var/lib/zcloud/whole"
+    batch = [
+        ["install", "-D", "-m", "0600", "--", "/dev/null", part],
+        ["dd", "status=none", "bs=1M", "conv=fsync,nocreat", "iflag=fullblock,count_bytes", "count=9", f"of={part}"],
+        ["mv", "-f", "-T", "--", part, whole],
+    ]
+    loop = LoopThread()
+    link = SshLink(address_of(host), loop, lambda _why: None)
+    link.open()
+    try:
+        assert link.execute_all(batch, b"123456789", timeout_s=9).code == 0
+        assert host.path(whole).read_bytes() == b"123456789"
+        host.path(whole).unlink()
+        assert link.execute_all(batch, b"12345", timeout_s=9).code == 1
+        assert not host.path(whole).exists()
+        host.path(part).unlink()
+    finally:
+        link.close()
+        loop.close()
 
 
 def test_failing_forbidden_and_late_commands_are_told_apart(shell: Shell, host: NamespaceHost) -> None:

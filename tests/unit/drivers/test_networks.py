@@ -16,7 +16,7 @@ from zcloud.domain.records import RecordFormat, export_records
 from zcloud.drivers import registry
 from zcloud.drivers.network import guard_rules
 from zcloud.drivers.network.bridge import find_problem
-from zcloud.drivers.network.guard_rules import Element, GuardedPort, IPv6, Security
+from zcloud.drivers.network.guard_rules import Element, GuardedPort, IPv6, Listing, Security
 from zcloud.drivers.network.nat import build_lease, build_names, build_network, find_rival
 from zcloud.hosts.nftscript import check_script
 from zcloud.libvirtxml.network import DnsHost, VirtualNetwork
@@ -69,7 +69,7 @@ def test_difference_and_healing() -> None:
     present = {*TWO.elements(), *ONE.elements(), stale, moved} - {
         Element("addresses", ("zc00000000001", "10.0.0.1"), "net-a")
     }
-    difference = guard_rules.diff([ONE, TWO], present)
+    difference = guard_rules.diff([ONE, TWO], Listing(frozenset(present), guard_rules.RULE_COUNT))
     assert difference.surplus == {stale, moved}
     assert {element.owner for element in difference.missing} == {"net-a"}
     link = FakeLink()
@@ -97,6 +97,22 @@ def test_admission_is_one_command_once_the_table_is_there() -> None:
     link.shell.history.clear()
     guard.admit(ONE, TWO, OPEN)
     assert link.shell.history == [("nft", "-f", "-")]
+
+
+def test_rules_that_somebody_flushed_are_put_back() -> None:
+    link = FakeLink()
+    guard = registry.guard(link)
+    guard.admit(ONE)
+    whole = link.shell.nft.rules
+    link.shell.nft.apply("flush table bridge zcloud")
+    assert guard.compare_ports([ONE]).bare
+    guard.admit(TWO)  # no guest starts unguarded
+    assert link.shell.nft.rules == whole
+    link.shell.nft.apply("flush table bridge zcloud")
+    guard.mend(guard.compare_ports([ONE]))
+    assert link.shell.nft.rules == whole
+    assert guard.elements() == ONE.elements() | TWO.elements()
+    assert not guard.compare_ports([ONE, TWO])
 
 
 def test_nft_errors_are_said() -> None:

@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 
 from zcloud.domain.errors import CommandForbidden
 from zcloud.drivers.network import guard_rules
-from zcloud.hosts.commands import DEFAULT_ROOTS, FORMS, PROBE_DIRECTORY, Form, Kind, Text, check, takes_script
+from zcloud.hosts.commands import (
+    DEFAULT_ROOTS,
+    FORMS,
+    PROBE_DIRECTORY,
+    Form,
+    Kind,
+    Text,
+    check,
+    reads_input,
+    takes_script,
+)
 from zcloud.hosts.nftscript import check_script
 
 I = "/var/lib/libvirt/images"  # noqa: E741 - the short name keeps the tables readable
@@ -33,6 +43,7 @@ ALLOWED = {
     f"install -d -m 0711 {I}": [I],
     f"install -D -m 0600 -o libvirt-qemu -g kvm -- /dev/null {I}/x": [f"{I}/x"],
     f"dd status=none bs=1M conv=fsync,nocreat of={I}/x": [f"{I}/x"],
+    f"dd status=none bs=1M conv=fsync,nocreat iflag=fullblock,count_bytes count=9 of={I}/x": [f"{I}/x"],
     f"rm -f -- {I}/x": [f"{I}/x"],
     f"mv -f -T -- {I}/x {I}/y": [f"{I}/x", f"{I}/y"],
     f"chown libvirt-qemu:kvm {I}/x": [f"{I}/x"],
@@ -105,6 +116,7 @@ REFUSED = [
     f"chown $(id) {I}/x",
     f"dd status=none bs=1M conv=fsync,nocreat if=/etc/shadow of={I}/x",
     "dd status=none bs=1M conv=fsync,nocreat of=/dev/sda",
+    f"dd status=none bs=1M conv=fsync,nocreat iflag=fullblock,count_bytes if=/etc/shadow of={I}/x",
     f"install -D -m 4755 /dev/null {I}/x",
     f"install -D -m 0600 /etc/shadow {I}/x",
     # network
@@ -232,13 +244,16 @@ BAD_SCRIPTS = [
     "add rule bridge zcloud c log prefix \"a\nflush ruleset\n\"",
     "add table bridge zcloud é",
     "table inet filter { chain input { policy drop; } }",
+    "list chain inet filter input",
+    "list ruleset",
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("script", [*GOOD_SCRIPTS, guard_rules.RULES, guard_rules.REMOVAL])
+@pytest.mark.parametrize("script", [*GOOD_SCRIPTS, guard_rules.RULES, guard_rules.LOOK, guard_rules.REMOVAL])
 def test_scripts_about_our_tables_pass(script: str) -> None:
     check_script(script.encode())
     assert takes_script(["nft", "-f", "-"])
+    assert reads_input(["nft", "-f", "-"])
     assert check(["nft", "-f", "-"], stdin=script.encode()) == []
 
 

@@ -41,7 +41,10 @@ class NetworkDriver(Protocol):
     def remove_network(self) -> None: ...
 
     def ensure_port(self, port: Port) -> NicPlug:
-        """Admit a port: DHCP and DNS entries where served, anti-spoofing elements; all before the guest starts."""
+        """Admit a port: DHCP and DNS entries where served, anti-spoofing elements; all before the guest starts.
+
+        Of the network itself, what is missing (a host begins anew, somebody removed it) is made first.
+        """
         ...
 
     def plug(self, port: Port) -> NicPlug:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -87,6 +87,11 @@ add chain inet zcloud prerouting { type filter hook prerouting priority -300; po
 flush table inet zcloud
 add rule inet zcloud prerouting iifname "zc*" counter drop
 """
+
+LOOK = "list chain bridge zcloud prerouting\n"
+"""Has nft print the chain that leads to all other rules, as they are once the script before it was applied."""
+
+RULE_COUNT = RULES.count("add rule bridge ")
 
 REMOVAL = """\
 add table bridge zcloud
@@ -161,19 +166,33 @@ class GuardedPort:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What has to be added to and removed from the host's sets."""
+    """What has to be added to and removed from the host's sets; ``bare``: rules are missing too."""
 
     missing: frozenset[Element]
     surplus: frozenset[Element]
+    bare: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.missing or self.surplus)
+        return bool(self.missing or self.surplus or self.bare)
 
 
-def diff(expected: Iterable[GuardedPort], present: Collection[Element]) -> Difference:
-    """Compare the ports that should be guarded with the elements that a host has."""
+class Listing(NamedTuple):
+    """What a host's table holds."""
+
+    elements: frozenset[Element] = frozenset()
+    rules: int = 0
+
+
+def diff(expected: Iterable[GuardedPort], present: Listing) -> Difference:
+    """Compare the ports that should be guarded with what a host's table holds."""
     wanted = {element for port in expected for element in port.elements()}
-    return Difference(frozenset(wanted - set(present)), frozenset(set(present) - wanted))
+    elements = present.elements
+    return Difference(frozenset(wanted - elements), frozenset(elements - wanted), present.rules < RULE_COUNT)
+
+
+def has_rules(chain: bytes) -> bool:
+    """Say by the answer to ``LOOK`` whether frames from guests are judged at all."""
+    return b'iifname "zc*" jump from_guest' in chain
 
 
 def build_admission(ports: Iterable[GuardedPort]) -> str:
@@ -197,11 +216,13 @@ def build_healing(difference: Difference) -> str:
     return RULES + build_removal(difference.surplus) + missing
 
 
-def parse_listing(listing: bytes) -> frozenset[Element]:
-    """Read the elements from ``nft -j list table bridge zcloud``; raises CommandFailed when it is not that."""
+def parse_listing(listing: bytes) -> Listing:
+    """Read the answer of ``nft -j list table bridge zcloud``; raises CommandFailed when it is not that."""
     try:
-        sets = [entry["set"] for entry in json.loads(listing)["nftables"] if "set" in entry]
-        return frozenset(_parse_element(each["name"], element) for each in sets for element in each.get("elem", ()))
+        entries = json.loads(listing)["nftables"]
+        sets = [entry["set"] for entry in entries if "set" in entry]
+        elements = (_parse_element(each["name"], element) for each in sets for element in each.get("elem", ()))
+        return Listing(frozenset(elements), sum("rule" in entry for entry in entries))
     except (ValueError, KeyError, TypeError) as error:
         raise CommandFailed("nft's listing of the table bridge zcloud cannot be read.") from error
 

@@ -105,7 +105,10 @@ class NatNetwork:
 
     def ensure_port(self, port: Port) -> NicPlug:
         """Admit the port to the anti-spoofing table, then give it its lease and its names."""
-        self._guard.admit(guarded_port(self._network, port))
+        guarded = guarded_port(self._network, port)
+        if not self._hypervisor.list_networks().get(self._name):
+            self.ensure_network()
+        self._guard.admit(guarded)
         if port.address:
             self._shell.write_file(self._lease(port), build_lease(port), mode=0o644)
             self._hypervisor.ensure_network_entry(self._name, NetworkSection.DNS_HOST, self._names(port))
@@ -134,9 +137,9 @@ class NatNetwork:
         self._guard.release(guarded)
 
     def lacking(self, ports: Sequence[Port]) -> list[Port]:
-        """Give the ports whose lease or names are not there; all of them where the network itself is not."""
+        """Give the ports whose lease or names are not there; all of them where the network itself is not as made."""
         served = [port for port in ports if port.address]
-        if not self._hypervisor.list_networks().get(self._name):
+        if not self._hypervisor.list_networks().get(self._name) or self._learns_link_local():
             return served
         document = VirtualNetwork.parse(self._hypervisor.network_xml(self._name) or "")
         names = {host.ip: tuple(host.hostnames) for host in document.dns.hosts}
@@ -151,6 +154,11 @@ class NatNetwork:
         """Give the taps of this network that the host has entries for."""
         leases = {posixpath.basename(lease.path) for lease in self._shell.list_files(self._leases)}
         return self._guard.taps(self._network.id) | {tap for tap in leases if not tap.startswith(".")}
+
+    def _learns_link_local(self) -> bool:
+        """Say whether the bridge lacks what ``ensure_network`` set: somebody restarted the libvirt network."""
+        links = json.loads(self._shell.run(["ip", "-j", "-d", "link", "show", "dev", self._bridge]).stdout)
+        return any(link.get("linkinfo", {}).get("info_data", {}).get("no_linklocal_learn") == 0 for link in links)
 
     def _lease(self, port: Port) -> str:
         return posixpath.join(self._leases, port.tap)

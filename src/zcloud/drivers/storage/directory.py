@@ -147,7 +147,7 @@ class DirectoryPool:
         found = answer.lstrip("\\")[:64]
         if found != base.digest:
             raise StorageFailed(f"The image arrived with the digest {found}, not {base.digest}.")
-        self._files.settle(name)
+        self._shell.run(self._files.settling(name))
 
     def delete_base(self, digest: str) -> None:
         """Remove an image's file; absent is fine."""
@@ -166,10 +166,10 @@ class DirectoryPool:
         name = _volume_name(spec.id, source.format)
         wanted = _wanted(spec, source.format, self._files)
         if not self._files.size(name):  # absent, or emptied by a power failure before its first write
-            argv = qemu_img.create_argv(self._files.part(name), wanted, self._preallocation)
+            make = qemu_img.create_argv(self._files.part(name), wanted, self._preallocation)
             with self._making(name, f"the volume {spec.id} of {spec.size} bytes"):
-                self._shell.run(argv, timeout_s=_QUICK_S if self._preallocation == "off" else _SLOW_S)
-                self._files.settle(name)
+                timeout_s = _QUICK_S if self._preallocation == "off" else _SLOW_S
+                self._shell.run_all([make, self._files.settling(name)], timeout_s=timeout_s)
             return source
         found = qemu_img.parse_info(self._shell.run(qemu_img.info_argv(source.path, source.format)).stdout)
         if found != wanted:

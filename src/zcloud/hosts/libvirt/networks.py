@@ -41,7 +41,13 @@ class Networks:
     def ensure_network_entry(self, name: str, section: NetworkSection, xml: str) -> None:
         """Add or replace an entry (live and in the definition), recognised by its MAC or address."""
         entry = parse_xml(xml)
-        self._jobs.call(lambda raw: _update(_find(raw, name), section, entry, wanted=True))
+
+        def work(raw: libvirt.virConnect) -> None:
+            network = _find(raw, name)
+            if not _add(network, section, xml):
+                _update(network, section, entry, wanted=True)
+
+        self._jobs.call(work)
 
     def remove_network_entry(self, name: str, section: NetworkSection, xml: str) -> None:
         """Remove the entries with this one's MAC (else address), if there are any; no such network is fine."""
@@ -86,6 +92,15 @@ def _remove(raw: libvirt.virConnect, name: str) -> None:
             except libvirt.libvirtError as error:
                 if code_of(error) not in (WRONG_STATE, NO_NETWORK):
                     raise
+
+
+def _add(network: libvirt.virNetwork, section: NetworkSection, xml: str) -> bool:
+    """Add an entry in one call, which works for a new one; gives False where libvirt refuses for whatever reason."""
+    try:
+        network.update(_ADD, _SECTIONS[section][0], -1, xml, _LIVE | _CONFIG)
+    except libvirt.libvirtError:
+        return False
+    return True
 
 
 def _update(network: libvirt.virNetwork, section: NetworkSection, entry: etree._Element, *, wanted: bool) -> None:
