@@ -1,200 +1,116 @@
-"""Runs the test stages and ends with a table of them and one line of counts.
+"""Runs the test stages in two lanes, and ends with a table of them and one line of counts.
 
-A pytest stage counts its tests; every other command counts as one. A stage without anything to run
-fails, unless it is marked as not yet there. Needs only the standard library.
+Beside a stage that mostly waits (real guests) runs one that keeps a processor busy; a lane without stages of its own
+helps the other out. What a stage prints is kept and printed whole when it ends; one stage alone prints as it runs.
+Needs only the standard library.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
+import re
+import signal
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from xml.etree import ElementTree
+from typing import BinaryIO
 
 ROOT = Path(__file__).resolve().parent.parent
-BIN = ROOT / ".venv" / "bin"
-CONTRACTS = ".importlinter.toml"
+sys.path[:0] = [str(ROOT)]
+
+from tools.stage_run import GRACE_S, Counts, Result, StageRun  # noqa: E402 - needs the path
+from tools.stages import Lane, Stage, stages, unclaimed_directories  # noqa: E402
+
+PROGRESS_S = 30.0
+_LOOK_S = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """How many tests or checks ended how."""
-
-    passed: int = 0
-    failed: int = 0
-    skipped: int = 0
-
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped)
-
-    def __str__(self) -> str:
-        skipped = f", {self.skipped} skipped" if self.skipped else ""
-        return f"{self.passed} passed, {self.failed} failed{skipped}"
+def choose(waiting: Sequence[Stage], lane: Lane | None) -> Stage:
+    """Give a lane's next stage: its own first one, or the other lane's last one where it has none left."""
+    own = [stage for stage in waiting if lane in (None, stage.lane)]
+    return own[0] if own else waiting[-1]
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One named stage: a pytest directory, or commands that need the files in ``needs``.
+class Shown:
+    """A stage that runs; what it prints is kept in a file until it ends, or goes to where ours goes."""
 
-    ``limit_minutes`` ends a stage that hangs; ``root`` runs it by sudo when we are not root.
-    """
+    def __init__(self, stage: Stage, *, keep: bool) -> None:
+        self._output: BinaryIO | None = tempfile.TemporaryFile() if keep else None  # noqa: SIM115 - closed by ``tell``
+        self.run = StageRun(stage, self._output)
 
-    name: str
-    tests: str = ""
-    commands: tuple[tuple[str, ...], ...] = ()
-    needs: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict)
-    root: bool = False
-    not_yet: bool = False
-    limit_minutes: int = 10
+    def progress(self) -> str:
+        """Say how far it is, as pytest's last line says."""
+        done = re.findall(r"\[ *(\d+%)\]", self._read(4096))
+        return " ".join([self.run.stage.name, *done[-1:], f"{self.run.seconds:.0f} s"])
 
+    def tell(self, result: Result) -> None:
+        """Print all that was kept."""
+        if self._output is not None:
+            print(f"\n{'=' * 100}\n{result.name}: {result.verdict} in {result.seconds:.1f} s, {result.counts}")
+            print(self._read().rstrip(), flush=True)
+            self._output.close()
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What came of a stage."""
-
-    name: str
-    counts: Counts
-    seconds: float
-    note: str = ""
-
-    @property
-    def verdict(self) -> str:
-        """One word for the table."""
-        if self.counts.failed:
-            return "FAILED"
-        return "passed" if self.counts.passed else "nothing"
+    def _read(self, last: int | None = None) -> str:
+        if self._output is None:
+            return ""
+        end = self._output.seek(0, 2)
+        self._output.seek(0 if last is None else max(0, end - last))
+        return self._output.read().decode(errors="replace")
 
 
-def stages() -> tuple[Stage, ...]:
-    """Give all stages in the order in which they run: what fails fast comes first."""
-    sources = tuple(name for name in ("src", "tests", "tools", "bench") if (ROOT / name).is_dir())
-    shell = (str(ROOT / ".ci/run"), *_shell_scripts())
-    python = str(BIN / "python")
-    return (
-        Stage(
-            "lint",
-            commands=(
-                (str(BIN / "ruff"), "check", *sources),
-                (str(BIN / "ruff"), "format", "--check", *sources),
-                ("shellcheck", "-x", *shell),
-            ),
-        ),
-        Stage("types", commands=((str(BIN / "mypy"), *sources),)),
-        Stage(
-            "contracts",
-            needs=(CONTRACTS,),
-            commands=((str(BIN / "lint-imports"), "--config", CONTRACTS), (python, "tools/budgets.py", "src")),
-        ),
-        Stage("docs", needs=("tools/reference.py",), commands=((python, "tools/reference.py", "--check"),)),
-        Stage("unit", tests="tests/unit", options=("-n", "2"), limit_minutes=15),
-        Stage("api", tests="tests/api", options=("-n", "2"), limit_minutes=15),
-        Stage("conformance", tests="tests/conformance", root=True),
-        Stage("crash-sqlite", tests="tests/crash", env={"ZCLOUD_TEST_STORE": "sqlite"}, limit_minutes=20),
-        Stage("crash-postgresql", tests="tests/crash", env={"ZCLOUD_TEST_STORE": "postgresql"}, limit_minutes=20),
-        Stage("real", tests="tests/real", root=True, limit_minutes=45),
-    )
+class Lanes:
+    """Runs stages beside each other, one in each lane; in a single lane (``None``) they print as they run."""
 
+    def __init__(self, waiting: Sequence[Stage], lanes: Sequence[Lane | None]) -> None:
+        self._waiting, self._lanes = list(waiting), lanes
+        self._keep = len(lanes) > 1
+        self._running: dict[Lane | None, Shown] = {}
+        self._begun = self._told_at = time.monotonic()
+        self.results: dict[str, Result] = {}
 
-def _shell_scripts() -> list[str]:
-    """Give the scripts that a shell runs, by their first line."""
-    files = [path for path in sorted((ROOT / "scripts").rglob("*")) if path.is_file()]
-    return [str(path) for path in files if b"bash" in path.read_bytes().split(b"\n", 1)[0]]
+    def run(self) -> bool:
+        """Run all; gives False when that was interrupted, once everything that ran has ended."""
+        try:
+            self._to_the_end()
+        except KeyboardInterrupt:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)
+            print(f"-- interrupted: what runs may clean up, {GRACE_S:.0f} s at most", flush=True)
+            self._waiting = []
+            for shown in self._running.values():
+                shown.run.interrupt("interrupted")
+            self._to_the_end()
+            return False
+        return True
 
+    def _to_the_end(self) -> None:
+        while self._waiting or self._running:
+            self._begin()
+            self._look()
+            time.sleep(_LOOK_S)
 
-def run_stage(stage: Stage) -> Result:
-    """Run one stage, its output going to ours."""
-    begun = time.monotonic()
-    missing = _missing(stage)
-    if missing:
-        counts = Counts() if stage.not_yet else Counts(failed=1)
-        return Result(stage.name, counts, 0, f"not yet there: {missing}" if stage.not_yet else f"missing: {missing}")
-    if stage.tests:
-        counts, note = _run_pytest(stage)
-    else:
-        ended = [_run(stage, command) for command in stage.commands]
-        note = "; ".join(reason for reason in ended if reason)
-        counts = Counts(passed=sum(not reason for reason in ended), failed=sum(bool(reason) for reason in ended))
-    return Result(stage.name, counts, time.monotonic() - begun, note)
+    def _begin(self) -> None:
+        for lane in self._lanes:
+            if lane not in self._running and self._waiting:
+                stage = choose(self._waiting, lane)
+                self._waiting.remove(stage)
+                self._running[lane] = Shown(stage, keep=self._keep)
+                if self._keep:
+                    print(f"-- {stage.name} begins", flush=True)
 
-
-def _missing(stage: Stage) -> str:
-    if stage.tests and not any((ROOT / stage.tests).rglob("test_*.py")):
-        return stage.tests
-    return ", ".join(name for name in stage.needs if not (ROOT / name).exists())
-
-
-def _run_pytest(stage: Stage) -> tuple[Counts, str]:
-    """Run pytest and read its counts from the report it writes; a broken run counts as a failure."""
-    with tempfile.TemporaryDirectory() as directory:
-        report = Path(directory) / "report.xml"
-        options = ("-q", f"--junit-xml={report}", *stage.options)
-        reason = _run(stage, (str(BIN / "python"), "-m", "pytest", stage.tests, *options))
-        counts = read_report(report.read_text()) if report.exists() else Counts()
-    if reason and not counts.failed:
-        return counts + Counts(failed=1), reason
-    return counts, ""
-
-
-def read_report(text: str) -> Counts:
-    """Read the counts from pytest's JUnit report."""
-    total = Counts()
-    for suite in ElementTree.fromstring(text).iter("testsuite"):  # noqa: S314 - pytest wrote it just now
-        tests, failures, errors, skipped = (
-            int(suite.get(name, "0")) for name in ("tests", "failures", "errors", "skipped")
-        )
-        failed = failures + errors
-        total += Counts(max(tests - failed - skipped, 0), failed, skipped)
-    return total
-
-
-def _run(stage: Stage, argv: Sequence[str]) -> str:
-    """Run one command; gives why it failed, or nothing."""
-    print(f"== {stage.name}: {' '.join(_short(word) for word in argv)}", flush=True)
-    environment = {**os.environ, **stage.env}
-    if stage.root and os.geteuid() != 0:
-        argv = ("sudo", "env", *(f"{name}={value}" for name, value in stage.env.items()), *argv)
-    try:
-        process = subprocess.Popen(argv, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL)
-    except FileNotFoundError:
-        return f"{argv[0]} is not installed"
-    try:
-        status = process.wait(timeout=stage.limit_minutes * 60)
-    except subprocess.TimeoutExpired:
-        _end(process)
-        return f"did not end within {stage.limit_minutes} minutes"
-    except KeyboardInterrupt:
-        _end(process)
-        raise
-    return f"{_short(argv[0])} ended with {status}" if status else ""
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Let the process clean up after itself, then insist."""
-    process.terminate()
-    try:
-        process.wait(timeout=30)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def _short(word: str) -> str:
-    return word.removeprefix(f"{ROOT}/")
-
-
-def unclaimed_directories(known: Sequence[Stage]) -> list[str]:
-    """Give the directories with tests that no stage runs, so that none is forgotten."""
-    claimed = {stage.tests for stage in known}
-    directories = sorted(path for path in (ROOT / "tests").glob("*/") if any(path.rglob("test_*.py")))
-    return [f"tests/{path.name}" for path in directories if f"tests/{path.name}" not in claimed]
+    def _look(self) -> None:
+        for lane, shown in list(self._running.items()):
+            if (result := shown.run.advance()) is not None:
+                self.results[result.name] = result
+                del self._running[lane]
+                shown.tell(result)
+        now = time.monotonic()
+        if self._keep and now - self._told_at >= PROGRESS_S:
+            self._told_at = now
+            running = ", ".join(shown.progress() for shown in self._running.values())
+            print(f"-- {now - self._begun:.0f} s: {running}; {len(self._waiting)} to come", flush=True)
 
 
 def main() -> int:
@@ -203,6 +119,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("stage", nargs="*", help="stages to run (default: all)")
     parser.add_argument("--list", action="store_true", help="print the names of the stages and end")
+    parser.add_argument("--in-turn", action="store_true", help="one stage after another, printing as they run")
     arguments = parser.parse_args()
     names = [stage.name for stage in known]
     if arguments.list:
@@ -211,10 +128,14 @@ def main() -> int:
     unknown = [name for name in arguments.stage if name not in names]
     if unknown:
         parser.error(f"no such stage: {', '.join(unknown)} (there are: {', '.join(names)})")
-    results = [run_stage(stage) for stage in known if not arguments.stage or stage.name in arguments.stage]
-    if not arguments.stage:
+    chosen = [stage for stage in known if not arguments.stage or stage.name in arguments.stage]
+    lanes = Lanes(chosen, (None,) if arguments.in_turn or len(chosen) == 1 else tuple(Lane))
+    whole = lanes.run()
+    results = [lanes.results[stage.name] for stage in chosen if stage.name in lanes.results]
+    if whole and not arguments.stage:
         results += [Result(name, Counts(failed=1), 0, "no stage runs it") for name in unclaimed_directories(known)]
-    return report_results(results)
+    status = report_results(results)
+    return status if whole else 130
 
 
 def report_results(results: Sequence[Result]) -> int:
@@ -228,5 +149,16 @@ def report_results(results: Sequence[Result]) -> int:
     return 1 if total.failed or not total.passed else 0
 
 
+def listen() -> None:
+    """Take SIGINT and SIGTERM as Ctrl-C; in a background job SIGINT would be ignored, by the tests too."""
+
+    def interrupted(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupted)
+
+
 if __name__ == "__main__":
+    listen()
     sys.exit(main())

@@ -124,15 +124,15 @@ def test_random_kills(cell: Cell) -> None:
     cell.finish(operations)
 
 
-def test_after_kill_it_goes_on_within_a_second(cell: Cell) -> None:
+def test_after_kill_it_goes_on_without_waiting_for_the_heartbeat(cell: Cell) -> None:
     operation = queue(cell.store)
     cell.killed("files_v1.four.after:kill")
     assert look(cell.store, operation).status is OperationStatus.RUNNING
-    with cell.server("", "heartbeat_s=1", "heartbeat_timeout_s=5") as process:
+    with cell.server("", "heartbeat_s=1", "heartbeat_timeout_s=60") as process:
         ready(process)
         began = time.monotonic()
         until_ended(cell.store, operation)
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 30
     assert times(cell.root, operation, "do")["four"] == 2
     assert times(cell.root, operation, "do").total() == len(NAMES) + 1
 

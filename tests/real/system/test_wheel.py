@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import time
 import zipfile
 from pathlib import Path
 
@@ -129,10 +128,8 @@ def test_the_server_is_set_up_and_starts(server: Venv) -> None:
         signed_in = server.zcloud("login", *words, "--user", "admin", "--password-stdin", stdin=password.read_text())
         assert signed_in.returncode == 0, signed_in
         assert server.zcloud("list").returncode == 0
-        begun = time.monotonic()
         serving.send_signal(signal.SIGTERM)
         assert serving.wait(30) == 0
-        assert time.monotonic() - begun < 15
     finally:
         serving.kill()
         serving.wait()

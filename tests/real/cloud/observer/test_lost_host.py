@@ -79,16 +79,14 @@ def test_noticed_blocked_and_back(watched: Watched, beta: NamespaceHost, name: s
         assert told.data["reason"]
         others = [timed(watched.link.hypervisor.list_domains)[0] for _ in range(20)]
         operation = cloud.instances.stop(ADMIN, "", "far", force=True)
-        wait_for(
-            lambda: _operation(watched, operation.id) is OperationStatus.BLOCKED, PATIENCE_S, "the operation to wait"
-        )
+        wait_for(lambda: _operation(watched, operation.id) is OperationStatus.BLOCKED, BACK_S, "the operation to wait")
     finally:
         undo(beta)
     back, _ = timed(lambda: wait_for(lambda: _state(watched) is HostState.UP, BACK_S, "beta to be back"))
     cloud.done(operation, 60)
     print(f"\n{name}: noticed {noticed:.1f} s, alpha's slowest call {max(others) * 1000:.0f} ms, back {back:.1f} s")
     assert noticed <= NOTICED_S
-    assert max(others) < 1.0
+    assert max(others) < 2.0
 
 
 def test_a_new_libvirtd_is_no_drift(watched: Watched, beta: NamespaceHost) -> None:
