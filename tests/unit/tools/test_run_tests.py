@@ -99,8 +99,7 @@ def test_an_interrupt_ends_both_lanes_lets_them_clean_up_and_tells_what_was_done
     code = (
         "import sys, time, pathlib\n"
         "where = pathlib.Path(sys.argv[1])\n"
-        "where.with_suffix('.begun').touch()\n"
-        "try: time.sleep(60)\n"
+        "try: where.with_suffix('.begun').touch(); time.sleep(60)\n"
         "except KeyboardInterrupt: where.with_suffix('.tidied').touch(); raise\n"
     )
     runner = (
