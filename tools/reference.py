@@ -1,4 +1,4 @@
-"""Writes docs/reference from the code; with ``--check`` writes nothing and ends with 1 where it is out of date.
+"""Writes docs/reference, and whatever else says what the code says; with ``--check`` only tells what is out of date.
 
 What has no documentation in the code (an error without a docstring, an option without help) stops it: that is how
 the reference stays whole.
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 os.environ |= {"LC_ALL": "C.UTF-8", "LANGUAGE": "C"}  # help texts are translated as they are read
 
-from tools import reference_faces  # noqa: E402 - needs the path
+from tools import reference_faces, reference_types  # noqa: E402 - needs the path
 from tools.reference_text import Undocumented, page, table, told  # noqa: E402
 
 from zcloud.api.problems import STATUS  # noqa: E402 - also defines errors
@@ -31,7 +31,7 @@ from zcloud.operations.model import Workflow  # noqa: E402
 from zcloud.operations.points import fault_points  # noqa: E402
 from zcloud.workflows.registry import WORKFLOWS  # noqa: E402
 
-OUT = ROOT / "docs" / "reference"
+WHOLE = ("docs/reference",)  # directories in which nothing else may be
 _OWN_STATUS = {"method_not_allowed": 405}
 
 
@@ -179,8 +179,8 @@ def _cancel(workflow: Workflow[Any]) -> str:
 
 
 def pages() -> Mapping[str, str]:
-    """Give the text of every file by its name."""
-    return {
+    """Give the text of every file by its path from the project's root."""
+    reference = {
         "cli.md": reference_faces.commands(),
         "config.md": configuration(),
         "errors.md": errors(),
@@ -189,6 +189,10 @@ def pages() -> Mapping[str, str]:
         "options.md": options(),
         "rest.md": reference_faces.routes(),
         "workflows.md": workflows(),
+    }
+    return {
+        **{f"docs/reference/{name}": text for name, text in reference.items()},
+        "src/zcloud/client/types.py": reference_types.types(),
     }
 
 
@@ -202,19 +206,20 @@ def main() -> int:
     except Undocumented as error:
         print(error)
         return 1
-    stale = [name for name, text in wanted.items() if _read(OUT / name) != text]
-    extra = sorted(path.name for path in OUT.glob("*") if path.name not in wanted)
+    stale = [name for name, text in wanted.items() if _read(ROOT / name) != text]
+    there = [path for name in WHOLE for path in (ROOT / name).rglob("*") if path.is_file()]
+    extra = sorted(name for path in there if (name := str(path.relative_to(ROOT))) not in wanted)
     if check:
         for name in stale + extra:
-            print(f"docs/reference/{name} is out of date: run tools/reference.py")
+            print(f"{name} is out of date: run tools/reference.py")
         return 1 if stale or extra else 0
-    OUT.mkdir(parents=True, exist_ok=True)
     for name in stale:
-        (OUT / name).write_text(wanted[name])
-        print(f"docs/reference/{name} written")
+        (ROOT / name).parent.mkdir(parents=True, exist_ok=True)
+        (ROOT / name).write_text(wanted[name])
+        print(f"{name} written")
     for name in extra:
-        (OUT / name).unlink()
-        print(f"docs/reference/{name} removed")
+        (ROOT / name).unlink()
+        print(f"{name} removed")
     return 0
 
 

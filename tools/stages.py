@@ -43,7 +43,7 @@ def stages() -> tuple[Stage, ...]:
 
 
 def _static() -> tuple[Stage, ...]:
-    sources = tuple(name for name in ("src", "tests", "tools", "bench") if (ROOT / name).is_dir())
+    sources = tuple(name for name in ("src", "tests", "tools", "bench", "examples") if (ROOT / name).is_dir())
     shell = (str(ROOT / ".ci/run"), *_shell_scripts())
     python = str(BIN / "python")
     return (

@@ -9,36 +9,15 @@ from typing import Any
 
 import click
 
-from zcloud.cli.text import _
-from zcloud.client import ApiError, Client
+from zcloud.client import Client
+from zcloud.client.discovery import Access, base_directory, config_file, discover, load_config
 
-DEFAULT_URL = "https://127.0.0.1:8443"
 FORMATS = ("table", "wide", "json", "yaml")
-
-
-def config_file() -> Path:
-    """Give the file that keeps the server's address and the session's secret."""
-    return _base("XDG_CONFIG_HOME", ".config") / "zcloud" / "cli.json"
 
 
 def state_directory() -> Path:
     """Give the directory for what the CLI learns, such as guests' host keys."""
-    return _base("XDG_STATE_HOME", ".local/state") / "zcloud"
-
-
-def load_config() -> dict[str, Any]:
-    """Give what ``zcloud login`` kept; nothing where there was no login. Raises ApiError for a broken file."""
-    path = config_file()
-    try:
-        kept = json.loads(path.read_text())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        detail = _("{path} cannot be used: {error}.").format(path=path, error=error)
-        raise ApiError(
-            0, {"code": "config_invalid", "detail": detail, "hint": _("Remove it and log in again.")}
-        ) from error
-    return kept if isinstance(kept, dict) else {}
+    return base_directory("XDG_STATE_HOME", ".local/state") / "zcloud"
 
 
 def save_config(values: dict[str, Any]) -> None:
@@ -73,22 +52,22 @@ class App:
     @property
     def url(self) -> str:
         """Give the server's address."""
-        return self.url_flag or os.environ.get("ZCLOUD_URL") or self.config.get("url") or DEFAULT_URL
+        return self._access.url
 
     @property
     def ca(self) -> str:
         """Give the server's authority: a file, or PEM text from the login at this server."""
-        return self.ca_flag or os.environ.get("ZCLOUD_CA") or self._kept("ca")
+        return self._access.ca
 
     @property
     def token(self) -> str:
-        """Give the secret for this server; one that was given by another server is never sent."""
-        return os.environ.get("ZCLOUD_TOKEN") or self._kept("token")
+        """Give the secret for this server."""
+        return self._access.token
 
     @property
     def project(self) -> str:
         """Give the project's name, or nothing for the server's choice."""
-        return self.project_flag or os.environ.get("ZCLOUD_PROJECT") or self._kept("project")
+        return self._access.project
 
     @property
     def client(self) -> Client:
@@ -103,10 +82,6 @@ class App:
         """Say whether tables and sentences are wanted, rather than JSON or YAML."""
         return self.output in ("table", "wide")
 
-    def _kept(self, name: str) -> str:
-        return str(self.config.get(name) or "") if self.url == self.config.get("url") else ""
-
-
-def _base(variable: str, default: str) -> Path:
-    given = os.environ.get(variable)
-    return Path(given) if given else Path.home() / default
+    @property
+    def _access(self) -> Access:
+        return discover(self.config, self.url_flag, ca=self.ca_flag, project=self.project_flag)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tests.unit.cli.stub import Asked, operation, stub
 
-from zcloud.client import ApiError, Client, Event, check_url, parse_events, route
+from zcloud.client import ApiError, Client, StreamEvent, check_url, parse_events, route
 
 
 def test_reads_and_keyed_posts_are_repeated_when_the_connection_is_lost() -> None:
@@ -116,11 +116,11 @@ def test_waiting_tells_every_change_and_ends_with_the_operation() -> None:
 
 
 def test_events_go_on_where_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zcloud.client._EVENT_PAUSE_S", 0.0)
+    monkeypatch.setattr("zcloud.client.http._EVENT_PAUSE_S", 0.0)
     parts = iter([b'id: 7\ndata: {"a": 1}\n\n', b"id: 8\ndata: x\n\nid: 9\nda"])
     with stub(lambda _asked: (200, next(parts))) as server, Client(server.url, "t") as client:
-        stream = client.events("6")
-        assert [next(stream), next(stream)] == [Event("7", "message", {"a": 1}), Event("8", "message", "x")]
+        stream = client.follow("6")
+        assert [next(stream), next(stream)] == [StreamEvent("7", "message", {"a": 1}), StreamEvent("8", "message", "x")]
         stream.close()
     assert [each.headers["Last-Event-ID"] for each in server.asked] == ["6", "7"]
 
@@ -131,7 +131,7 @@ def test_event_streams_are_read_as_the_standard_says() -> None:
             True
         )
     )
-    assert list(parse_events(lines)) == [Event("1", "k", "a\nb"), Event("1", "message", "c")]
+    assert list(parse_events(lines)) == [StreamEvent("1", "k", "a\nb"), StreamEvent("1", "message", "c")]
 
 
 def test_an_upload_is_streamed_and_summed(tmp_path: Path) -> None:

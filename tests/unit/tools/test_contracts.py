@@ -37,7 +37,7 @@ PLANTED = [
     ("Driver files do not know each other", "drivers/network/nat.py", "zcloud.drivers.network.bridge"),
     ("Only the registry names a concrete driver", "workflows/pools.py", "zcloud.drivers.storage.directory"),
     ("Client and CLI know nothing of the server", "cli/output.py", "zcloud.wire.base"),
-    ("Client and CLI install without the server", "client.py", "pydantic"),
+    ("Client and CLI install without the server", "client/http.py", "pydantic"),
     ("Shapes of the API stay apart", "wire/base.py", "zcloud.domain.names"),
     ("No cycles between siblings", "store/schema/columns.py", "zcloud.store.store"),
 ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import deque
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
@@ -14,7 +16,7 @@ from zcloud.cli.text import plain
 from zcloud.client import Record
 
 
-def _when(event: Record) -> str:
+def _when(event: Mapping[str, Any]) -> str:
     return str(event["time"])[:19].replace("T", " ")
 
 
@@ -47,11 +49,9 @@ def list_events(app: App, limit: int, resource: str, kind: tuple[str, ...]) -> N
 @click.option("--after", default="", metavar="SEQ", help="Begin after this event.")
 def follow(app: App, after: str) -> None:
     """Print what happens, as it happens, until Ctrl-C; with -o json a line for each event."""
-    for event in app.client.events(after):
-        if not isinstance(event.data, dict) or "kind" not in event.data:
-            continue
+    for event in app.client.events.follow(after):
         if app.for_people:
-            told = (_when(event.data), event.data["kind"], event.data["resource_name"], event.data["message"])
+            told = (_when(event), event["kind"], event["resource_name"], event["message"])
             click.echo("  ".join(plain(each) for each in told))
         else:
-            click.echo(json.dumps(event.data))
+            click.echo(json.dumps(event))

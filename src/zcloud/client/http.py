@@ -1,22 +1,20 @@
-"""The REST API over the standard library: what the CLI uses, and any script may.
-
-A ``Client`` is one connection that is kept alive; it is not for several threads at once.
-"""
+"""HTTP over the standard library: one connection that is kept alive, requests that are repeated where that is safe."""
 
 from __future__ import annotations
 
 import hashlib
 import http.client
 import json
+import math
 import os
 import re
 import ssl
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, Self
 from urllib.parse import quote, urlencode, urlsplit
 
-Record = dict[str, Any]
+from zcloud.client.errors import ApiError, Record
 
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
 LOOPBACK = re.compile(r"localhost|::1|127\.\d{1,3}\.\d{1,3}\.\d{1,3}")
@@ -27,30 +25,6 @@ _PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)  # between tries, once the server has
 _FIRST_PAUSES_S = _PAUSES_S[:2]
 _EVENT_PAUSE_S = 2.0
 _LEAST_POLL_S = 0.2
-
-
-class ApiError(Exception):
-    """The server's refusal, or that it could not be reached (``status`` 0), as a problem document (RFC 9457)."""
-
-    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
-        super().__init__(str(problem.get("detail") or problem.get("title") or f"HTTP status {status}"))
-        self.status = status
-        self.problem = problem
-
-    def __getitem__(self, name: str) -> str:
-        """Give a text member of the problem (``code``, ``left``, ``hint``, ``request_id``), or an empty text."""
-        return str(self.problem.get(name) or "")
-
-    @property
-    def code(self) -> str:
-        """Give the stable code that programs go by."""
-        return self["code"]
-
-    @property
-    def details(self) -> Mapping[str, Any]:
-        """Give the values for programs: limits, fields, each host's reason."""
-        found = self.problem.get("details")
-        return found if isinstance(found, dict) else self.problem
 
 
 class Event(NamedTuple):
@@ -69,8 +43,8 @@ class Answer(NamedTuple):
     data: bytes
 
 
-class Client:
-    """Speaks to one server as one user.
+class Http:
+    """Speaks to one server as one user; not for several threads at once.
 
     ``url`` is https, or http on this machine's loopback. ``ca`` is a file with the authority's certificate, or the
     certificate itself (PEM); without it the system's authorities count. Every method raises ApiError.
@@ -86,7 +60,7 @@ class Client:
         self._answered = False
         check_url(url)
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exc: object) -> None:
@@ -116,15 +90,18 @@ class Client:
             if not cursor:
                 return
 
-    def post(self, path: str, body: Any = None, **query: Any) -> Any:
-        """Ask for something, under a fresh Idempotency-Key; so it is repeated when the connection is lost."""
-        headers = {"Idempotency-Key": os.urandom(16).hex()}
+    def post(self, path: str, body: Any = None, *, key: str = "", **query: Any) -> Any:
+        """Ask for something, under a fresh Idempotency-Key; so it is repeated when the connection is lost.
+
+        With a ``key`` of its own a program may ask again after it was restarted, and gets the first answer.
+        """
+        headers = {"Idempotency-Key": key or os.urandom(16).hex()}
         return _decode(self.request("POST", path, query=query, body={} if body is None else body, headers=headers))
 
-    def patch(self, path: str, body: Any, *, revision: int | None = None) -> Any:
+    def patch(self, path: str, body: Any, *, revision: int | None = None, **query: Any) -> Any:
         """Change; with ``revision`` only if nobody changed the thing since."""
         headers = {} if revision is None else {"If-Match": f'"{revision}"'}
-        return _decode(self.request("PATCH", path, body=body, headers=headers))
+        return _decode(self.request("PATCH", path, query=query, body=body, headers=headers))
 
     def put(self, path: str, body: Any) -> Any:
         """Set."""
@@ -154,19 +131,31 @@ class Client:
         return self._exchange(again, lambda link: link.request(method, _target(path, query or {}), data, sent))
 
     def wait(
-        self, operation_id: str, changed: Callable[[Record], None] = lambda _: None, *, step_s: int = 30
+        self,
+        operation_id: str,
+        changed: Callable[[Record], None] = lambda _: None,
+        *,
+        step_s: int = 30,
+        timeout_s: float = float("inf"),
     ) -> Record:
-        """Wait for an operation's end by long polls of ``step_s`` seconds; ``changed`` gets every answer."""
+        """Wait for an operation's end by long polls of ``step_s`` seconds; ``changed`` gets every answer.
+
+        Raises ApiError ``wait_timeout`` after ``timeout_s``; the operation goes on.
+        """
+        deadline = time.monotonic() + timeout_s
         while True:
             begun = time.monotonic()
-            operation: Record = self.get(route("operations", operation_id), wait=step_s)
+            step = max(min(step_s, math.ceil(deadline - begun)), 0) if timeout_s < float("inf") else step_s
+            operation: Record = self.get(route("operations", operation_id), wait=step)
             changed(operation)
             if operation["status"] in ENDED:
                 return operation
+            if time.monotonic() >= deadline:
+                raise _late(operation_id, timeout_s)
             # A server that answers at once must not be asked in a tight circle.
             time.sleep(max(0.0, _LEAST_POLL_S - (time.monotonic() - begun)))
 
-    def events(self, last_id: str = "", **query: Any) -> Generator[Event, None, None]:
+    def follow(self, last_id: str = "", **query: Any) -> Generator[Event, None, None]:
         """Follow the event stream after ``last_id`` for ever; goes on where it was when the connection is lost."""
         while True:
             headers = {"Accept": "text/event-stream", **self._headers()}
@@ -351,6 +340,12 @@ def _was_lost(error: Exception, answered: bool) -> bool:
     if isinstance(error, (TimeoutError, ssl.SSLCertVerificationError)):
         return False
     return answered or isinstance(error, (ConnectionResetError, http.client.IncompleteRead))
+
+
+def _late(operation_id: str, timeout_s: float) -> ApiError:
+    detail = f"The operation {operation_id} did not end within {timeout_s:g} s; it goes on."
+    hint = f"Follow it: zcloud operation wait {operation_id}"
+    return ApiError(0, {"code": "wait_timeout", "detail": detail, "hint": hint, "operation_id": operation_id})
 
 
 def _unreachable(where: str, error: Exception) -> ApiError:

@@ -1,0 +1,107 @@
+"""Instances and the images that they boot from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from zcloud.client.changes import Change, Progress, quiet
+from zcloud.client.errors import ApiError, Record
+from zcloud.client.http import route
+from zcloud.client.things import Things
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from zcloud.client.types import (
+        Image,
+        ImageCreate,
+        Instance,
+        InstanceChange,
+        InstanceCreate,
+        Placement,
+        PowerRequest,
+    )
+
+_READY_POLL_S = 0.5
+
+
+class Instances(Things["Instance"]):
+    """Virtual machines."""
+
+    def create(self, **spec: Unpack[InstanceCreate]) -> Change[Instance]:
+        """Launch an instance: ``name``, ``image``, a ``flavor`` or ``vcpus`` and ``memory_mib``, and more."""
+        return self._create({**self._query, **spec})
+
+    def plan(self, **spec: Unpack[InstanceCreate]) -> Placement:
+        """Say where an instance would go, and why not elsewhere; nothing is made."""
+        answer = self._http.post(route("instances"), {**self._query, **spec}, dry_run=True)
+        return cast("Placement", answer)
+
+    def change(self, ref: str, *, revision: int | None = None, **changes: Unpack[InstanceChange]) -> Instance:
+        """Change fields that need no host, such as ``tags`` and ``protected``."""
+        return self._change(ref, changes, revision)
+
+    def delete(self, ref: str, *, keep: str = "") -> Change[Instance]:
+        """Delete an instance; ``keep="data"`` or ``"all"`` leaves its disks as volumes."""
+        return self._delete(ref, keep=keep)
+
+    def start(self, ref: str) -> Change[Instance]:
+        """Start it."""
+        return self.act(ref, "start")
+
+    def stop(self, ref: str, **how: Unpack[PowerRequest]) -> Change[Instance]:
+        """Ask the guest to shut down; ``force=True`` takes the power."""
+        return self.act(ref, "stop", **how)
+
+    def restart(self, ref: str, **how: Unpack[PowerRequest]) -> Change[Instance]:
+        """Stop it and start it again."""
+        return self.act(ref, "restart", **how)
+
+    def console_log(self, ref: str) -> str:
+        """Give the end of what the guest wrote on its serial console."""
+        return self._http.text(self._at(ref, "console-log"), **self._query)
+
+    def wait_ready(self, ref: str, progress: Progress = quiet, *, timeout_s: float = float("inf")) -> Instance:
+        """Wait until the guest says that it is ready, and give the instance.
+
+        Raises ApiError ``not_ready`` with the console's last words when it gave up or does not run,
+        ``wait_timeout`` after ``timeout_s``.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            instance = self.show(ref)
+            progress(cast("Record", instance))
+            if instance["ready"] == "ready":
+                return instance
+            if instance["ready"] != "waiting":
+                why = instance["ready_detail"] or f"It is {instance['status']}."
+                raise ApiError(0, {"code": "not_ready", "detail": f"{instance['name']} is not ready: {why}"})
+            if time.monotonic() >= deadline:
+                told = f"{instance['name']} is not ready after {timeout_s:g} s. {instance['ready_detail']}"
+                raise ApiError(0, {"code": "wait_timeout", "detail": told})
+            time.sleep(_READY_POLL_S)
+
+
+class Images(Things["Image"]):
+    """What instances boot from."""
+
+    def create(self, **spec: Unpack[ImageCreate]) -> Change[Image]:
+        """Have the server import an image from a URL or the catalogue (``source``)."""
+        return self._create({**self._query, **spec})
+
+    def upload(
+        self, path: Path, name: str, progress: Callable[[int], None] = lambda _: None, **spec: Any
+    ) -> Change[Image]:
+        """Send an image file; ``progress`` gets the bytes sent so far, ``spec`` is as for ``create``."""
+        wanted = {**self._query, **spec, "name": name, "source": {"kind": "upload", **spec.get("source", {})}}
+        image = self._http.post(route("images"), wanted)
+        with path.open("rb") as file:
+            accepted, _sum = self._http.upload(self._at(image["id"], "content"), file, progress)
+        return Change(self._http, accepted)
+
+    def delete(self, ref: str) -> Change[Image]:
+        """Delete an image; instances made of it keep their disks."""
+        return self._delete(ref)
