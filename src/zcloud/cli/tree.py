@@ -147,6 +147,12 @@ TREE: Tree = {
             "follow": f"{_C}event:follow",
         },
     ),
+    "monitoring": Noun(
+        "Prometheus and Grafana.",
+        {
+            "export": f"{_C}monitoring:export",
+        },
+    ),
     "doctor": f"{_C}doctor:doctor",
     "completion": f"{_C}completion:completion",
     "init": ServerCommand("zcloud.main.commands:init", "Set this machine up as a zcloud server."),
