@@ -155,6 +155,7 @@ ASKS: dict[tuple[str, str], Ask] = {
     ("POST", "/v1/instances/{ref}/start"): Ask(202, "/v1/instances/{c.instance.id}/start"),
     ("POST", "/v1/instances/{ref}/stop"): Ask(202, "/v1/instances/{c.running.id}/stop", {"force": True}),
     ("POST", "/v1/instances/{ref}/restart"): Ask(202, "/v1/instances/{c.running.id}/restart"),
+    ("POST", "/v1/instances/{ref}/resize"): Ask(202, "/v1/instances/{c.instance.id}/resize", {"vcpus": 2}),
     ("GET", "/v1/instances/{ref}/console-log"): Ask(200, "/v1/instances/{c.running.id}/console-log"),
     ("POST", "/v1/instances/{ref}/console"): Ask(201, "/v1/instances/{c.running.id}/console"),
     ("GET", "/v1/operations"): Ask(200, "/v1/operations"),

@@ -61,6 +61,23 @@ def test_an_instance_from_launch_to_delete(cli: Cli) -> None:
     assert cli.ok("event", "list", "-o", "json").json
 
 
+def test_a_size_that_waits_for_the_next_start_is_shown(cli: Cli) -> None:
+    cli.ok("launch", "web", "--image", "tiny", "--vcpus", "1", "--memory", "128M", "--max-vcpus", "2")
+    assert "web has its new size." in cli.ok("instance", "resize", "web", "--vcpus", "2").out
+    assert "2 cpu 128M" in cli.ok("list").out
+    refused = cli.run("instance", "resize", "web", "--memory", "1G")
+    assert (refused.code, "not_live" in refused.err, "--next-start" in refused.err) == (4, True, True)
+    cli.ok("instance", "resize", "web", "--memory", "1G", "--next-start")
+    assert "2 cpu 128M (pending)" in cli.ok("list").out
+    assert "memory_mib: 128 now, 1024 from the next start on" in cli.ok("instance", "show", "web").out
+    pending = cli.ok("instance", "show", "web", "-o", "json").json["pending"]
+    assert pending["memory_mib"] == {"now": 128, "next": 1024}
+    cli.ok("restart", "web", "--force")
+    assert "2 cpu 1G " in cli.ok("list").out
+    nothing = cli.run("instance", "resize", "web")
+    assert (nothing.code, "--flavor" in nothing.err) == (64, True)
+
+
 def test_several_at_once_until_there_is_no_room(cli: Cli) -> None:
     for name in ("a", "b"):
         cli.ok("launch", name, "--image", "tiny", "--vcpus", "2", "--memory", "128M", "--no-wait")

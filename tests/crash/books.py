@@ -89,7 +89,7 @@ class Books:
         for claim in rows.of("claims", provider_kind="host"):
             owner = running[claim["consumer_id"]]
             assert claim["provider_id"] == owner["host_id"]
-            assert claim["amount"] == owner[claim["resource"]]
+            assert claim["amount"] == owner["live"][claim["resource"]]
         assert len(rows.of("claims", provider_kind="host")) == 2 * len(running)
         owners = {row["instance_id"] for row in rows.tables["ports"]}
         assert owners == {row["instance_id"] for row in rows.tables["volumes"] if row["instance_id"]}

@@ -21,6 +21,7 @@ from zcloud.services.hosts import Hosts, HostSpec
 from zcloud.services.images import Images, ImageSpec
 from zcloud.services.networks import Networks, NetworkSpec
 from zcloud.services.pools import Pools, PoolSpec
+from zcloud.services.sizes import SizeChange, Sizes
 from zcloud.testing.cloud import ADMIN, FakeCloud
 
 _KIT = {"vmlinuz": b"a kernel", "initrd": b"an initramfs"}
@@ -41,6 +42,7 @@ class Stage:
         services = self.cloud.services
         self.hosts, self.pools = Hosts(services), Pools(services)
         self.networks, self.images = Networks(services), Images(services)
+        self.sizes = Sizes(services)
         self._numbers = itertools.count()
         self._place_kit(self.cloud.config.probe_dir)
 
@@ -115,6 +117,15 @@ def _delete(stage: Stage, host_id: str) -> Ask:
 def _start(stage: Stage, host_id: str) -> Ask:
     instance = stage.instance(host_id, start=False)
     return lambda: stage.cloud.instances.start(ADMIN, "", instance.id)
+
+
+def _resize(stage: Stage, host_id: str) -> Ask:
+    """It gives a vCPU back, takes a memory module, and a part of that by its balloon."""
+    spec = dataclasses.replace(stage.spec(host_id), vcpus=2, max_memory_mib=512)
+    instance, launched = stage.cloud.launch.launch(ADMIN, "", spec)
+    stage.done(launched)
+    change = SizeChange(vcpus=1, memory_mib=300)
+    return lambda: stage.sizes.resize(ADMIN, "", instance.id, change)
 
 
 def _stop(stage: Stage, host_id: str) -> Ask:
@@ -206,6 +217,7 @@ SCENES: Mapping[str, Callable[[Stage, str], Ask]] = {
     "image_import_v1": _import_image,
     "instance_create_v1": _create,
     "instance_delete_v1": _delete,
+    "instance_resize_v1": _resize,
     "instance_restart_v1": _restart,
     "instance_start_v1": _start,
     "instance_stop_v1": _stop,

@@ -110,6 +110,7 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("POST", "/v1/instances/{ref}/start"): MEMBER,
     ("POST", "/v1/instances/{ref}/stop"): MEMBER,
     ("POST", "/v1/instances/{ref}/restart"): MEMBER,
+    ("POST", "/v1/instances/{ref}/resize"): MEMBER,
     ("GET", "/v1/instances/{ref}/console-log"): MEMBER,
     ("POST", "/v1/instances/{ref}/console"): Rule(Scope.PROJECT, Role.MEMBER, reveals=True),
     ("GET", "/v1/operations"): VIEWER,

@@ -31,6 +31,7 @@ from zcloud.services.operations import Operations
 from zcloud.services.people import People
 from zcloud.services.pools import Pools
 from zcloud.services.signin import SignIn
+from zcloud.services.sizes import Sizes
 from zcloud.services.tickets import Tickets
 
 _ETAG = re.compile(r'"(\d{1,15})"')
@@ -70,6 +71,7 @@ class ApiParts:
     flavors: Flavors
     launch: Launch
     instances: Instances
+    sizes: Sizes
     operations: Operations
     events: Events
     audit: Audit
@@ -101,6 +103,7 @@ def build_parts(
         flavors=Flavors(services),
         launch=Launch(services),
         instances=Instances(services),
+        sizes=Sizes(services),
         operations=Operations(services),
         events=Events(services),
         audit=Audit(services),

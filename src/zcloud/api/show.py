@@ -13,11 +13,12 @@ from zcloud.domain import network as networks
 from zcloud.domain import operation as operations
 from zcloud.domain import storage
 from zcloud.domain.claims import BYTES, MEMORY_MIB, VCPUS
+from zcloud.domain.size import pending
 from zcloud.services.instances import InstanceView
 from zcloud.wire.flavors import Flavor
 from zcloud.wire.hosts import Host
 from zcloud.wire.images import Image, ImageSource
-from zcloud.wire.instances import Disk, Instance, Nic
+from zcloud.wire.instances import Disk, Instance, Nic, Pending
 from zcloud.wire.networks import Network, Port, Range
 from zcloud.wire.operations import Operation, OperationError, Resource, Step
 from zcloud.wire.pools import Pool
@@ -31,8 +32,10 @@ def instance(view: InstanceView) -> Instance:
         id=it.id, name=it.name, project=view.project, project_id=it.project_id, host=view.host, host_id=it.host_id,
         host_state=view.host_state, accel=view.accel, image=view.image, image_id=it.image_id,
         default_user=view.default_user, status=it.status, desired=it.desired, vcpus=it.vcpus,
-        memory_mib=it.memory_mib, flavor=it.flavor, firmware=it.firmware, machine=it.machine, screen=it.screen,
-        tags=it.tags, protected=it.protected, incarnation=it.incarnation, ready=it.ready, ready_detail=it.ready_detail,
+        memory_mib=it.memory_mib, max_vcpus=it.max_vcpus, max_memory_mib=it.max_memory_mib,
+        pending={name: Pending(**each) for name, each in pending(it).items()},
+        flavor=it.flavor, firmware=it.firmware, machine=it.machine, screen=it.screen, tags=it.tags,
+        protected=it.protected, incarnation=it.incarnation, ready=it.ready, ready_detail=it.ready_detail,
         ready_deadline=it.ready_deadline,
         nics=tuple(
             Nic(port.slot, view.networks.get(port.network_id, ""), port.network_id, port.mac, port.address,

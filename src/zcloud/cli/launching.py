@@ -93,6 +93,8 @@ def build_request(options: Mapping[str, Any], home: Path) -> dict[str, Any]:
     body |= {
         "vcpus": options["vcpus"],
         "memory_mib": options["memory"],
+        "max_vcpus": options["max_vcpus"],
+        "max_memory_mib": options["max_memory"],
         "root_size": options["disk_size"],
         "nics": [parse_nic(each) for each in options["network"]],
         "disks": [parse_disk(each) for each in options["disk"]],

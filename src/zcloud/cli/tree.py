@@ -28,6 +28,7 @@ TREE: Tree = {
             "stop": f"{_C}power:stop",
             "restart": f"{_C}power:restart",
             "delete": f"{_C}power:delete",
+            "resize": f"{_C}resize:resize",
             "protect": f"{_C}instance:protect",
             "unprotect": f"{_C}instance:unprotect",
             "tag": f"{_C}instance:tag",

@@ -235,7 +235,8 @@ class ImageSource(TypedDict):
 
 class Instance(TypedDict):
     """An instance; ``observed`` is what its host said last, ``host_state`` tells how far that can be trusted.
-    ``screen`` is how its screen is reached (``vnc``); empty: it is headless."""
+    ``screen`` is how its screen is reached (``vnc``); empty: it is headless. ``vcpus``, ``memory_mib`` and the like
+    are what is wanted; ``pending`` has those that the present run has otherwise."""
 
     id: str
     name: str
@@ -252,6 +253,9 @@ class Instance(TypedDict):
     desired: str
     vcpus: int
     memory_mib: int
+    max_vcpus: int
+    max_memory_mib: int
+    pending: dict[str, Any]
     flavor: str
     firmware: str
     machine: str
@@ -293,6 +297,8 @@ class InstanceCreate(TypedDict):
     flavor: NotRequired[str]
     vcpus: NotRequired[int]
     memory_mib: NotRequired[int]
+    max_vcpus: NotRequired[int]
+    max_memory_mib: NotRequired[int]
     root_size: NotRequired[int]
     pool: NotRequired[str]
     firmware: NotRequired[Literal["bios", "uefi"]]
@@ -482,6 +488,13 @@ class OperationError(TypedDict):
 OperationStatus = Literal["queued", "running", "waiting", "blocked", "undoing", "succeeded", "failed", "cancelled"]
 
 
+class Pending(TypedDict):
+    """A value that the present run has, and the one that the next start brings."""
+
+    now: Any
+    next: Any
+
+
 class Placement(TypedDict):
     """Where an instance would run (best first) and why the other hosts would not take it."""
 
@@ -647,6 +660,19 @@ class Refusal(TypedDict):
     filter: str
     reason: str
     nearest: str
+
+
+class ResizeRequest(TypedDict):
+    """Another size; what is not given stays.  ``max_vcpus`` and ``max_memory_mib`` are how far it can grow while it
+    runs (0: not at all). A running guest follows at once, or the request is refused; with ``next_start`` it follows
+    when it is started or restarted next."""
+
+    flavor: NotRequired[str]
+    vcpus: NotRequired[int]
+    memory_mib: NotRequired[int]
+    max_vcpus: NotRequired[int | None]
+    max_memory_mib: NotRequired[int | None]
+    next_start: NotRequired[bool]
 
 
 class Resource(TypedDict):

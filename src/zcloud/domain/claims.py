@@ -47,3 +47,9 @@ class Claim:
     consumer_id: str
     resource: str
     amount: int
+
+
+def running_claims(host_id: str, instance_id: str, vcpus: int, memory_mib: int) -> list[Claim]:
+    """Give what an instance holds of its host while it runs."""
+    ref = ProviderRef(ProviderKind.HOST, host_id)
+    return [Claim(ref, instance_id, VCPUS, vcpus), Claim(ref, instance_id, MEMORY_MIB, memory_mib)]

@@ -75,6 +75,8 @@ class InstanceSpec:
     flavor: str = ""
     vcpus: int = 0
     memory_mib: int = 0
+    max_vcpus: int = 0  # how far it can grow while it runs; 0: not at all
+    max_memory_mib: int = 0
     root_size: int = 0  # bytes; 0 takes the flavor's or the image's
     pool: str = ""
     firmware: Firmware = Firmware.BIOS
@@ -125,6 +127,9 @@ class Instance:
     started_at: datetime | None
     hardware: Mapping[str, Any] = field(default_factory=dict)  # screen, console log, digest of the definition
     guest: Mapping[str, Any] = field(default_factory=dict)  # keys, timezone, ntp, proxies: nothing secret
+    max_vcpus: int = 0  # how far it can grow while it runs; 0: not at all
+    max_memory_mib: int = 0
+    live: Mapping[str, Any] = field(default_factory=dict)  # what the present run has; see domain/size.py
 
     @property
     def screen(self) -> str:
@@ -141,10 +146,14 @@ class Verb:
 
 
 _S = InstanceStatus
+RUNS = frozenset({_S.RUNNING, _S.PAUSED, _S.STOPPING, _S.RESTARTING, _S.UNKNOWN})
+"""The statuses of an instance of which a run goes on."""
+
 VERBS: Mapping[str, Verb] = {
     "start": Verb("started", frozenset({_S.STOPPED, _S.ERROR})),
     "stop": Verb("stopped", frozenset({_S.RUNNING, _S.PAUSED, _S.ERROR})),
     "restart": Verb("restarted", frozenset({_S.RUNNING, _S.PAUSED})),
+    "resize": Verb("resized", frozenset({_S.RUNNING, _S.STOPPED})),
     "delete": Verb("deleted", frozenset(_S) - {_S.DELETING}),
 }
 """The operation ``instance_VERB`` of each is in ``workflows/registry.py``."""

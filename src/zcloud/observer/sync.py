@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from zcloud.domain.claims import MEMORY_MIB, VCPUS, Claim, ProviderKind, ProviderRef
+from zcloud.domain.claims import ProviderKind, ProviderRef, running_claims
 from zcloud.domain.errors import NoRoom
 from zcloud.domain.instance import Instance, InstanceStatus, Ready
+from zcloud.domain.size import wanted_size
 from zcloud.drivers.compute.patch import definition_digest
 from zcloud.observer.power import Verdict, agrees, judge
 from zcloud.ports import DomainFacts, Hypervisor
@@ -121,7 +122,14 @@ def _record(tx: Tx, instance: Instance, verdict: Verdict) -> None:
 def _awaited(instance: Instance, now: datetime) -> dict[str, Any]:
     """Give what to record so that the readiness of a run that others began is looked for."""
     allowed = timedelta(seconds=int(instance.guest.get("ready_within_s", _READY_WITHIN_S)))
-    return {"ready": Ready.WAITING, "ready_detail": "", "ready_deadline": now + allowed, "started_at": now}
+    live = wanted_size(instance).to_record()  # whoever starts a domain starts its definition
+    return {
+        "ready": Ready.WAITING,
+        "ready_detail": "",
+        "ready_deadline": now + allowed,
+        "started_at": now,
+        "live": live,
+    }
 
 
 def _claim_again(tx: Tx, instance: Instance, observed: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,10 +138,7 @@ def _claim_again(tx: Tx, instance: Instance, observed: Mapping[str, Any]) -> dic
     if any(claim.provider == ref for claim in tx.claims.held_by(instance.id)):
         return dict(observed)
     generation = next((view.generation for view in tx.claims.views(ProviderKind.HOST) if view.ref == ref), 0)
-    wanted = [
-        Claim(ref, instance.id, VCPUS, instance.vcpus),
-        Claim(ref, instance.id, MEMORY_MIB, instance.memory_mib),
-    ]
+    wanted = running_claims(instance.host_id, instance.id, instance.vcpus, instance.memory_mib)
     try:
         with tx.attempt():
             tx.claims.claim({ref: generation}, wanted)

@@ -18,6 +18,7 @@ SHELL_READS = frozenset({"read_file", "list_files", "space"})
 HYPERVISOR_READS = frozenset(
     {
         "node", "load", "capabilities_xml", "domain_capabilities_xml", "list_domains", "stats", "domain_xml",
+        "domain_size",
         "guest_addresses", "open_console", "list_networks", "network_xml", "list_pools",
     }
 )  # fmt: skip

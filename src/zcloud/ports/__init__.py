@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from zcloud.ports.domains import ConsoleStream, DomainControl
+from zcloud.ports.hardware import DomainSize, HardwareControl
 from zcloud.ports.networks import NetworkControl, NetworkSection
 from zcloud.ports.records import (
     DomainEvent,
@@ -28,9 +29,11 @@ __all__ = [
     "DomainControl",
     "DomainEvent",
     "DomainFacts",
+    "DomainSize",
     "DomainState",
     "DomainStats",
     "FileFacts",
+    "HardwareControl",
     "HostLink",
     "Hypervisor",
     "InterfaceAddress",
@@ -43,7 +46,7 @@ __all__ = [
 ]
 
 
-class Hypervisor(DomainControl, NetworkControl, Protocol):
+class Hypervisor(DomainControl, HardwareControl, NetworkControl, Protocol):
     """libvirt on one host. Raises HypervisorFailed, HostUnreachable."""
 
     def node(self) -> NodeFacts: ...

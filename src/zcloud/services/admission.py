@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from zcloud.domain.claims import BYTES, MEMORY_MIB, VCPUS, Claim, ProviderKind, ProviderRef, ProviderView
+from zcloud.domain.claims import (
+    BYTES,
+    MEMORY_MIB,
+    VCPUS,
+    Claim,
+    ProviderKind,
+    ProviderRef,
+    ProviderView,
+    running_claims,
+)
 from zcloud.domain.errors import NoRoom, QuotaExceeded
 from zcloud.domain.host import Host, HostState
+from zcloud.domain.instance import Instance
 from zcloud.domain.network import Network, NetworkScope, NetworkState
 from zcloud.domain.people import Project, Quota, Usage
+from zcloud.domain.size import Size
 from zcloud.domain.storage import Pool, PoolState
 from zcloud.scheduler import Demand, HostView, Placement, place
 from zcloud.scheduler.model import PoolView
@@ -35,6 +46,10 @@ class Cloud:
     def views(self, project_id: str) -> list[HostView]:
         """Give each host as placement sees it for a project."""
         return [self._view(host, project_id) for host in self.hosts.values()]
+
+    def only(self, host_id: str) -> Cloud:
+        """Give the snapshot of one host, so that the reasons of the others are not told."""
+        return replace(self, hosts={host_id: self.hosts[host_id]})
 
     def _view(self, host: Host, project_id: str) -> HostView:
         ref = ProviderRef(ProviderKind.HOST, host.id)
@@ -114,10 +129,23 @@ def take(tx: Tx, cloud: Cloud, claims: Sequence[Claim]) -> None:
     tx.claims.claim({ref: cloud.providers[ref].generation for ref in touched}, claims)
 
 
-def running_claims(host_id: str, instance_id: str, vcpus: int, memory_mib: int) -> list[Claim]:
-    """Give what an instance holds of its host while it runs."""
-    ref = ProviderRef(ProviderKind.HOST, host_id)
-    return [Claim(ref, instance_id, VCPUS, vcpus), Claim(ref, instance_id, MEMORY_MIB, memory_mib)]
+def grow(tx: Tx, instance: Instance, size: Size) -> None:
+    """Claim what an instance needs more than it holds to be of that size on its own host; raises NoRoom."""
+    held = {each.resource: each.amount for each in tx.claims.held_by(instance.id)}
+    vcpus, memory_mib = max(size.vcpus, held.get(VCPUS, 0)), max(size.memory_mib, held.get(MEMORY_MIB, 0))
+    more = Demand(
+        vcpus=vcpus - held.get(VCPUS, 0),
+        memory_mib=memory_mib - held.get(MEMORY_MIB, 0),
+        firmware=instance.firmware.value,
+        disks={},
+        networks=(),
+        host=instance.host_id,
+    )
+    if not more.vcpus and not more.memory_mib:
+        return
+    cloud = snapshot(tx)
+    choose(cloud.only(instance.host_id), instance.project_id, more)
+    take(tx, cloud, running_claims(instance.host_id, instance.id, vcpus, memory_mib))
 
 
 def volume_claim(pool_id: str, volume_id: str, size: int) -> Claim:

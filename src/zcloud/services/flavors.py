@@ -6,8 +6,9 @@ from zcloud.domain.errors import InvalidInput
 from zcloud.domain.instance import Flavor
 from zcloud.domain.names import check_name
 from zcloud.domain.people import Actor, Role
+from zcloud.domain.size import MAX_MEMORY_MIB, MAX_VCPUS, MIN_MEMORY_MIB
 from zcloud.services.context import Services, authorize
-from zcloud.services.launch import MAX_DISK, MAX_MEMORY_MIB, MAX_VCPUS, MIN_MEMORY_MIB
+from zcloud.services.launch import MAX_DISK
 
 
 class Flavors:

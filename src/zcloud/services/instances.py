@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from zcloud.domain.claims import running_claims
 from zcloud.domain.errors import InvalidInput, NotFound, Protected
 from zcloud.domain.host import HostState
 from zcloud.domain.instance import Instance, InstanceStatus, Power
@@ -13,6 +14,7 @@ from zcloud.domain.names import check_tags
 from zcloud.domain.network import Port
 from zcloud.domain.operation import Operation
 from zcloud.domain.people import Actor, Role
+from zcloud.domain.size import wanted_size
 from zcloud.domain.storage import Volume
 from zcloud.scheduler import Demand
 from zcloud.services import admission
@@ -133,13 +135,14 @@ class Instances:
         deadline_s: int = 90,
         revision: int | None = None,
     ) -> Operation:
-        """Stop and start again, as a new incarnation. Raises WrongState, Busy, RevisionMismatch."""
+        """Stop and start again, as a new incarnation with what was pending. Raises WrongState, Busy, NoRoom, …"""
         _check_deadline(deadline_s)
 
         def work(tx: Tx) -> Operation:
             instance = find(tx, actor, project, ref)
             expect(instance, revision)
             check_state(instance, "restart")
+            admission.grow(tx, instance, wanted_size(instance))
             next_run = instance.incarnation + 1
             operation = begin_verb(
                 tx, actor, instance, "restart", force=force, deadline_s=deadline_s, incarnation=next_run
@@ -210,7 +213,7 @@ class Instances:
         )
         admission.choose(cloud, instance.project_id, demand)
         operation = begin_verb(tx, actor, instance, "start", incarnation=instance.incarnation + 1)
-        admission.take(tx, cloud, admission.running_claims(host.id, instance.id, instance.vcpus, instance.memory_mib))
+        admission.take(tx, cloud, running_claims(host.id, instance.id, instance.vcpus, instance.memory_mib))
         tx.instances.update(
             instance.id,
             expect_revision=revision,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zcloud.base.ids import new_id, new_mac
+from zcloud.domain.claims import running_claims
 from zcloud.domain.errors import InvalidInput, NotFound, WrongState
 from zcloud.domain.guest import describe_guest
 from zcloud.domain.image import Image, ImageState
@@ -26,6 +27,7 @@ from zcloud.domain.names import check_name, check_tags
 from zcloud.domain.network import Network, Port, pick_address, tap_name
 from zcloud.domain.operation import Operation
 from zcloud.domain.people import Actor, Project, Role, Usage
+from zcloud.domain.size import ask_size, check_size
 from zcloud.domain.storage import GIB, MIB, TIB, Volume, VolumeRole, VolumeState
 from zcloud.drivers.guest.cloudinit import build_seed
 from zcloud.scheduler import Demand, Placement
@@ -34,8 +36,7 @@ from zcloud.services import admission
 from zcloud.services.context import Services, Subject, authorize, begin, resolve_project
 from zcloud.store import Tx
 
-MAX_VCPUS, MAX_MEMORY_MIB, MAX_DISK = 512, 4 << 20, 64 * TIB
-MIN_MEMORY_MIB, MIN_DISK = 64, MIB
+MIN_DISK, MAX_DISK = MIB, 64 * TIB
 MAX_NICS, MAX_DISKS = 8, 16
 MAX_READY_S = 24 * 3600
 _SEALED = ("user_data", "password_hash")
@@ -132,7 +133,7 @@ class Launch:
         )
         claims = [admission.volume_claim(each.pool_id, each.id, each.size) for each in volumes]
         if spec.start:
-            claims += admission.running_claims(host.id, instance.id, sized.vcpus, sized.memory_mib)
+            claims += running_claims(host.id, instance.id, sized.vcpus, sized.memory_mib)
         admission.take(tx, cloud, claims)
         _seal(tx, instance.id, spec)
         return tx.instances.get(instance.id), operation
@@ -200,6 +201,8 @@ class Launch:
             updated_at=tx.now,
             started_at=None,
             hardware={"screen": "" if spec.headless else "vnc"},
+            max_vcpus=spec.max_vcpus,
+            max_memory_mib=spec.max_memory_mib,
             guest={
                 "ssh_keys": list(sized.ssh_keys),
                 "options": dict(spec.guest),
@@ -273,17 +276,9 @@ def check_spec(spec: InstanceSpec) -> InstanceSpec:
 
 
 def _check_size(sized: Sized) -> None:
-    if not 1 <= sized.vcpus <= MAX_VCPUS:
-        raise InvalidInput(
-            f"{sized.vcpus} vCPUs are out of bounds.", hint=f"Give a flavor, or 1 to {MAX_VCPUS}.", field="vcpus"
-        )
-    least = max(MIN_MEMORY_MIB, sized.image.min_memory_mib)
-    if not least <= sized.memory_mib <= MAX_MEMORY_MIB:
-        raise InvalidInput(
-            f"{sized.memory_mib} MiB of memory are out of bounds.",
-            hint=f"Give a flavor, or {least} to {MAX_MEMORY_MIB} MiB.",
-            field="memory_mib",
-        )
+    spec = sized.spec
+    size = ask_size(sized.vcpus, sized.memory_mib, spec.max_vcpus, spec.max_memory_mib)
+    check_size(size, sized.image.min_memory_mib)
     smallest = max(sized.image.virtual_size, sized.image.min_disk)
     if not smallest <= sized.root_size <= MAX_DISK:
         raise InvalidInput(

@@ -14,6 +14,7 @@ from zcloud.domain.storage import PoolState, VolumeState
 from zcloud.services.context import Services, Subject, begin
 from zcloud.services.instances import Instances
 from zcloud.services.launch import Launch
+from zcloud.services.sizes import SizeChange, Sizes
 from zcloud.store import Tx
 
 # What a thing is while the operation works on it; a host's state is the observer's.
@@ -33,7 +34,7 @@ class Retry:
 
     def __init__(self, services: Services) -> None:
         self._store = services.store
-        self._launch, self._instances = Launch(services), Instances(services)
+        self._launch, self._instances, self._sizes = Launch(services), Instances(services), Sizes(services)
 
     def again(self, actor: Actor, old: Operation) -> Operation:
         """Give the new operation; raises WrongState where there is nothing to repeat, and what the verb raises."""
@@ -44,6 +45,7 @@ class Retry:
             "start": lambda: self._instances.start(actor, "", old.resource_id),
             "stop": lambda: self._instances.stop(actor, "", old.resource_id, **_stopping(old)),
             "restart": lambda: self._instances.restart(actor, "", old.resource_id, **_stopping(old)),
+            "resize": lambda: self._sizes.resize(actor, "", old.resource_id, SizeChange(**old.args["asked"])),
             "delete": lambda: self._instances.delete(actor, "", old.resource_id, old.args.get("keep", ())),
         }
         if old.resource_kind == "instance":

@@ -79,6 +79,14 @@ class Claims(Repository):
             where.append(_C.provider_kind == kind.value)
         self._db.execute(delete(schema.claims).where(*where))
 
+    def lower(self, claims: Sequence[Claim]) -> None:
+        """Give back what consumers hold above these amounts; nothing is claimed, so generations stay."""
+        for claim in claims:
+            mine = [_C.consumer_id == claim.consumer_id, _C.resource == claim.resource, _C.amount > claim.amount]
+            self._db.execute(
+                update(schema.claims).where(*_claimed_from(claim.provider), *mine).values(amount=claim.amount)
+            )
+
     def held_by(self, consumer_id: str) -> list[Claim]:
         """Give what a consumer holds."""
         mine = select(schema.claims).where(_C.consumer_id == consumer_id)

@@ -13,11 +13,12 @@ from typing import Any
 
 from zcloud.domain.errors import GuestSilent, HostUnreachable, ZcloudError
 from zcloud.ports import DomainState, InterfaceAddress, NodeFacts, NodeLoad
-from zcloud.testing.fakedomains import FakeDomain, FakeDomains
+from zcloud.testing.fakedomains import FakeDomain
+from zcloud.testing.fakehardware import FakeHardware
 from zcloud.testing.fakenetworks import FakeNetworks
 
 
-class FakeHypervisor(FakeDomains, FakeNetworks):
+class FakeHypervisor(FakeHardware, FakeNetworks):
     """libvirt on one host.
 
     ``calls`` counts every verb; ``unreachable`` makes all raise HostUnreachable; ``fail`` plans one error. The agent
@@ -25,7 +26,7 @@ class FakeHypervisor(FakeDomains, FakeNetworks):
     """
 
     def __init__(self, node: NodeFacts | None = None) -> None:
-        FakeDomains.__init__(self)
+        FakeHardware.__init__(self)
         FakeNetworks.__init__(self)
         self.calls: Counter[str] = Counter()
         self.unreachable = False

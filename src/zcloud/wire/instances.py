@@ -69,6 +69,8 @@ class InstanceCreate(Request):
     flavor: OptionalRef = ""
     vcpus: Count = 0
     memory_mib: Count = 0
+    max_vcpus: Count = 0
+    max_memory_mib: Count = 0
     root_size: Bytes = 0
     pool: OptionalRef = ""
     firmware: Literal["bios", "uefi"] = "bios"
@@ -101,6 +103,21 @@ class PowerRequest(Request):
 
     force: Flag = False
     deadline_s: Annotated[int, Field(strict=True, ge=1, le=3600)] = 90
+
+
+class ResizeRequest(Request):
+    """Another size; what is not given stays.
+
+    ``max_vcpus`` and ``max_memory_mib`` are how far it can grow while it runs (0: not at all). A running guest follows
+    at once, or the request is refused; with ``next_start`` it follows when it is started or restarted next.
+    """
+
+    flavor: OptionalRef = ""
+    vcpus: Count = 0
+    memory_mib: Count = 0
+    max_vcpus: Count | None = None
+    max_memory_mib: Count | None = None
+    next_start: Flag = False
 
 
 class ConsoleRequest(Request):
@@ -145,10 +162,19 @@ class Disk:
 
 
 @dataclass(frozen=True, slots=True)
+class Pending:
+    """A value that the present run has, and the one that the next start brings."""
+
+    now: Any
+    next: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Instance:
     """An instance; ``observed`` is what its host said last, ``host_state`` tells how far that can be trusted.
 
     ``screen`` is how its screen is reached (``vnc``); empty: it is headless.
+    ``vcpus``, ``memory_mib`` and the like are what is wanted; ``pending`` has those that the present run has otherwise.
     """
 
     id: str
@@ -166,6 +192,9 @@ class Instance:
     desired: str
     vcpus: int
     memory_mib: int
+    max_vcpus: int
+    max_memory_mib: int
+    pending: Mapping[str, Pending]
     flavor: str
     firmware: str
     machine: str

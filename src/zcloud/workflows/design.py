@@ -7,6 +7,7 @@ from typing import Any
 from zcloud.domain.errors import WrongState
 from zcloud.domain.host import Host
 from zcloud.domain.instance import Firmware, Instance
+from zcloud.domain.size import wanted_size
 from zcloud.drivers.compute.design import DomainPlan, UefiFirmware
 from zcloud.workflows.context import Run, Whole
 
@@ -48,9 +49,7 @@ def plan_domain(run: Run, whole: Whole, host: Host, project: str, incarnation: i
         project=project,
         incarnation=incarnation,
         title=f"{instance.name} ({project})",
-        vcpus=instance.vcpus,
-        max_vcpus=instance.vcpus,
-        memory_mib=instance.memory_mib,
+        size=wanted_size(instance),
         accel=host.accel,
         machine=instance.machine or _known(host, "machine"),
         uefi=_uefi(host, instance, storage.artifact_path(nvram_name(instance))),

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from zcloud.domain.claims import running_claims
 from zcloud.domain.errors import ZcloudError
 from zcloud.domain.instance import InstanceStatus, Ready
+from zcloud.domain.size import wanted_size
 from zcloud.domain.storage import VolumeState
 from zcloud.operations.model import Step, Workflow
 from zcloud.store import Tx
@@ -44,8 +46,9 @@ def _fail(run: Run, tx: Tx, error: ZcloudError) -> None:
 
 
 def mark_running(run: Run, tx: Tx) -> None:
-    """Record that a new run has begun, and until when the guest may take to be ready."""
+    """Record that a new run has begun, of which size, and until when the guest may take to be ready."""
     instance = tx.instances.get(run.resource_id)
+    tx.claims.lower(running_claims(instance.host_id, instance.id, instance.vcpus, instance.memory_mib))
     allowed = timedelta(seconds=int(instance.guest.get("ready_within_s", 600)))
     tx.instances.update(
         instance.id,
@@ -54,6 +57,7 @@ def mark_running(run: Run, tx: Tx) -> None:
         ready_detail="",
         ready_deadline=tx.now + allowed,
         started_at=tx.now,
+        live=wanted_size(instance).to_record(),
         error=None,
     )
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from zcloud.domain.claims import ProviderKind
+from zcloud.domain.claims import ProviderKind, running_claims
 from zcloud.domain.errors import DeadlineExceeded, ZcloudError
 from zcloud.domain.instance import InstanceStatus, Power, Ready
 from zcloud.domain.operation import StepStatus
+from zcloud.domain.size import live_size
 from zcloud.operations.model import Step, Waiting, Workflow
 from zcloud.store import Tx
 from zcloud.workflows import parts
@@ -65,7 +66,9 @@ def _start_failed(run: Run, tx: Tx, error: ZcloudError) -> None:
 def _stop_failed(run: Run, tx: Tx, error: ZcloudError) -> None:
     """The guest runs on as before; what failed is told by the operation."""
     del error
-    tx.instances.update(run.resource_id, status=InstanceStatus.RUNNING, desired=Power.RUNNING)
+    instance = tx.instances.update(run.resource_id, status=InstanceStatus.RUNNING, desired=Power.RUNNING)
+    size = live_size(instance)  # what was claimed for a larger next run is given back
+    tx.claims.lower(running_claims(instance.host_id, instance.id, size.vcpus, size.memory_mib))
 
 
 def _restart_failed(run: Run, tx: Tx, error: ZcloudError) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from zcloud.domain.errors import NotFound
 from zcloud.domain.guest import describe_guest
 from zcloud.domain.instance import Instance
@@ -105,20 +107,25 @@ def undefine(run: Run) -> None:
 
 def fit_definition(run: Run) -> None:
     """Fit the definition to what runs CPUs on the host now, and write which run comes next into it."""
-    instance = load_instance(run)
     with run.store.read() as tx:
-        host = tx.hosts.get(instance.host_id)
-    hypervisor = run.link(host.id).hypervisor
+        host = tx.hosts.get(tx.instances.get(run.resource_id).host_id)
+    redefine(run, lambda xml: patch_incarnation(patch_accel(xml, host.accel), run.args["incarnation"]))
+
+
+def redefine(run: Run, patch: Callable[[str], str]) -> None:
+    """Change the instance's definition, if ``patch`` changes it; raises NotFound where there is none any more."""
+    instance = load_instance(run)
+    hypervisor = run.link(instance.host_id).hypervisor
     xml = hypervisor.domain_xml(instance.id)
     if xml is None:
         raise NotFound(
-            f"The domain of {instance.name} is not on the host {host.name} any more.",
+            f"The domain of {instance.name} is not on its host any more.",
             hint="It was removed outside zcloud. Its disks are still there; delete the instance with or without them.",
         )
-    fitted = patch_incarnation(patch_accel(xml, host.accel), run.args["incarnation"])
-    if fitted == xml:
+    patched = patch(xml)
+    if patched == xml:
         return
-    digest = _define(hypervisor, instance.id, fitted)
+    digest = _define(hypervisor, instance.id, patched)
     with run.store.write() as tx:
         tx.instances.update(instance.id, hardware={**instance.hardware, "definition": digest})
 

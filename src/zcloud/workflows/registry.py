@@ -11,6 +11,7 @@ from zcloud.workflows.images import IMAGE_DELETE, IMAGE_IMPORT
 from zcloud.workflows.instance_create import INSTANCE_CREATE
 from zcloud.workflows.instance_delete import INSTANCE_DELETE
 from zcloud.workflows.instance_power import INSTANCE_RESTART, INSTANCE_START, INSTANCE_STOP
+from zcloud.workflows.instance_resize import INSTANCE_RESIZE
 from zcloud.workflows.networks import NETWORK_CREATE, NETWORK_DELETE
 from zcloud.workflows.pools import POOL_CREATE, POOL_DELETE, VOLUME_DELETE
 
@@ -24,6 +25,7 @@ WORKFLOWS: Mapping[str, Workflow[Run]] = {
         IMAGE_IMPORT,
         INSTANCE_CREATE,
         INSTANCE_DELETE,
+        INSTANCE_RESIZE,
         INSTANCE_RESTART,
         INSTANCE_START,
         INSTANCE_STOP,

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from zcloud.domain.host import Accel
 from zcloud.domain.plug import DiskFormat, DiskKind, DiskSource, NicKind, NicPlug
+from zcloud.domain.size import Size
 from zcloud.drivers.compute.design import CpuMode, DomainPlan, UefiFirmware
 
 ROOT = DiskSource(
@@ -59,9 +60,7 @@ DEMO = DomainPlan(
     instance_name="demo",
     project="default",
     incarnation=1,
-    vcpus=1,
-    max_vcpus=1,
-    memory_mib=512,
+    size=Size(1, 512),
     accel=Accel.TCG,
     machine="pc-q35-7.2",
     disks=(ROOT,),
@@ -87,15 +86,14 @@ CASES: dict[str, DomainPlan] = {
         incarnation=7,
         title="database.shop",
         description="Two lines\nof what it is for.",
-        vcpus=2,
-        max_vcpus=8,
-        memory_mib=4096,
+        size=Size(2, 4096, 8),
         accel=Accel.KVM,
         cpu_mode=CpuMode.HOST_PASSTHROUGH,
         disks=(ROOT, DATA, SHARED_TOOLS),
         nics=(NAT_NIC, BRIDGE_NIC),
         console_log="/var/log/zcloud/console/5a2e6a4d.log",
     ),
+    "roomy": replace(DEMO, size=Size(1, 256, 2, 1000)),
     "hostile": replace(
         DEMO,
         instance_name="<x a='1'/>]]>&amp;\"'",

@@ -1,6 +1,6 @@
 """One module per group of nouns; each gives its ``router``."""
 
-from zcloud.api.routes import hosts, images, instances, log, networks, people, projects, service, storage
+from zcloud.api.routes import hosts, images, instances, log, networks, people, projects, service, sizes, storage
 
 ROUTERS = (
     service.router,
@@ -11,5 +11,6 @@ ROUTERS = (
     networks.router,
     images.router,
     instances.router,
+    sizes.router,
     log.router,
 )

@@ -36,6 +36,18 @@ def _error(instance: Record) -> str:
     return " ".join(filter(None, (error.get("message"), error.get("hint"))))
 
 
+def _room(instance: Record) -> str:
+    vcpus, memory = instance.get("max_vcpus", 0), instance.get("max_memory_mib", 0)
+    if not vcpus and not memory:
+        return ""
+    return f"{max(vcpus, instance['vcpus'])} cpu {size(max(memory, instance['memory_mib']) << 20)}"
+
+
+def _pending(instance: Record) -> str:
+    told = _("{name}: {now} now, {next} from the next start on")
+    return "; ".join(told.format(name=name, **each) for name, each in instance.get("pending", {}).items())
+
+
 COLUMNS = (
     Column("name", "name"),
     Column("status", state),
@@ -45,6 +57,8 @@ COLUMNS = (
     Column("address", address),
     Column("names", lambda each: [nic["hostname"] for nic in each["nics"] if nic["hostname"]]),
     Column("size", extent),
+    Column("grows to", _room),
+    Column("pending", _pending),
     Column("flavor", "flavor"),
     Column("image", "image"),
     Column("user", "default_user"),

@@ -25,6 +25,8 @@ _OPTIONS = (
     click.option("--flavor", default="", shell_complete=completer("flavors"), help="A named size."),
     click.option("--vcpus", type=click.IntRange(1), default=None, help="Virtual CPUs."),
     click.option("--memory", type=MIB, default=0, help="Memory, like 4G."),
+    click.option("--max-vcpus", type=click.IntRange(0), default=0, help="vCPUs it can grow to while it runs."),
+    click.option("--max-memory", type=MIB, default=0, help="Memory it can grow to while it runs, like 8G."),
     click.option("--disk-size", type=SIZE, default=0, help="Size of the root disk, like 20G."),
     click.option("--pool", default="", shell_complete=completer("pools"), help="The pool of the root disk."),
     click.option("--network", multiple=True, metavar="NET[,address=A][,mac=M]", help="A NIC; repeatable."),

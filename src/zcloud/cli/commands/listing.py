@@ -34,8 +34,11 @@ def readiness(instance: Record) -> str:
 
 
 def extent(instance: Record) -> str:
-    """Give the instance's size: CPUs and memory."""
-    return f"{instance['vcpus']} cpu {size(instance['memory_mib'] << 20)}"
+    """Give the size that the instance has now, marked where something waits for its next start."""
+    waiting = instance.get("pending") or {}
+    has = {name: waiting[name]["now"] if name in waiting else instance[name] for name in ("vcpus", "memory_mib")}
+    mark = _(" (pending)") if waiting else ""
+    return f"{has['vcpus']} cpu {size(has['memory_mib'] << 20)}{mark}"
 
 
 def accelerator(instance: Record) -> str:

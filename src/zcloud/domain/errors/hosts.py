@@ -56,6 +56,13 @@ class GuestSilent(Failed):
     kind = Kind.UNAVAILABLE
 
 
+class GuestRefused(Failed):
+    """The guest did not give up what it was asked for, or did not take what it was given."""
+
+    code = "guest_refused"
+    kind = Kind.CONFLICT
+
+
 class StorageFailed(Failed):
     """A volume or base image could not be made, read or removed."""
 

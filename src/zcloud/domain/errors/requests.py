@@ -98,6 +98,13 @@ class WrongState(Refused):
     kind = Kind.CONFLICT
 
 
+class NotLive(Refused):
+    """A running guest cannot follow the change; it can be recorded for the next start."""
+
+    code = "not_live"
+    kind = Kind.CONFLICT
+
+
 class Busy(Refused):
     """Another operation works on the thing."""
 

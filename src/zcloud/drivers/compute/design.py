@@ -11,6 +11,8 @@ from enum import StrEnum
 
 from zcloud.domain.host import Accel
 from zcloud.domain.plug import DiskFormat, DiskKind, DiskSource, NicKind, NicPlug, disk_target
+from zcloud.domain.size import Size, modules
+from zcloud.libvirtxml.device import MemoryModule
 from zcloud.libvirtxml.disk import Disk
 from zcloud.libvirtxml.domain import Domain
 from zcloud.libvirtxml.nic import Interface
@@ -23,6 +25,9 @@ SEED_TARGET = "vdz"
 
 SERIAL_LENGTH = 20
 """What a virtio disk's serial holds (VIRTIO_BLK_ID_BYTES)."""
+
+MEMORY_SLOTS = 16
+"""Places for memory modules in a guest whose memory can grow: how often it can."""
 
 BALLOON_PERIOD_S = 10
 AGENT_CHANNEL = "org.qemu.guest_agent.0"
@@ -62,9 +67,7 @@ class DomainPlan:
     incarnation: int
     title: str = ""
     description: str = ""
-    vcpus: int
-    max_vcpus: int
-    memory_mib: int
+    size: Size
     accel: Accel
     machine: str
     cpu_mode: CpuMode = CpuMode.HOST_MODEL
@@ -81,7 +84,7 @@ def design_domain(plan: DomainPlan) -> str:
     """Give the domain's XML. Raises InvalidXml if a text holds characters that XML does not allow."""
     domain = Domain.create()
     _identify(domain, plan)
-    _size(domain, plan)
+    set_size(domain, plan.size)
     _boot(domain, plan)
     set_cpu(domain, plan.accel, plan.cpu_mode)
     _run(domain)
@@ -128,6 +131,38 @@ def set_cpu(domain: Domain, accel: Accel, mode: CpuMode) -> None:
         domain.cpu.migratable = "on"
 
 
+def set_size(domain: Domain, size: Size) -> None:
+    """Give the domain its vCPUs and memory, and the room to grow while it runs."""
+    domain.memory = domain.current_memory = size.memory_mib << 20
+    domain.vcpus = size.max_vcpus
+    domain.vcpu_placement = "static"
+    domain.current_vcpus = size.vcpus if size.vcpus != size.max_vcpus else None
+    # One socket: licences count sockets, and each core can be plugged by itself.
+    domain.cpu.sockets, domain.cpu.cores, domain.cpu.threads = 1, size.max_vcpus, 1
+    _set_memory_room(domain, size)
+
+
+def _set_memory_room(domain: Domain, size: Size) -> None:
+    """Memory modules have a place only beside a guest NUMA cell; without room there is neither."""
+    del domain.max_memory, domain.memory_slots
+    for cell in domain.cpu.numa_cells:
+        domain.cpu.numa_cells.remove(cell)
+    room = modules(size.memory_mib, size.max_memory_mib)
+    if not room:
+        return
+    domain.max_memory, domain.memory_slots = (size.memory_mib + room) << 20, MEMORY_SLOTS
+    cell = domain.cpu.numa_cells.add()
+    cell.id, cell.cpus = 0, f"0-{size.max_vcpus - 1}" if size.max_vcpus > 1 else "0"
+    cell.memory, cell.unit = size.memory_mib << 10, "KiB"
+
+
+def design_memory(mib: int) -> str:
+    """Give the XML of a memory module of so many MiB."""
+    module = MemoryModule.create()
+    module.model, module.size, module.node = "dimm", mib << 20, 0
+    return module.to_xml(pretty=True)
+
+
 def _identify(domain: Domain, plan: DomainPlan) -> None:
     domain.name = plan.domain_name
     domain.uuid = plan.instance_id
@@ -136,16 +171,6 @@ def _identify(domain: Domain, plan: DomainPlan) -> None:
     domain.mark.name = plan.instance_name
     domain.mark.project = plan.project
     domain.mark.incarnation = plan.incarnation
-
-
-def _size(domain: Domain, plan: DomainPlan) -> None:
-    domain.memory = domain.current_memory = plan.memory_mib << 20
-    domain.vcpus = plan.max_vcpus
-    domain.vcpu_placement = "static"
-    if plan.vcpus != plan.max_vcpus:
-        domain.current_vcpus = plan.vcpus
-    # One socket: licences count sockets, and each core can be plugged by itself.
-    domain.cpu.sockets, domain.cpu.cores, domain.cpu.threads = 1, plan.max_vcpus, 1
 
 
 def _boot(domain: Domain, plan: DomainPlan) -> None:

@@ -10,7 +10,8 @@ import hashlib
 from lxml import etree
 
 from zcloud.domain.host import Accel
-from zcloud.drivers.compute.design import CpuMode, domain_type, set_cpu
+from zcloud.domain.size import Size
+from zcloud.drivers.compute.design import CpuMode, domain_type, set_cpu, set_size
 from zcloud.libvirtxml.domain import Domain
 from zcloud.libvirtxml.parser import parse_xml
 
@@ -31,6 +32,16 @@ def patch_accel(xml: str, accel: Accel, cpu_mode: CpuMode = CpuMode.HOST_MODEL) 
     if accel is not Accel.KVM:
         del domain.features.ioapic  # libvirt refuses KVM's own without KVM
     set_cpu(domain, accel, cpu_mode)
+    return domain.to_xml()
+
+
+def patch_size(xml: str, size: Size) -> str:
+    """Give the next run its size; memory modules that were plugged into a definition by hand are part of it then."""
+    domain = Domain.parse(xml)
+    for module in domain.memory_modules:
+        if module.model == "dimm":
+            domain.memory_modules.remove(module)
+    set_size(domain, size)
     return domain.to_xml()
 
 

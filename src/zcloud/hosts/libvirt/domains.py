@@ -86,7 +86,7 @@ class Domains:
         def attach(raw: libvirt.virConnect) -> LibvirtConsole:
             stream = raw.newStream(libvirt.VIR_STREAM_NONBLOCK)
             try:
-                _find(raw, uuid).openConsole(None, stream, libvirt.VIR_DOMAIN_CONSOLE_FORCE if force else 0)
+                find_domain(raw, uuid).openConsole(None, stream, libvirt.VIR_DOMAIN_CONSOLE_FORCE if force else 0)
             except libvirt.libvirtError as error:
                 if "console session exists" in str(error):
                     raise InUse("Somebody else has this serial console open.", hint="Take it over.") from error
@@ -100,7 +100,7 @@ class Domains:
     def _on(self, uuid: str, work: Callable[[libvirt.virDomain], object], *, absent_is_fine: bool = False) -> None:
         def find_and_work(raw: libvirt.virConnect) -> None:
             try:
-                work(_find(raw, uuid))
+                work(find_domain(raw, uuid))
             except NotFound:
                 if not absent_is_fine:
                     raise
@@ -115,7 +115,7 @@ class Domains:
 
         def ask(raw: libvirt.virConnect) -> Any:
             try:
-                return work(_find(raw, uuid))
+                return work(find_domain(raw, uuid))
             except libvirt.libvirtError as error:
                 if code_of(error) in AGENT_SILENT:
                     raise GuestSilent(f"The guest agent does not answer: {error.get_error_message()}.") from error
@@ -129,7 +129,8 @@ class Domains:
             self._agents.release()
 
 
-def _find(raw: libvirt.virConnect, uuid: str) -> libvirt.virDomain:
+def find_domain(raw: libvirt.virConnect, uuid: str) -> libvirt.virDomain:
+    """Give a domain; raises NotFound."""
     try:
         return raw.lookupByUUIDString(uuid)
     except libvirt.libvirtError as error:

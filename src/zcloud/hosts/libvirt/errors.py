@@ -21,6 +21,16 @@ AGENT_SILENT = frozenset(
     }
 )
 
+GUEST_REFUSES = frozenset(
+    {
+        libvirt.VIR_ERR_OPERATION_FAILED,
+        libvirt.VIR_ERR_OPERATION_TIMEOUT,
+        libvirt.VIR_ERR_OPERATION_INVALID,
+        libvirt.VIR_ERR_CONFIG_UNSUPPORTED,  # what was there at the start cannot be unplugged
+        libvirt.VIR_ERR_INTERNAL_ERROR,  # what QEMU said
+    }
+)
+
 _OF_THE_WIRE = frozenset({libvirt.VIR_FROM_RPC, libvirt.VIR_FROM_REMOTE})
 
 

@@ -1,0 +1,21 @@
+"""Sizes of instances."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from zcloud.api.answers import accepted
+from zcloud.api.params import Project, RefPath, routes
+from zcloud.api.parts import Calling
+from zcloud.services.sizes import SizeChange
+from zcloud.wire.instances import ResizeRequest
+from zcloud.wire.operations import Accepted
+
+router = routes("instances")
+
+
+@router.post("/instances/{ref}/resize", status_code=202, response_model=Accepted)
+def resize_instance(call: Calling, ref: RefPath, body: ResizeRequest, project: Project = "") -> Response:
+    """Give an instance another size; a running one at once, or with next_start when it starts again."""
+    change = SizeChange(**body.model_dump())
+    return accepted(call, call.parts.sizes.resize(call.actor, project, ref, change, call.revision))

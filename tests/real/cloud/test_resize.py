@@ -1,0 +1,77 @@
+"""A running guest grows and shrinks; the guest itself says what it has."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from tests.real.cloud.conftest import ADMIN, Cloud, wait_for
+
+from zcloud.domain.errors import GuestSilent
+from zcloud.domain.instance import Firmware, InstanceSpec, NicRequest, Ready
+from zcloud.domain.operation import OperationStatus
+from zcloud.domain.size import live_size, pending
+from zcloud.ports import Hypervisor
+from zcloud.services.sizes import SizeChange, Sizes
+
+_FOR_KERNEL_MIB = 90  # what MemTotal leaves out of the memory that the machine has
+
+
+class Guest:
+    """What a guest says of itself, through its agent."""
+
+    def __init__(self, hypervisor: Hypervisor, uuid: str) -> None:
+        self._hypervisor, self._uuid = hypervisor, uuid
+
+    def vcpus(self) -> int:
+        listed = self._hypervisor.agent(self._uuid, "guest-get-vcpus", {})
+        return sum(each["online"] for each in listed)
+
+    def memory_mib(self) -> int:
+        handle = self._hypervisor.agent(self._uuid, "guest-file-open", {"path": "/proc/meminfo", "mode": "r"})
+        answer = self._hypervisor.agent(self._uuid, "guest-file-read", {"handle": handle, "count": 4096})
+        self._hypervisor.agent(self._uuid, "guest-file-close", {"handle": handle})
+        line = base64.b64decode(answer["buf-b64"]).decode().splitlines()[0]
+        return int(line.split()[1]) >> 10
+
+    def has(self, vcpus: int, memory_mib: int) -> bool:
+        """Tell whether it has that much; a guest that is not up yet has nothing."""
+        try:
+            return self.vcpus() == vcpus and memory_mib - _FOR_KERNEL_MIB < self.memory_mib() <= memory_mib
+        except GuestSilent:
+            return False
+
+
+@pytest.mark.parametrize("firmware", list(Firmware))
+def test_a_guest_grows_shrinks_and_restarts(cloud: Cloud, firmware: Firmware) -> None:
+    name = f"size-{firmware}"
+    spec = InstanceSpec(
+        name=name,
+        image="tiny",
+        vcpus=1,
+        memory_mib=256,
+        max_vcpus=2,
+        max_memory_mib=512,
+        firmware=firmware,
+        nics=(NicRequest(""),),
+    )
+    instance, operation = cloud.launch.launch(ADMIN, "", spec)
+    cloud.done(operation)
+    wait_for(lambda: cloud.instance(name).ready is Ready.READY, 120, "readiness")
+    guest = Guest(cloud.runtime.pool.link(instance.host_id).hypervisor, instance.id)
+    sizes = Sizes(cloud.runtime.services)
+    assert guest.has(1, 256)
+    cloud.done(sizes.resize(ADMIN, "", name, SizeChange(vcpus=2, memory_mib=500)))
+    assert guest.has(2, 500)
+    cloud.done(sizes.resize(ADMIN, "", name, SizeChange(memory_mib=300)))
+    assert guest.has(2, 300)
+    ended = cloud.ended(sizes.resize(ADMIN, "", name, SizeChange(vcpus=1)))
+    went = ended.status is OperationStatus.SUCCEEDED  # it is the guest's decision; the record has what it has
+    assert went or (ended.error and ended.error["code"] == "guest_refused"), ended.error
+    assert guest.vcpus() == live_size(cloud.instance(name)).vcpus == (1 if went else 2)
+    cloud.done(sizes.resize(ADMIN, "", name, SizeChange(vcpus=1, memory_mib=384, max_memory_mib=0, next_start=True)))
+    assert pending(cloud.instance(name))["memory_mib"] == {"now": 300, "next": 384}
+    cloud.done(cloud.instances.restart(ADMIN, "", name))
+    wait_for(lambda: guest.has(1, 384), 90, "the guest with its new size")
+    assert pending(cloud.instance(name)) == {}
+    cloud.done(cloud.instances.delete(ADMIN, "", name))
