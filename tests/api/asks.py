@@ -164,4 +164,8 @@ ASKS: dict[tuple[str, str], Ask] = {
     ("POST", "/v1/operations/{id}/retry"): Ask(202, "/v1/operations/{s.blocked.id}/retry"),
     ("GET", "/v1/events"): Ask(200, "/v1/events"),
     ("GET", "/v1/audit"): Ask(200, "/v1/audit"),
+    ("GET", "/v1/reconcile"): Ask(200, "/v1/reconcile"),
+    ("GET", "/v1/reconcile/differences"): Ask(200, "/v1/reconcile/differences"),
+    ("POST", "/v1/reconcile/finish"): Ask(200, "/v1/reconcile/finish", {"anyway": False}),
+    ("GET", "/v1/backups"): Ask(200, "/v1/backups"),
 }

@@ -29,15 +29,18 @@ class Rule:
     """What a route takes. ``reveals``: its answer holds a secret, so it is never kept for an Idempotency-Key.
 
     ``local``: where the configuration says so, whoever is on the server's own machine needs no token.
+    ``always``: it changes something, and may do so also while a restored server changes nothing (see ``reconcile``).
     """
 
     scope: Scope
     role: Role = Role.VIEWER
     reveals: bool = False
     local: bool = False
+    always: bool = False
 
 
 PUBLIC, SELF, SESSION = Rule(Scope.PUBLIC), Rule(Scope.SELF), Rule(Scope.SESSION)
+LEAVE = Rule(Scope.SESSION, always=True)  # what lets nobody in may always be taken back
 VIEWER, MEMBER = Rule(Scope.PROJECT), Rule(Scope.PROJECT, Role.MEMBER)
 LOOK, OPERATOR, ADMIN = Rule(Scope.GLOBAL), Rule(Scope.GLOBAL, Role.OPERATOR), Rule(Scope.GLOBAL, Role.ADMIN)
 
@@ -47,22 +50,22 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("GET", "/readyz"): PUBLIC,
     ("GET", "/metrics"): Rule(Scope.GLOBAL, local=True),
     ("GET", "/v1/openapi.json"): PUBLIC,
-    ("POST", "/v1/login"): Rule(Scope.PUBLIC, reveals=True),
+    ("POST", "/v1/login"): Rule(Scope.PUBLIC, reveals=True, always=True),
     ("WEBSOCKET", "/v1/console"): PUBLIC,  # the ticket lets in
-    ("POST", "/v1/logout"): SESSION,
+    ("POST", "/v1/logout"): LEAVE,
     ("GET", "/v1/me"): SELF,
     ("GET", "/v1/sessions"): SELF,
-    ("DELETE", "/v1/sessions/{id}"): SESSION,
+    ("DELETE", "/v1/sessions/{id}"): LEAVE,
     ("GET", "/v1/tokens"): SELF,
     ("POST", "/v1/tokens"): Rule(Scope.SESSION, reveals=True),
-    ("DELETE", "/v1/tokens/{ref}"): SESSION,
+    ("DELETE", "/v1/tokens/{ref}"): LEAVE,
     ("GET", "/v1/keys"): SELF,
     ("POST", "/v1/keys"): MEMBER,
     ("DELETE", "/v1/keys/{ref}"): MEMBER,
     ("GET", "/v1/users"): ADMIN,
     ("POST", "/v1/users"): ADMIN,
     ("GET", "/v1/users/{ref}"): ADMIN,
-    ("PATCH", "/v1/users/{ref}"): ADMIN,
+    ("PATCH", "/v1/users/{ref}"): Rule(Scope.GLOBAL, Role.ADMIN, always=True),
     ("DELETE", "/v1/users/{ref}"): ADMIN,
     ("GET", "/v1/projects"): VIEWER,
     ("POST", "/v1/projects"): ADMIN,
@@ -112,13 +115,17 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("POST", "/v1/instances/{ref}/restart"): MEMBER,
     ("POST", "/v1/instances/{ref}/resize"): MEMBER,
     ("GET", "/v1/instances/{ref}/console-log"): MEMBER,
-    ("POST", "/v1/instances/{ref}/console"): Rule(Scope.PROJECT, Role.MEMBER, reveals=True),
+    ("POST", "/v1/instances/{ref}/console"): Rule(Scope.PROJECT, Role.MEMBER, reveals=True, always=True),
     ("GET", "/v1/operations"): VIEWER,
     ("GET", "/v1/operations/{id}"): VIEWER,
     ("POST", "/v1/operations/{id}/cancel"): MEMBER,
     ("POST", "/v1/operations/{id}/retry"): MEMBER,
     ("GET", "/v1/events"): VIEWER,
     ("GET", "/v1/audit"): ADMIN,
+    ("GET", "/v1/reconcile"): LOOK,
+    ("GET", "/v1/reconcile/differences"): LOOK,
+    ("POST", "/v1/reconcile/finish"): Rule(Scope.GLOBAL, Role.ADMIN, always=True),
+    ("GET", "/v1/backups"): LOOK,
 }  # fmt: skip
 
 

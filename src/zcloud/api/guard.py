@@ -73,6 +73,8 @@ async def _serve(request: BoundedRequest, rule: Rule, path: str, inner: Handler)
             actor = await _authenticate(request, parts)
             request.state.actor = actor
             admit(actor, rule)
+        if request.method in _CHANGING and not rule.always:
+            await run_in_threadpool(parts.reconcile.check_changes)
         if request.method in ("POST", "PATCH"):
             await request.body()  # refused before anything else when it is too large
         response = await _once(request, rule, actor, inner)

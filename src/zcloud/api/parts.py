@@ -25,11 +25,13 @@ from zcloud.services.idempotency import Idempotency
 from zcloud.services.images import Images
 from zcloud.services.instances import Instances
 from zcloud.services.launch import Launch
+from zcloud.services.maintenance import Maintenance
 from zcloud.services.metrics import Metrics, MetricsOptions
 from zcloud.services.networks import Networks
 from zcloud.services.operations import Operations
 from zcloud.services.people import People
 from zcloud.services.pools import Pools
+from zcloud.services.reconcile import Reconcile
 from zcloud.services.signin import SignIn
 from zcloud.services.sizes import Sizes
 from zcloud.services.tickets import Tickets
@@ -79,6 +81,8 @@ class ApiParts:
     tickets: Tickets
     health: Health
     metrics: Metrics
+    reconcile: Reconcile
+    maintenance: Maintenance
 
 
 def build_parts(
@@ -111,6 +115,8 @@ def build_parts(
         tickets=Tickets(services),
         health=Health(services, settings.patience),
         metrics=Metrics(services, settings.metrics),
+        reconcile=Reconcile(services),
+        maintenance=Maintenance(services),
     )
 
 

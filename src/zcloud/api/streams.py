@@ -39,28 +39,36 @@ async def wait_for_end(call: Call, operation_id: str, wait_s: float) -> Operatio
         await asyncio.sleep(min(_ENDS_GAP_S, max(deadline - loop.time(), 0)))
 
 
-async def first_seq(call: Call, after: int | None) -> int:
-    """Give the number after which a stream begins: Last-Event-ID, else ``after``, else now; raises InvalidInput."""
+async def first_seq(call: Call, after: int | None) -> tuple[int, bytes]:
+    """Give the number after which a stream begins, and what is told first.
+
+    It is Last-Event-ID, else ``after``, else now. A follower that saw something which is not there any more is told
+    so (``events_missed``); ``after=0`` asks for whatever there is. Raises InvalidInput.
+    """
     given = call.request.headers.get("last-event-id", "")
     if given and not (given.isascii() and given.isdecimal() and int(given[:20]) <= _MAX_SEQ):
         raise InvalidInput("Last-Event-ID is not a number that zcloud gave.", field="Last-Event-ID")
     last = await run_in_threadpool(call.parts.events.last_seq)
     wanted = int(given) if given else after
-    return last if wanted is None else min(wanted, last)
+    if wanted is None:
+        return last, b""
+    missed = await run_in_threadpool(call.parts.events.missed, wanted) if wanted else None
+    told = b"" if missed is None else f"event: missed\ndata: {json.dumps(missed.to_record())}\n\n".encode()
+    return min(wanted, last), told
 
 
-async def stream_events(call: Call, query: EventQuery, seq: int) -> AsyncIterator[bytes]:
-    """Give events as server-sent events, until the client leaves, its session ends or the server stops."""
+async def stream_events(call: Call, query: EventQuery, seq: int, told: bytes = b"") -> AsyncIterator[bytes]:
+    """Give ``told``, then events, until the client leaves, its session ends or the server stops."""
     with meters.STREAMS.track_inprogress():
-        async for message in _follow(call, query, seq):
+        async for message in _follow(call, query, seq, told):
             yield message
 
 
-async def _follow(call: Call, query: EventQuery, seq: int) -> AsyncIterator[bytes]:
+async def _follow(call: Call, query: EventQuery, seq: int, told: bytes) -> AsyncIterator[bytes]:
     bell: Bell = call.request.app.state.events_bell
     loop, actor, events = asyncio.get_running_loop(), call.actor, call.parts.events
     beat = loop.time() + _HEARTBEAT_S
-    yield b"retry: 2000\n\n"
+    yield b"retry: 2000\n\n" + told
     while not bell.closed:
         turn = bell.turn()
         found = await run_in_threadpool(events.after, actor, seq, query, _BATCH)

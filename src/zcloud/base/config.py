@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -46,16 +46,36 @@ class Workers:
 
 @dataclass(frozen=True, slots=True)
 class Observer:
-    """How often hosts are looked at, and how long what they said is kept."""
+    """How often hosts are looked at."""
 
     interval_s: float = 10.0  # one listing and one bulk statistics call per host and interval
     readiness_interval_s: float = 1.0  # how often a guest is asked whether it is ready
     heal_interval_s: float = 60.0  # how often taps, DHCP entries and names are compared and put back
     orphans_interval_s: float = 300.0  # how often things that no record knows are looked for
     lease_s: float = 5.0  # how long a silent observer keeps others from taking its place
-    keep_samples_h: int = 48  # hours that counters of guests are kept
-    keep_events_d: int = 30  # days that events are kept
-    keep_operations_d: int = 90  # days that ended operations are kept
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """What is forgotten, and when; looked at every hour. The oldest go first, and in small portions."""
+
+    samples_h: int = 48  # hours that counters of guests are kept
+    events_d: int = 30  # days that events are kept
+    events_rows: int = 1_000_000  # at most so many events, however young
+    audit_d: int = 365  # days that the audit log is kept
+    audit_rows: int = 1_000_000  # at most so many entries of it, however young
+    operations_d: int = 90  # days that ended operations are kept
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """Backups that the running server makes by itself; `zcloud doctor` shows how they went."""
+
+    directory: str = ""  # where they go, another disk or machine at best; empty: none are made
+    every_h: float = 24.0  # hours from one to the next
+    keep: int = 14  # so many of them stay, older ones are removed
+    passphrase_file: str = ""  # file with the passphrase that encrypts them; empty: they are not encrypted
+    images: bool = False  # whether the images' files go along
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +103,16 @@ class Config:
     zone: str = "cloud.internal"  # names are instance.project.zone
     log_level: str = "INFO"  # DEBUG, INFO, WARNING or ERROR
     log_json: bool = False  # one JSON object a line instead of text
+    log_file: str = ""  # a file that is rotated by the server; empty: standard error, which journald keeps
+    log_file_max: int = 64 << 20  # bytes after which a new file is begun
+    log_files: int = 5  # so many older files are kept
     server: Server = field(default_factory=Server)
     images: Images = field(default_factory=Images)
     workers: Workers = field(default_factory=Workers)
     observer: Observer = field(default_factory=Observer)
     metrics: Metrics = field(default_factory=Metrics)
+    retention: Retention = field(default_factory=Retention)
+    backup: Backup = field(default_factory=Backup)
     hosts: Hosts = field(default_factory=Hosts)
 
     @property
@@ -136,8 +161,11 @@ class Config:
         return self.data_dir / "run"
 
 
-def load(path: Path | None = None) -> Config:
-    """Read the configuration file (absent: all defaults); raises ConfigError naming the key."""
+def load(path: Path | None = None, *, tolerant: bool = False) -> Config:
+    """Read the configuration file (absent: all defaults); raises ConfigError naming the key.
+
+    ``tolerant`` passes over keys that this version does not know (see ``unknown_keys``).
+    """
     source = path or DEFAULT_PATH
     if not source.exists():
         if path is not None:
@@ -149,8 +177,35 @@ def load(path: Path | None = None) -> Config:
         raise ConfigError(f"{source}: {error.strerror}") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{source}: {error}") from error
-    config: Config = _build(Config, tree, str(source))
+    config: Config = _build(Config, _known(Config, tree) if tolerant else tree, str(source))
     return config
+
+
+def unknown_keys(source: Path) -> list[str]:
+    """Give the keys of a file that this version does not know; raises ConfigError where it is not TOML."""
+    try:
+        tree = tomllib.loads(source.read_text())
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{source}: {error}") from error
+    return sorted(_unknown(Config, tree))
+
+
+def _unknown(cls: type[Any], tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    hints = get_type_hints(cls)
+    for key, value in tree.items():
+        if key not in hints:
+            yield f"{prefix}{key}"
+        elif dataclasses.is_dataclass(hints[key]) and isinstance(value, Mapping):
+            yield from _unknown(hints[key], value, f"{prefix}{key}.")
+
+
+def _known(cls: type[Any], tree: Mapping[str, Any]) -> dict[str, Any]:
+    hints = get_type_hints(cls)
+    return {
+        key: _known(hints[key], value) if dataclasses.is_dataclass(hints[key]) and isinstance(value, dict) else value
+        for key, value in tree.items()
+        if key in hints
+    }
 
 
 def _build(cls: type[Any], tree: Mapping[str, Any], where: str) -> Any:

@@ -154,8 +154,28 @@ TREE: Tree = {
             "export": f"{_C}monitoring:export",
         },
     ),
+    "reconcile": Noun(
+        "A server that was restored from a backup.",
+        {
+            "show": f"{_C}reconcile:show",
+            "finish": f"{_C}reconcile:finish",
+        },
+    ),
     "doctor": f"{_C}doctor:doctor",
     "completion": f"{_C}completion:completion",
     "init": ServerCommand("zcloud.main.commands:init", "Set this machine up as a zcloud server."),
+    "backup": Noun(
+        "Backups of the server: its store, keys and configuration.",
+        {
+            "create": ServerCommand("zcloud.main.backups:create_backup", "Back up store, keys and configuration."),
+            "show": ServerCommand("zcloud.main.backups:show_backup", "Show what a file is a backup of."),
+            "verify": ServerCommand("zcloud.main.backups:verify_backup", "Read a backup to its end."),
+        },
+    ),
+    "upgrade": Noun(
+        "A new version on what an older one has made.",
+        {"check": ServerCommand("zcloud.main.backups:check_upgrade", "Look what must be done before an upgrade.")},
+    ),
+    "restore": ServerCommand("zcloud.main.backups:restore_backup", "Restore the server from a backup."),
     "serve": ServerCommand("zcloud.main.commands:serve", "Run the server."),
 }

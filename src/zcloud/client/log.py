@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from zcloud.client.changes import Change, Progress, quiet
@@ -49,12 +49,17 @@ class Events:
             if seq is None:
                 return
 
-    def follow(self, after: int | str = "", **query: Any) -> Iterator[Event]:
+    def follow(
+        self, after: int | str = "", *, missed: Callable[[Record], None] = lambda _: None, **query: Any
+    ) -> Iterator[Event]:
         """Give events as they happen, for ever: those after a number (``seq``), or from now on.
 
         A lost connection is made again after the last event that was seen (``Last-Event-ID``), so none is missed and
-        none comes twice. A program that keeps the last ``seq`` goes on there after its own restart.
+        none comes twice. A program that keeps the last ``seq`` goes on there after its own restart. Where events after
+        it are not kept any more, ``missed`` is called with why (code ``events_missed``): read anew what you copy.
         """
         for event in self._http.follow(str(after), **query):
+            if event.kind == "missed" and isinstance(event.data, dict):
+                missed(cast("Record", event.data))
             if isinstance(event.data, dict) and "kind" in event.data:
                 yield cast("Event", cast("Record", event.data))

@@ -27,6 +27,20 @@ class AuditEntry(TypedDict):
     detail: str
 
 
+class BackupState(TypedDict):
+    """How backups went; an empty ``directory``: none are made."""
+
+    directory: str
+    every_h: float
+    keep: int
+    last_at: str
+    last_file: str
+    last_size: int
+    failed_at: str
+    error: str
+    by_hand_at: str
+
+
 class Candidate(TypedDict):
     """A host that would take the instance; the higher the score, the better."""
 
@@ -64,6 +78,19 @@ class ConsoleTicket(TypedDict):
 
     url: str
     expires_at: str
+
+
+class Difference(TypedDict):
+    """One difference between records and a host, and what becomes of it at the end of the mode."""
+
+    kind: str
+    resource_kind: str
+    resource_id: str
+    resource_name: str
+    host: str
+    recorded: str
+    found: str
+    becomes: str
 
 
 class Disk(TypedDict):
@@ -648,6 +675,24 @@ class ReadyCheck(TypedDict):
     name: str
     ok: bool
     reason: str
+
+
+class ReconcileFinish(TypedDict):
+    """The end of the reconcile mode; ``anyway``: also where a host was not looked at."""
+
+    anyway: NotRequired[bool]
+
+
+class ReconcileState(TypedDict):
+    """Whether a restored server still compares; times are empty where it does not."""
+
+    active: bool
+    taken_at: str
+    restored_at: str
+    operations: list[str]
+    differences: int
+    unseen_hosts: list[str]
+    pending_hosts: list[str]
 
 
 RecordFormat = Literal["hosts", "zone"]

@@ -27,5 +27,10 @@ EVENT_KINDS: Mapping[str, str] = {
     "host.degraded": "A host answers by SSH, but its libvirt does not.",
     "host.lost": "A host does not answer at all.",
     "host.healed": "Anti-spoofing elements or DHCP entries were missing on a host and were put back.",
+    # The server itself.
+    "server.restored": "The server was restored from a backup; it changes nothing until an admin ends that.",
+    "server.reconciled": "An admin ended the reconcile mode: what hosts run is taken as it is.",
+    "backup.made": "A scheduled backup was made; `data` has its file and size.",
+    "backup.failed": "A scheduled backup could not be made; it is tried again.",
     "host.orphans": "A host has things that look like zcloud's and that no record knows. They are left alone.",
 }

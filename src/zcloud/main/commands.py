@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
 import click
 
+from zcloud.backup.restore import Target, finish_restore
+from zcloud.backup.staging import data_in_use
 from zcloud.base import log
+from zcloud.base.clock import SystemClock
 from zcloud.base.config import DEFAULT_PATH, Config, ConfigError, load
 from zcloud.domain.errors import ZcloudError
+from zcloud.main.backups import config_option, plain_words, site_of
 from zcloud.main.serve import serve as run_server
 from zcloud.main.setup import ADMIN, Prepared, prepare
 from zcloud.main.system import AUTHORITY, install
+from zcloud.main.upgrade import bring_up_to_date
 from zcloud.main.wiring import ROLES, build
 
-_config_option = click.option(
-    "--config", "path", type=click.Path(path_type=Path), default=None, help=f"The configuration [{DEFAULT_PATH}]."
-)
+_log = logging.getLogger(__name__)
 
 
 @click.command()
-@_config_option
+@config_option
 @click.option("--role", "roles", default=",".join(ROLES), help="Which of api, worker and observer to run [all].")
 @click.option("--no-tls", is_flag=True, help="Plain HTTP, behind a proxy on the same machine.")
 def serve(path: Path | None, roles: str, no_tls: bool) -> None:
     """Run the server (API, workers, observer) in the foreground."""
-    config = _load(path)
+    site = site_of(path)
+    config = site.config
     wanted = tuple(role.strip() for role in roles.split(",") if role.strip())
     unknown = set(wanted) - set(ROLES)
     if unknown or not wanted:
@@ -35,15 +40,16 @@ def serve(path: Path | None, roles: str, no_tls: bool) -> None:
         raise click.ClickException("Several processes need PostgreSQL (store_url); SQLite is for one process.")
     if no_tls and config.server.listen not in ("127.0.0.1", "::1", "localhost"):
         raise click.ClickException("Plain HTTP is for the loopback only (server.listen).")
-    log.set_up(config.log_level, as_json=config.log_json)
-    try:
-        run_server(build(config), wanted, tls=not no_tls)
-    except ZcloudError as error:
-        raise click.ClickException(f"{error.message} {error.hint}".strip()) from error
+    with plain_words():
+        _set_up_log(config)
+        with data_in_use(config.data_dir, alone=False):
+            finish_restore(Target(config, SystemClock()))
+            bring_up_to_date(site, SystemClock(), _log.warning)
+            run_server(build(config, config_file=site.config_file), wanted, tls=not no_tls)
 
 
 @click.command()
-@_config_option
+@config_option
 @click.option("--password-file", type=click.Path(path_type=Path), help="Write the admin's first password here (0600).")
 @click.option("--system", is_flag=True, help="As a service of this machine: user, /etc/zcloud, systemd units (root).")
 def init(path: Path | None, password_file: Path | None, system: bool) -> None:
@@ -78,6 +84,13 @@ def _tell(config: Config, prepared: Prepared, password_file: Path | None, author
         click.echo(f"First login: {ADMIN}, password in {password_file}")
     else:
         click.echo(f"First login: {ADMIN}, password {prepared.password} (shown only now)")
+
+
+def _set_up_log(config: Config) -> None:
+    file = None
+    if config.log_file:
+        file = log.Rotation(Path(config.log_file), config.log_file_max, config.log_files)
+    log.set_up(config.log_level, as_json=config.log_json, file=file)
 
 
 def _load(path: Path | None) -> Config:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
+from zcloud.backup.create import Site
 from zcloud.base import pki
 from zcloud.base.clock import Clock, SystemClock
 from zcloud.base.config import Config
@@ -19,10 +21,13 @@ from zcloud.domain.people import Project, Quota, Role
 from zcloud.domain.storage import GIB
 from zcloud.imagebuild.kernel import fetch_kernel
 from zcloud.imagebuild.probekit import build_probe_kit
+from zcloud.main.upgrade import bring_up_to_date
 from zcloud.main.wiring import open_store
 from zcloud.services.passwords import hash_password
 from zcloud.services.people import add_user
 from zcloud.store import Store, Tx
+
+_log = logging.getLogger(__name__)
 
 ADMIN = "admin"
 FLAVORS = (
@@ -55,6 +60,7 @@ def prepare(config: Config, clock: Clock | None = None) -> Prepared:
     _ensure_ssh_key(config.ssh_key)
     authority = pki.ensure_authority(config.tls_dir, clock.now())
     certificate, key = pki.ensure_server(config.tls_dir, server_names(config), clock.now())
+    bring_up_to_date(Site(config), clock, _log.warning)
     store = open_store(config, clock)
     try:
         store.migrate()

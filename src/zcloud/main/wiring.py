@@ -7,13 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from zcloud.backup.create import Site
+from zcloud.backup.schedule import Schedule
 from zcloud.base.clock import Clock, SystemClock
 from zcloud.base.config import Config
 from zcloud.domain.errors import ConfigInvalid
 from zcloud.domain.host import Host, HostState
 from zcloud.hosts import HostAddress, HostPool
 from zcloud.hosts.commands import DEFAULT_ROOTS
+from zcloud.observer.chores import Chore
 from zcloud.observer.observer import Observer
+from zcloud.observer.retention import prune
 from zcloud.operations.engine import Engine, EngineSettings
 from zcloud.operations.model import Control
 from zcloud.services.context import Services
@@ -22,6 +26,7 @@ from zcloud.workflows.context import Means, Run
 from zcloud.workflows.registry import WORKFLOWS
 
 ROLES = ("api", "worker", "observer")
+_PRUNE_EVERY_S, _BACKUP_LOOK_S = 3600.0, 30.0
 Fault = Callable[[str], None]
 
 _log = logging.getLogger(__name__)
@@ -78,6 +83,7 @@ class Runtime:
     store: Store
     pool: HostPool
     services: Services
+    config_file: Path | None = None
     engine: Engine[Run] | None = None
     stops: list[Callable[[], None]] = field(default_factory=list)
 
@@ -91,13 +97,13 @@ class Runtime:
                 _log.exception("a part did not stop cleanly")
 
 
-def build(config: Config, *, clock: Clock | None = None) -> Runtime:
+def build(config: Config, *, clock: Clock | None = None, config_file: Path | None = None) -> Runtime:
     """Open store and links; nothing runs yet. Raises ConfigInvalid, SchemaMismatch."""
     clock = clock or SystemClock()
     store = open_store(config, clock)
     store.check_version()
     pool = open_pool(config, store)
-    runtime = Runtime(config, clock, store, pool, Services(store, clock, config.zone))
+    runtime = Runtime(config, clock, store, pool, Services(store, clock, config.zone), config_file)
     runtime.stops += [store.close, pool.close]
     return runtime
 
@@ -132,6 +138,12 @@ def start_workers(runtime: Runtime, roles: str, fault: Fault = no_fault) -> None
 
 def start_observer(runtime: Runtime) -> None:
     """Begin to watch hosts and guests."""
-    observer = Observer(runtime.store, runtime.pool, runtime.config.observer, runtime.clock)
+    store, config = runtime.store, runtime.config
+    backups = Schedule(Site(config, runtime.config_file), store, runtime.clock)
+    chores = (
+        Chore("retention", _PRUNE_EVERY_S, lambda: prune(store, config.retention)),
+        Chore("backup", _BACKUP_LOOK_S, backups.run_if_due),
+    )
+    observer = Observer(store, runtime.pool, config.observer, runtime.clock, chores)
     observer.start()
     runtime.stops.append(observer.stop)

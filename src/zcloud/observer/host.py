@@ -13,6 +13,7 @@ from zcloud.domain.instance import Instance
 from zcloud.observer.heal import Healer
 from zcloud.observer.orphans import OrphanWatch
 from zcloud.observer.ready import ReadyWatch
+from zcloud.observer.reconcile import ReconcileWatch
 from zcloud.observer.sync import PowerSync
 from zcloud.observer.tick import Tick
 from zcloud.ports import DomainEvent, HostLink
@@ -31,6 +32,7 @@ class Looks:
         self.settings = settings
         self.sync, self.ready, self.tick = PowerSync(store), ReadyWatch(store), Tick(store)
         self.healer, self.orphans = Healer(store), OrphanWatch(store)
+        self.reconcile = ReconcileWatch(store)
 
 
 @dataclass(slots=True)
@@ -63,13 +65,18 @@ class HostWatch:
     quick: Executor
     slow: Executor
     waiting: Sequence[Instance] = ()
-    lanes: dict[str, Lane] = field(init=False)
+    _normal: dict[str, Lane] = field(init=False)
+    _comparing: dict[str, Lane] = field(init=False)
     _defined: set[str] = field(default_factory=set)
     _all_definitions: bool = True
+    _reconciling: bool = False
 
     def __post_init__(self) -> None:
         settings = self.looks.settings
-        self.lanes = {
+        # Of a restored server: nothing else is done, for other lanes change hosts or take what they see as true.
+        compare = Lane(lambda link: self.looks.reconcile.run(self.host_id, link), settings.interval_s)
+        self._comparing = {"reconcile": compare}
+        self._normal = {
             "power": Lane(self._power, settings.interval_s),
             "definitions": Lane(self._definitions, float("inf")),
             "ready": Lane(self._ready, settings.readiness_interval_s),
@@ -78,15 +85,26 @@ class HostWatch:
             "orphans": Lane(lambda link: self.looks.orphans.run(self.host_id, link), settings.orphans_interval_s),
         }
 
+    @property
+    def lanes(self) -> dict[str, Lane]:
+        """Give the lanes that are gone through now."""
+        return self._comparing if self._reconciling else self._normal
+
+    def set_mode(self, *, reconciling: bool) -> None:
+        """Only compare, or look as always; at a change everything is looked at anew."""
+        if reconciling is not self._reconciling:
+            self._reconciling = reconciling
+            self.catch_up()
+
     def note(self, event: DomainEvent) -> None:
         """Take an event of the host's libvirt; what it means is read from the next listing."""
         if event.kind == "io_error":
             self.looks.sync.note_io_error(event.uuid, event.detail)
         if event.kind == "definition" and event.detail.startswith("defined"):
             self._defined.add(event.uuid)
-            self.lanes["definitions"].at = 0.0
+            self._normal["definitions"].at = 0.0
         if event.kind != "connection_lost":
-            self.lanes["power"].at = 0.0
+            self._normal["power"].at = self._comparing["reconcile"].at = 0.0
 
     def catch_up(self) -> None:
         """Look at everything anew: the host was away, and events may have been missed."""
@@ -113,7 +131,7 @@ class HostWatch:
 
     def _power(self, link: HostLink) -> None:
         if self.looks.sync.run(self.host_id, link.hypervisor):
-            lane = self.lanes["power"]
+            lane = self._normal["power"]
             lane.at = min(lane.at, lane.begun + _AGAIN_S)
 
     def _definitions(self, link: HostLink) -> None:
@@ -131,7 +149,7 @@ class HostWatch:
                 raise
         if again:
             self._defined |= again
-            lane = self.lanes["definitions"]
+            lane = self._normal["definitions"]
             lane.at = min(lane.at, lane.begun + _AGAIN_S)
 
     def _ready(self, link: HostLink) -> None:

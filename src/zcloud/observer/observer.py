@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from zcloud.base.clock import Clock
@@ -13,11 +13,12 @@ from zcloud.base.config import Observer as Settings
 from zcloud.domain.errors import NotFound
 from zcloud.domain.host import Host, HostState
 from zcloud.domain.instance import Instance
+from zcloud.domain.reconcile import KEY, PENDING
 from zcloud.observer import orphans
+from zcloud.observer.chores import Chore, Chores
 from zcloud.observer.health import record_state
 from zcloud.observer.host import HostWatch, Looks
 from zcloud.observer.lease import Lease
-from zcloud.observer.retention import prune
 from zcloud.ports import DomainEvent, HostLink
 from zcloud.store import Store
 
@@ -26,7 +27,6 @@ _log = logging.getLogger(__name__)
 _QUICK, _SLOW = 4, 8  # threads
 _BEAT_S = 0.25
 _GATHER_S = 0.02
-_PRUNE_EVERY_S = 3600.0
 
 Unsubscribe = Callable[[], None]
 
@@ -58,7 +58,9 @@ class Links(Protocol):
 class Observer:
     """Watches every host of the store. ``start`` and ``stop`` it; of several in a cloud one is active at a time."""
 
-    def __init__(self, store: Store, links: Links, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, links: Links, settings: Settings, clock: Clock, chores: Sequence[Chore] = ()
+    ) -> None:
         self._store, self._links, self._settings, self._clock = store, links, settings, clock
         self._looks = Looks(store, settings)
         self._lease = Lease(store, clock, settings.lease_s)
@@ -68,8 +70,7 @@ class Observer:
         self._slow = ThreadPoolExecutor(_SLOW, thread_name_prefix="observer")
         self._thread = threading.Thread(target=self._run, name="observer", daemon=True)
         self._active = False
-        self._prune_at = 0.0
-        self._pruning: Future[None] | None = None
+        self._chores = Chores(chores, self._slow)
 
     def start(self) -> None:
         """Begin to watch, or to wait until the present observer is gone."""
@@ -112,18 +113,19 @@ class Observer:
         with self._store.read() as tx:
             hosts = {each.id: each for each in tx.hosts.all()}
             waiting = tx.instances.waiting()
+            reconciling = tx.settings.get(KEY) is not None
+            pending = set(tx.settings.get(PENDING, ()))
         for gone in self._hosts.keys() - {key for key, host in hosts.items() if host.state is not HostState.REMOVING}:
             self._unwatch(gone)
             self._links.forget(gone)
             orphans.forget(self._store, gone)
         for host in hosts.values():
             if host.state not in (HostState.ADDING, HostState.REMOVING):
-                self._look(host, [each for each in waiting if each.host_id == host.id], now)
-        if now >= self._prune_at and (self._pruning is None or self._pruning.done()):
-            self._prune_at = now + _PRUNE_EVERY_S
-            self._pruning = self._slow.submit(prune, self._store, self._settings)
+                mine = [each for each in waiting if each.host_id == host.id]
+                self._look(host, mine, now, reconciling=reconciling or host.id in pending)
+        self._chores.begin_due(now)
 
-    def _look(self, host: Host, waiting: list[Instance], now: float) -> None:
+    def _look(self, host: Host, waiting: list[Instance], now: float, *, reconciling: bool) -> None:
         """Write down whether the host answers, and where it does, begin what is due."""
         try:
             if host.id not in self._hosts:
@@ -141,6 +143,7 @@ class Observer:
                 watch.catch_up()
         if health.state is HostState.UP:
             watch.waiting = waiting
+            watch.set_mode(reconciling=reconciling)
             watch.look(lambda: self._links.link(host.id), now)
 
     def _note(self, watch: HostWatch, event: DomainEvent) -> None:

@@ -7,9 +7,10 @@ from typing import Any, Protocol
 
 from zcloud.base.clock import Clock
 from zcloud.base.ids import new_id
-from zcloud.domain.errors import Forbidden, NotFound, RevisionMismatch
+from zcloud.domain.errors import Forbidden, NotFound, Reconciling, RevisionMismatch
 from zcloud.domain.operation import Operation, OperationStatus
 from zcloud.domain.people import Actor, Project, Role
+from zcloud.domain.reconcile import KEY as RECONCILING
 from zcloud.store import Page, Store, Tx
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "authorize",
     "begin",
     "expect",
+    "refuse_while_reconciling",
     "resolve_project",
     "visible_projects",
 ]
@@ -103,8 +105,16 @@ def expect(record: Revised, revision: int | None) -> None:
         raise RevisionMismatch(f"It was changed since revision {revision}; it is at {record.revision} now.")
 
 
+def refuse_while_reconciling(tx: Tx) -> None:
+    """Raise Reconciling where a restored server has not been told yet to go on."""
+    mode = tx.settings.get(RECONCILING)
+    if mode is not None:
+        raise Reconciling(f"The server was restored from a backup of {mode['taken_at'][:19]} UTC, and changes nothing.")
+
+
 def begin(tx: Tx, actor: Actor, verb: str, workflow: str, subject: Subject, **args: Any) -> Operation:
-    """Record an operation for a worker to run; ``args`` are plain JSON values without secrets."""
+    """Record an operation for a worker to run; ``args`` are plain JSON values without secrets. Raises Reconciling."""
+    refuse_while_reconciling(tx)
     return tx.operations.add(
         Operation(
             id=new_id(),

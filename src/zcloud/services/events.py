@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from zcloud.domain.errors import InvalidInput
+from zcloud.domain.errors import EventsMissed, InvalidInput
 from zcloud.domain.operation import Event
 from zcloud.domain.people import Actor
 from zcloud.services.context import Page, Services, visible_projects
@@ -44,6 +44,14 @@ class Events:
         """Give a part of the events after ``seq``; its cursor is the last number."""
         found = self.after(actor, seq, query, limit)
         return Page(tuple(found), str(found[-1].seq) if len(found) == limit else None)
+
+    def missed(self, seq: int) -> EventsMissed | None:
+        """Say what a follower has missed that saw ``seq`` last: None where everything since is still there."""
+        with self._store.read() as tx:
+            if not tx.events.missed(seq):
+                return None
+            first = tx.events.first_seq(seq)
+        return EventsMissed(f"Events after {seq} are not there any more; those from {first} on follow.", first=first)
 
     def last_seq(self) -> int:
         """Give the number of the last event, where a stream of new ones begins."""

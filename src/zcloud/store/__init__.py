@@ -1,5 +1,6 @@
 """The store: every table, and all SQL."""
 
+from zcloud.store.engines import sqlite_file
 from zcloud.store.errors import GenerationMoved, SchemaMismatch, StoreUnreachable
 from zcloud.store.instances import GaugeRow, InstanceFilter, PowerRow
 from zcloud.store.machines import NetworkFilter, PoolFilter
@@ -34,4 +35,5 @@ __all__ = [
     "Tx",
     "VolumeFilter",
     "Worker",
+    "sqlite_file",
 ]

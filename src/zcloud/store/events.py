@@ -13,11 +13,14 @@ from typing import Any, Required, TypedDict, Unpack
 from sqlalchemy import ColumnElement, Table, delete, func, or_, select
 
 from zcloud.domain.operation import AuditEntry, Event
+from zcloud.domain.reconcile import LostEvents
 from zcloud.store import schema
 from zcloud.store.mapping import Mapper
 from zcloud.store.repository import Repository, Scope
 
 TOPIC = "events"
+LEAP = 10**9  # numbers between two lives of a store: more events than a cloud has in one
+_LOST_KEY, _LOST_KEPT = "events.lost", 20
 _E, _A = schema.events.c, schema.audit.c
 
 
@@ -84,18 +87,43 @@ class Events(Repository):
         rows = self._db.execute(select(*self._mapper.columns).where(*where).order_by(_E.seq).limit(limit)).mappings()
         return [self._mapper.to_record(row) for row in rows]
 
-    def first_seq(self) -> int:
-        """Give the number of the oldest event that is kept (one more than the last where none is)."""
-        found = self._db.execute(select(func.min(_E.seq))).scalar()
+    def first_seq(self, after: int = 0) -> int:
+        """Give the number of the oldest event kept after ``after`` (one more than the last where none is)."""
+        found = self._db.execute(select(func.min(_E.seq)).where(_E.seq > after)).scalar()
         return self.last_seq() + 1 if found is None else int(found)
 
     def last_seq(self) -> int:
         """Give the number of the last event (0: there never was one)."""
         return _last(self._scope, "events")
 
-    def prune(self, before: datetime) -> int:
-        """Remove older events and give how many."""
-        return self._db.execute(delete(schema.events).where(_E.time < before)).rowcount
+    def missed(self, seq: int) -> bool:
+        """Say whether events after ``seq`` happened and are not there any more: forgotten, or lost with a restore."""
+        if any(seq < before - 1 for _, before in self._lost()):
+            return True
+        return seq > self.last_seq() or seq < self.first_seq() - 1
+
+    def leap(self) -> LostEvents:
+        """Go on counting events and audit entries far above every number that was given out since a backup."""
+        for name in (schema.events.name, schema.audit.name):
+            last = _last(self._scope, name)
+            target = (last // LEAP + 1) * LEAP
+            raised = self._scope.insert(schema.counters).values(name=name, value=target)
+            self._db.execute(raised.on_conflict_do_update(index_elements=["name"], set_={"value": target}))
+            if name == schema.events.name:
+                lost = LostEvents(last, target + 1)
+        kept = [*self._lost(), (lost.after, lost.before)][-_LOST_KEPT:]
+        row = self._scope.insert(schema.settings).values(key=_LOST_KEY, value=[list(each) for each in kept])
+        changed = {"value": row.excluded.value}
+        self._db.execute(row.on_conflict_do_update(index_elements=["key"], set_=changed))
+        return lost
+
+    def prune(self, before: datetime, rows: int, limit: int = 1000) -> int:
+        """Remove at most ``limit`` events that are older, or more than ``rows``, from the oldest on; gives how many."""
+        return _prune(self._scope, schema.events, before, rows, limit)
+
+    def _lost(self) -> list[tuple[int, int]]:
+        query = select(schema.settings.c.value).where(schema.settings.c.key == _LOST_KEY)
+        return [(int(after), int(before)) for after, before in self._db.execute(query).scalar() or ()]
 
 
 class Audit(Repository):
@@ -120,9 +148,9 @@ class Audit(Repository):
         """Give the number of the last entry (0: there never was one)."""
         return _last(self._scope, "audit")
 
-    def prune(self, before: datetime) -> int:
-        """Remove older entries and give how many."""
-        return self._db.execute(delete(schema.audit).where(_A.time < before)).rowcount
+    def prune(self, before: datetime, rows: int, limit: int = 1000) -> int:
+        """Remove at most ``limit`` entries that are older, or more than ``rows``; gives how many."""
+        return _prune(self._scope, schema.audit, before, rows, limit)
 
 
 def _tame(value: Any) -> str:
@@ -145,6 +173,18 @@ def _number(scope: Scope, table: Table, entries: list[dict[str, Any]]) -> None:
     last = int(scope.connection.execute(grown.returning(counters.c.value)).scalar_one())
     rows = [{"seq": last - count + place, **entry} for place, entry in enumerate(entries, 1)]
     scope.connection.execute(table.insert(), rows)
+
+
+def _prune(scope: Scope, table: Table, before: datetime, rows: int, limit: int) -> int:
+    """Remove from the beginning on, so that what is left has no gaps; some that are old may follow a younger one."""
+    columns = table.c
+    oldest = scope.connection.execute(select(columns.seq, columns.time).order_by(columns.seq).limit(limit)).all()
+    ages = [seq for seq, time in oldest if time < before]
+    surplus = _last(scope, table.name) - rows
+    last = max([seq for seq, _ in oldest if seq <= surplus] + ages, default=None)
+    if last is None:
+        return 0
+    return scope.connection.execute(delete(table).where(columns.seq <= last)).rowcount
 
 
 def _last(scope: Scope, name: str) -> int:

@@ -118,6 +118,11 @@ class Instances(Lockable[Instance, InstanceFilter]):
                 hint="Look at the instance again; another start came first.",
             )
 
+    def raise_incarnation(self, id: str, number: int) -> bool:
+        """Count on from the run that the domain is in, where the record is behind it; False where it is not."""
+        behind = [_C.id == id, _C.incarnation < number]
+        return bool(self._db.execute(update(self.table).where(*behind).values(incarnation=number)).rowcount)
+
     def by_domain_names(self, names: Iterable[str]) -> dict[str, Instance]:
         """Give the instances of libvirt names, by that name."""
         return {record.domain_name: record for record in self._all(_C.domain_name.in_(list(names)))}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, or_
+from sqlalchemy import ColumnElement, delete, or_
 
 from zcloud.domain.errors import HostUnreachable
 from zcloud.domain.host import Host, HostState
@@ -76,6 +76,11 @@ class Networks(Lockable[Network, NetworkFilter]):
     def defaults(self) -> list[Network]:
         """Give the networks that are taken where none is named."""
         return self._all(schema.networks.c.is_default.is_(True), order=[schema.networks.c.name])
+
+    def delete(self, id: str) -> None:
+        """Remove a network and what is fenced on it; raises NotFound, InUse (ports are left)."""
+        self._db.execute(delete(schema.fences).where(schema.fences.c.network_id == id))
+        super().delete(id)
 
     def resolve(self, name_or_id: str, project_id: str | None = None) -> Network:
         """Give the network of that id or else name that the project may use (None: any); raises NotFound."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from alembic import command
@@ -12,10 +13,31 @@ from sqlalchemy import Connection, text
 
 from zcloud.store.errors import SchemaMismatch
 
+_HINT = "Look with `zcloud upgrade check`; `zcloud serve` backs it up and migrates it."
 _LOCK = 0x7A636C6F7564  # "zcloud": one migration at a time on PostgreSQL
 
 
-def migrate(connection: Connection) -> None:
+@dataclass(frozen=True, slots=True)
+class SchemaState:
+    """What schema a store has (None: it is empty), which one this version makes, and what lies between."""
+
+    current: str | None
+    head: str
+    pending: tuple[str, ...]  # what is run to get there, oldest first
+    too_new: bool = False  # made by a newer version
+
+
+def state(connection: Connection) -> SchemaState:
+    """Say how the store's schema stands to this version's; changes nothing."""
+    script = ScriptDirectory.from_config(_config())
+    current, head = _current(connection), str(script.get_current_head())
+    if current is not None and current not in _known(script):
+        return SchemaState(current, head, (), too_new=True)
+    pending = [each.revision for each in script.iterate_revisions(head, current or "base")]
+    return SchemaState(current, head, tuple(reversed(pending)))
+
+
+def migrate(connection: Connection, to: str = "head") -> None:
     """Run the migrations that are missing, in the transaction of ``connection``; raises SchemaMismatch."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
@@ -25,7 +47,12 @@ def migrate(connection: Connection) -> None:
         raise _too_new(current)
     config = _config()
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
+
+
+def is_known(revision: str) -> bool:
+    """Say whether this version has the migration."""
+    return revision in _known(ScriptDirectory.from_config(_config()))
 
 
 def check(connection: Connection) -> None:
@@ -36,7 +63,7 @@ def check(connection: Connection) -> None:
         return
     if current is None or current in _known(script):
         message = f"The store's schema is {'empty' if current is None else 'at ' + current}, this version needs {head}."
-        raise SchemaMismatch(message, hint="Make a backup and run `zcloud migrate`.")
+        raise SchemaMismatch(message, hint=_HINT)
     raise _too_new(current)
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from zcloud.domain.network import Port
 from zcloud.store import schema
 from zcloud.store.mapping import Mapper
 from zcloud.store.repository import Records
 
-_P = schema.ports.c
+_P, _F = schema.ports.c, schema.fences.c
 
 
 class Ports(Records[Port, None]):
@@ -28,7 +28,25 @@ class Ports(Records[Port, None]):
         In a write transaction the network is held until the commit, so that no two choose the same address.
         """
         self._scope.hold(schema.networks, network_id)
-        return set(self._db.execute(select(_P.address).where(_P.network_id == network_id)).scalars())
+        mine = select(_P.address).where(_P.network_id == network_id)
+        fenced = select(_F.address).where(_F.network_id == network_id)
+        return set(self._db.execute(mine.union_all(fenced)).scalars())
+
+    def fence(self, network_id: str, address: str, mac: str, host_id: str) -> bool:
+        """Keep an address from being given out: a host uses it, and no port has it. False if it is fenced already."""
+        row = {"network_id": network_id, "address": address, "mac": mac, "host_id": host_id, "seen_at": self._scope.now}
+        added = self._scope.insert(schema.fences).values(row).on_conflict_do_nothing()
+        return self._db.execute(added.returning(_F.address)).first() is not None
+
+    def unfence(self, network_id: str, address: str) -> bool:
+        """Let an address be given out again; False if it was not fenced."""
+        which = [_F.network_id == network_id, _F.address == address]
+        return bool(self._db.execute(delete(schema.fences).where(*which)).rowcount)
+
+    def fenced(self, network_id: str) -> list[str]:
+        """Give the addresses of a network that are fenced."""
+        query = select(_F.address).where(_F.network_id == network_id).order_by(_F.address)
+        return list(self._db.execute(query).scalars())
 
     def reserve_mac(self, mac: str, port_id: str) -> bool:
         """Take a MAC for good; False if it was ever given out."""

@@ -129,11 +129,29 @@ class OperationRecords(Records[Operation, OperationQuery]):
         queued = found.get(OperationStatus.QUEUED)
         return QueueFacts({status: int(row[0]) for status, row in found.items()}, queued[1] if queued else None)
 
-    def prune(self, before: datetime) -> int:
-        """Forget operations that ended before a time; gives how many."""
+    def prune(self, before: datetime, limit: int = 1000) -> int:
+        """Forget at most ``limit`` operations that ended before a time, with their steps; gives how many."""
         old = and_(_COLUMNS.status.in_(_OVER), _COLUMNS.ended_at < before)
-        self._db.execute(delete(_STEPS).where(_STEPS.c.operation_id.in_(select(_COLUMNS.id).where(old))))
-        return self._db.execute(delete(_OPERATIONS).where(old)).rowcount
+        ids = list(self._db.execute(select(_COLUMNS.id).where(old).limit(limit)).scalars())
+        if ids:
+            self._db.execute(delete(_STEPS).where(_STEPS.c.operation_id.in_(ids)))
+            self._db.execute(delete(_OPERATIONS).where(_COLUMNS.id.in_(ids)))
+        return len(ids)
+
+    def end_unfinished(self, error: Mapping[str, Any]) -> list[Operation]:
+        """End every operation as failed that has not ended, and release all locks: a restored store goes on nowhere.
+
+        Gives the operations as they were.
+        """
+        unfinished = self._all(_COLUMNS.status.not_in(_OVER), order=[_COLUMNS.created_at, _COLUMNS.id])
+        ended = {"status": OperationStatus.FAILED.value, "error": dict(error), "ended_at": self._scope.now}
+        free = {"may_cancel": False, "worker_id": None, "wake_at": None, "wait_reason": "", "blocked_on": None}
+        self._set(_COLUMNS.status.not_in(_OVER), epoch=_COLUMNS.epoch + 1, **ended, **free)
+        begun = _STEPS.c.status == StepStatus.RUNNING.value
+        self._db.execute(update(_STEPS).where(begun).values(status=StepStatus.LEFT.value, ended_at=self._scope.now))
+        for table in _LOCKABLE:
+            self._db.execute(update(table).values(operation_id=None))
+        return unfinished
 
     def _set(self, which: ColumnElement[bool], **values: Any) -> int:
         return self._db.execute(update(_OPERATIONS).where(which).values(**values)).rowcount

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, bindparam, delete, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, or_, select, tuple_, update
 
 from zcloud.domain.image import Image, ImageState
 from zcloud.domain.storage import Volume
@@ -151,6 +151,7 @@ class Samples(Repository):
         blob = self._db.execute(newest).scalar()
         return None if blob is None else bytes(blob)
 
-    def prune(self, before: datetime) -> int:
-        """Remove older ticks and give how many."""
-        return self._db.execute(delete(schema.samples).where(_S.time < before)).rowcount
+    def prune(self, before: datetime, limit: int = 1000) -> int:
+        """Remove at most ``limit`` older ticks and give how many."""
+        old = select(_S.host_id, _S.time).where(_S.time < before).limit(limit)
+        return self._db.execute(delete(schema.samples).where(tuple_(_S.host_id, _S.time).in_(old))).rowcount

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -12,13 +12,14 @@ from sqlalchemy.exc import DBAPIError
 
 from zcloud.base import meters
 from zcloud.base.clock import Clock
-from zcloud.domain.errors import Busy
-from zcloud.store import events, migrate
+from zcloud.domain.errors import AlreadyExists, Busy
+from zcloud.store import events, migrate, portable
 from zcloud.store.admission import Claims
-from zcloud.store.engines import make_file, open_engines
+from zcloud.store.engines import check_foreign_keys, make_file, open_engines, without_foreign_keys
 from zcloud.store.errors import GenerationMoved, is_conflict, opening
 from zcloud.store.instances import Flavors, Instances
 from zcloud.store.machines import Hosts, Networks, Pools
+from zcloud.store.migrate import SchemaState
 from zcloud.store.misc import Idempotency, Secrets, Settings
 from zcloud.store.networks import Ports
 from zcloud.store.operations import Operations, Workers
@@ -78,15 +79,39 @@ class Store:
 
     def migrate(self) -> None:
         """Bring the schema up to date, or make it; raises SchemaMismatch (a newer zcloud's), StoreUnreachable."""
-        with opening():
-            make_file(self._engines)
-        with self._begin(self._engines.write) as connection:
+        with self._rebuild() as connection:
             migrate.migrate(connection)
 
     def check_version(self) -> None:
         """Raise SchemaMismatch unless the schema is exactly the one that this version needs, or StoreUnreachable."""
         with self._begin(self._engines.read) as connection:
             migrate.check(connection)
+
+    def schema_state(self) -> SchemaState:
+        """Say how the store's schema stands to the one that this version needs; raises StoreUnreachable."""
+        with self._begin(self._engines.read) as connection:
+            return migrate.state(connection)
+
+    @contextmanager
+    def export(self) -> Iterator[portable.Export]:
+        """Give all rows as of one moment, whatever the schema is; writers go on meanwhile. Raises StoreUnreachable."""
+        with self._begin(self._engines.read) as connection:
+            yield portable.Export(connection, migrate.state(connection).current)
+
+    def load(self, revision: str, blocks: Iterable[portable.Block], settle: Callable[[Tx], None]) -> None:
+        """Fill an empty store with rows of a schema, migrate it, and ``settle``: all in one transaction.
+
+        Raises SchemaMismatch (a newer zcloud's), AlreadyExists (the store is not empty), StoreUnreachable.
+        """
+        with self._rebuild() as connection:
+            if migrate.state(connection).current is not None:
+                raise AlreadyExists("The store that would be filled is not empty.")
+            migrate.migrate(connection, revision)
+            portable.load(connection, blocks)
+            migrate.migrate(connection)
+            scope = self._scope(connection, writable=True)
+            settle(Tx(scope))
+            events.number(scope)
 
     def close(self) -> None:
         """Close every connection."""
@@ -148,6 +173,15 @@ class Store:
                 transaction = connection.begin()
             with transaction:
                 yield connection
+
+    @contextmanager
+    def _rebuild(self) -> Iterator[Connection]:
+        """Give a write transaction in which tables may be made anew (see ``engines.without_foreign_keys``)."""
+        with opening():
+            make_file(self._engines)
+        with without_foreign_keys(self._engines.write), self._begin(self._engines.write) as connection:
+            yield connection
+            check_foreign_keys(connection)
 
     def _scope(self, connection: Connection, *, writable: bool) -> Scope:
         return Scope(connection, self._clock.now(), writable, self._sealer)

@@ -13,7 +13,7 @@ from zcloud.domain.instance import Ready
 from zcloud.domain.operation import OperationStatus
 
 SOURCES = Path(zcloud.__file__).parent
-WRITERS = ("services", "workflows", "operations", "observer")
+WRITERS = ("services", "workflows", "operations", "observer", "backup")
 FAMILIES = sorted({kind.partition(".")[0] for kind in EVENT_KINDS})
 KIND = re.compile(rf"({'|'.join(FAMILIES)})\.[a-z_]+")
 NOT_KINDS = {"instance.user_data", "instance.password_hash"}  # secrets are named likewise

@@ -49,7 +49,7 @@ def test_filters(store: Store) -> None:
         assert [each.seq for each in tx.events.after(0, resource_id="host.lost")] == [3]
         later = tx.now + timedelta(seconds=1)
     with store.write() as tx:
-        assert tx.events.prune(later) == 4
+        assert tx.events.prune(later, 100) == 4
         assert (tx.events.first_seq(), tx.events.last_seq()) == (5, 4)
         happen(tx, "next")
     with store.read() as tx:
@@ -123,7 +123,7 @@ def test_audit(store: Store) -> None:
         assert tx.audit.last_seq() == 3
         later = tx.now + timedelta(seconds=1)
     with store.write() as tx:
-        assert tx.audit.prune(later) == 3
+        assert tx.audit.prune(later, 100) == 3
 
 
 @pytest.mark.parametrize("topic", ["events", "operations"])

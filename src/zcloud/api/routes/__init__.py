@@ -1,6 +1,18 @@
 """One module per group of nouns; each gives its ``router``."""
 
-from zcloud.api.routes import hosts, images, instances, log, networks, people, projects, service, sizes, storage
+from zcloud.api.routes import (
+    hosts,
+    images,
+    instances,
+    log,
+    maintenance,
+    networks,
+    people,
+    projects,
+    service,
+    sizes,
+    storage,
+)
 
 ROUTERS = (
     service.router,
@@ -13,4 +25,5 @@ ROUTERS = (
     instances.router,
     sizes.router,
     log.router,
+    maintenance.router,
 )

@@ -82,7 +82,7 @@ async def list_events(
     """List events after a number or, with ``Accept: text/event-stream``, follow them from ``Last-Event-ID`` on."""
     query = EventQuery(kind, resource)
     if "text/event-stream" in accept:
-        stream = stream_events(call, query, await first_seq(call, after))
+        stream = stream_events(call, query, *await first_seq(call, after))
         return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
     page = await run_in_threadpool(call.parts.events.page, call.actor, after or 0, query, limit)
     return paged(Event, page, show_event)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -11,11 +12,12 @@ from zcloud.cli.base import EXIT_FAILED, command
 from zcloud.cli.output import Column, show_rows
 from zcloud.cli.settings import App
 from zcloud.cli.text import _
-from zcloud.cli.units import size
+from zcloud.cli.units import age, size, timestamp
 from zcloud.client import ApiError, Record
 
 NEARLY_FULL = 0.9
 _LEAST_FREE = 1 << 30
+_LATE = 1.5  # of its interval
 
 
 class Finding(NamedTuple):
@@ -49,6 +51,8 @@ def examine(app: App) -> Iterator[Finding]:
     trusted = _("its certificate is trusted") if app.url.startswith("https:") else _("plain HTTP on this machine")
     yield Finding(_("server"), "ok", f"{app.url}: {trusted}")
     yield Finding(_("sign-in"), "ok", me["name"])
+    yield from _look_once(app, _("reconcile"), "/v1/reconcile", check_reconcile)
+    yield from _look_once(app, _("backup"), "/v1/backups", check_backups)
     checks: tuple[tuple[str, str, Callable[[Record], Iterator[Finding]]], ...] = (
         (_("host"), "/v1/hosts", check_host),
         (_("pool"), "/v1/pools", check_pool),
@@ -56,6 +60,35 @@ def examine(app: App) -> Iterator[Finding]:
     for title, path, check in checks:
         yield from _look(app, title, path, check)
     yield from _look(app, _("operation"), "/v1/operations", check_operation, status="blocked")
+
+
+def check_reconcile(state: Record) -> Iterator[Finding]:
+    """Say that the server was restored and changes nothing yet."""
+    if state["active"]:
+        told = _("restored from a backup of {at}: nothing is changed").format(at=state["taken_at"][:19])
+        todo = _("Look at the differences, then go on: zcloud reconcile show; zcloud reconcile finish")
+        yield Finding(_("reconcile"), "warning", told, todo)
+
+
+def check_backups(state: Record) -> Iterator[Finding]:
+    """Say how scheduled backups went."""
+    title = _("backup")
+    by_hand = state["by_hand_at"]
+    if not state["directory"] and by_hand and time.time() - timestamp(by_hand) < _LATE * 86400:
+        yield Finding(title, "ok", _("made by hand, {age} ago").format(age=age(by_hand)))
+    elif not state["directory"]:
+        todo = _("Set backup.directory in the server's configuration, or run zcloud backup create by a timer.")
+        yield Finding(title, "warning", _("none are made by the server"), todo)
+    elif state["failed_at"]:
+        told = _("failed at {at}: {why}").format(at=state["failed_at"][:19], why=state["error"])
+        yield Finding(title, "failed", told, _("Mend that; it is tried again every 15 minutes."))
+    elif not state["last_at"]:
+        yield Finding(title, "ok", _("the first one is being made"))
+    else:
+        late = time.time() - timestamp(state["last_at"]) > _LATE * state["every_h"] * 3600
+        todo = _("Is an observer running? Look at the server's log.") if late else ""
+        told = _("{file}, {age} ago").format(file=state["last_file"], age=age(state["last_at"]))
+        yield Finding(title, "warning" if late else "ok", told, todo)
 
 
 def check_host(host: Record) -> Iterator[Finding]:
@@ -114,6 +147,14 @@ def _look(
         yield from check(each)
     if not things and path == "/v1/hosts":
         yield Finding(title, "failed", _("there is none"), _("Add this machine: zcloud host add NAME --local"))
+
+
+def _look_once(app: App, title: str, path: str, check: Callable[[Record], Iterator[Finding]]) -> Iterator[Finding]:
+    try:
+        yield from check(app.client.get(path))
+    except ApiError as error:
+        if error.status not in (403, 404):  # an older server has no such path
+            yield Finding(title, "failed", str(error), error["hint"])
 
 
 def _host_remedy(host: Record) -> str:

@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from zcloud.cli.base import command
-from zcloud.cli.output import Column, show_rows
+from zcloud.cli.output import Column, note, show_rows
 from zcloud.cli.settings import App
-from zcloud.cli.text import plain
+from zcloud.cli.text import _, plain
 from zcloud.client import Record
 
 
@@ -49,7 +49,11 @@ def list_events(app: App, limit: int, resource: str, kind: tuple[str, ...]) -> N
 @click.option("--after", default="", metavar="SEQ", help="Begin after this event.")
 def follow(app: App, after: str) -> None:
     """Print what happens, as it happens, until Ctrl-C; with -o json a line for each event."""
-    for event in app.client.events.follow(after):
+
+    def tell(why: Record) -> None:
+        note(app, _("Some events were missed: {why}").format(why=plain(why["message"])))
+
+    for event in app.client.events.follow(after, missed=tell):
         if app.for_people:
             told = (_when(event), event["kind"], event["resource_name"], event["message"])
             click.echo("  ".join(plain(each) for each in told))

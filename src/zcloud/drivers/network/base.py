@@ -60,6 +60,10 @@ class NetworkDriver(Protocol):
         """
         ...
 
+    def served(self) -> dict[str, str]:
+        """Give the addresses that the host serves on this network, by tap; nothing where it serves none."""
+        ...
+
     def list_ports(self) -> set[str]:
         """Give the taps that the host has any entry for in this network (so that orphans are seen)."""
         ...

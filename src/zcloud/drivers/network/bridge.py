@@ -101,6 +101,10 @@ class BridgeNetwork:
         del ports
         return []
 
+    def served(self) -> dict[str, str]:
+        """Give nothing: whoever serves the bridge's network, it is not this host on zcloud's behalf."""
+        return {}
+
     def list_ports(self) -> set[str]:
         """Give the taps of this network that the host has entries for."""
         return self._guard.taps(self._network.id)

@@ -150,6 +150,16 @@ class NatNetwork:
             if leases.get(port.tap) != len(build_lease(port)) or names.get(port.address) != self._host_names(port)
         ]
 
+    def served(self) -> dict[str, str]:
+        """Give the addresses that dnsmasq gives to taps: of all, also those that no record knows."""
+        found = {}
+        for lease in self._shell.list_files(self._leases):
+            tap = posixpath.basename(lease.path)
+            fields = self._shell.read_file(lease.path, limit=256).decode(errors="replace").split(",")
+            if not tap.startswith(".") and len(fields) > 1:
+                found[tap] = fields[1]
+        return found
+
     def list_ports(self) -> set[str]:
         """Give the taps of this network that the host has entries for."""
         leases = {posixpath.basename(lease.path) for lease in self._shell.list_files(self._leases)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zcloud.store.schema.columns import Key, Time, metadata
 from zcloud.store.schema.instances import flavors, images, instance_tags, instances, ports, volumes
-from zcloud.store.schema.machines import claims, hosts, macs, networks, pools, providers
+from zcloud.store.schema.machines import claims, fences, hosts, macs, networks, pools, providers
 from zcloud.store.schema.people import (
     login_failures,
     members,
@@ -35,6 +35,7 @@ __all__ = [
     "claims",
     "counters",
     "events",
+    "fences",
     "flavors",
     "hosts",
     "idempotency",

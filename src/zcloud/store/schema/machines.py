@@ -111,5 +111,17 @@ claims = Table(
     PrimaryKeyConstraint("provider_kind", "provider_id", "consumer_id", "resource"),
 )
 
+# Addresses that a host was seen to use although no port has them (after a restore): not given out.
+fences = Table(
+    "fences",
+    metadata,
+    ref("network_id", "networks.id"),
+    key("address"),
+    key("mac"),
+    key("host_id"),
+    time("seen_at"),
+    PrimaryKeyConstraint("network_id", "address"),
+)
+
 # MACs that were ever given out; rows are never deleted, so a MAC never repeats.
 macs = Table("macs", metadata, Column("mac", Key, primary_key=True), key("port_id"))

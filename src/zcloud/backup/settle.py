@@ -1,0 +1,94 @@
+"""What a restored store is told before anybody opens it: nothing goes on where it was, and no number comes twice."""
+
+from __future__ import annotations
+
+from zcloud.backup.archive import Manifest
+from zcloud.domain.errors import Restored
+from zcloud.domain.image import ImageState
+from zcloud.domain.instance import InstanceStatus
+from zcloud.domain.network import NetworkState
+from zcloud.domain.operation import Operation
+from zcloud.domain.reconcile import KEY, Mode
+from zcloud.domain.storage import PoolState, VolumeState
+from zcloud.store import Tx
+
+# What only an operation can bring to its end, and the observer cannot judge.
+_HALFWAY = frozenset(
+    {
+        InstanceStatus.BUILDING,
+        InstanceStatus.STARTING,
+        InstanceStatus.STOPPING,
+        InstanceStatus.RESTARTING,
+        InstanceStatus.DELETING,
+    }
+)
+_FORGOTTEN = ("observer.lease", "backups.state")
+
+
+def settle(tx: Tx, manifest: Manifest, identity: str) -> int:
+    """End what was unfinished, leap over the numbers that were given out since, begin the reconcile mode.
+
+    Gives how many operations were ended. Their claims are kept until the observer has seen what hosts run.
+    """
+    error = Restored(f"The server was restored from a backup that was taken at {manifest.made_at[:19]} UTC.")
+    ended = tx.operations.end_unfinished(error.to_record())
+    for operation in ended:
+        _tell_end(tx, operation, error)
+    _settle_instances(tx)
+    _settle_places(tx)
+    for image in tx.images.all():
+        if image.state is not ImageState.READY and image.state is not ImageState.ERROR:
+            tx.images.update(image.id, state=ImageState.ERROR, error=error.to_record())
+    for name in _FORGOTTEN:
+        tx.settings.delete(name)
+    lost = tx.events.leap()
+    mode = Mode(identity, manifest.made_at, tx.now.isoformat(), [each.id for each in ended], lost.to_json())
+    tx.settings.put(KEY, mode.to_json())
+    tx.events.add(
+        "server.restored",
+        resource_kind="server",
+        resource_id=identity,
+        resource_name=manifest.zone,
+        message=f"The server was restored from a backup of {manifest.made_at[:19]} UTC; {len(ended)} operations that "
+        "were unfinished then are not run again. Nothing is changed until an admin ends the reconcile mode.",
+        data={"taken_at": manifest.made_at, "operations": len(ended)},
+    )
+    return len(ended)
+
+
+def _settle_instances(tx: Tx) -> None:
+    for instance in tx.instances.all():
+        if instance.status in _HALFWAY:
+            tx.instances.update(instance.id, status=InstanceStatus.UNKNOWN)
+    for volume in tx.volumes.all():
+        if volume.state in (VolumeState.CREATING, VolumeState.DELETING):
+            tx.volumes.update(volume.id, state=VolumeState.READY)
+
+
+def _settle_places(tx: Tx) -> None:
+    """A pool or network that was being made or removed can be neither used nor trusted: it can be deleted."""
+    for pool in tx.pools.all():
+        if pool.state in (PoolState.CREATING, PoolState.DELETING):
+            tx.pools.update(pool.id, state=PoolState.ERROR)
+    for network in tx.networks.all():
+        if network.state in (NetworkState.CREATING, NetworkState.DELETING):
+            tx.networks.update(network.id, state=NetworkState.ERROR)
+
+
+def _tell_end(tx: Tx, operation: Operation, error: Restored) -> None:
+    tx.events.add(
+        "operation.ended",
+        resource_kind=operation.resource_kind,
+        resource_id=operation.resource_id,
+        resource_name=operation.resource_name,
+        actor=operation.actor,
+        project_id=operation.project_id,
+        message=f"{operation.verb} {operation.resource_name}: failed. {error.message}",
+        data={
+            "operation_id": operation.id,
+            "workflow": operation.workflow,
+            "verb": operation.verb,
+            "status": "failed",
+            "error": error.to_record(),
+        },
+    )
