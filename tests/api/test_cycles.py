@@ -99,6 +99,22 @@ def test_a_dry_run_changes_nothing(cloud: Cloud) -> None:
     assert cloud.rows() == before
 
 
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ({"password_hash": "hunter2"}, "invalid_input"),
+        ({"user_data": "#cloud-config\nruncmd: 7\n"}, "invalid_cloud_init"),
+        ({"name": None}, "already_exists"),
+    ],
+)
+def test_a_dry_run_refuses_what_a_launch_refuses(cloud: Cloud, wrong: dict[str, Any], code: str) -> None:
+    before = cloud.rows()
+    wrong = {key: value or cloud.instance.name for key, value in wrong.items()}
+    told = [cloud.post(f"/v1/instances{query}", INSTANCE | wrong, "member") for query in ("?dry_run=true", "")]
+    assert [each.json()["code"] for each in told] == [code, code]
+    assert cloud.rows() == before
+
+
 def test_an_image_that_is_uploaded(cloud: Cloud) -> None:
     data = b"QFI\xfb" * 1000
     checksum = f"sha256:{hashlib.sha256(data).hexdigest()}"

@@ -74,6 +74,14 @@ class Sized:
         )
 
 
+class _Rehearsed(Exception):
+    """Ends the transaction of a rehearsal, so that nothing of it is kept."""
+
+    def __init__(self, placement: Placement) -> None:
+        super().__init__("rehearsed")
+        self.placement = placement
+
+
 class Launch:
     """The service behind ``zcloud launch``."""
 
@@ -89,11 +97,13 @@ class Launch:
         return self._services.store.transact(lambda tx: self._record(tx, actor, project, spec))
 
     def explain(self, actor: Actor, project: str, spec: InstanceSpec) -> Placement:
-        """Say where it would run and why the other hosts would not take it; changes nothing."""
+        """Say where it would run and why the other hosts would not take it; changes nothing. Raises as ``launch``."""
         spec = check_spec(spec)
-        with self._services.store.read() as tx:
-            sized = self._size(tx, actor, project, spec)
-            return admission.choose(admission.snapshot(tx), sized.project.id, sized.demand())
+        try:
+            self._services.store.transact(lambda tx: self._rehearse(tx, actor, project, spec))
+        except _Rehearsed as done:
+            return done.placement
+        raise AssertionError("a rehearsal always ends by being undone")
 
     def again(self, actor: Actor, failed: Operation) -> Operation:
         """Admit once more an instance whose creation failed; it keeps its id. Raises WrongState, and as ``launch``."""
@@ -107,6 +117,13 @@ class Launch:
             return self._record(tx, actor, instance.project_id, spec, instance)[1]
 
         return self._services.store.transact(work)
+
+    def _rehearse(self, tx: Tx, actor: Actor, project: str, spec: InstanceSpec) -> None:
+        """Do all that a launch does, and undo it by leaving the transaction with the placement."""
+        sized = self._size(tx, actor, project, spec)
+        placement = admission.choose(admission.snapshot(tx), sized.project.id, sized.demand())
+        self._record(tx, actor, project, spec)
+        raise _Rehearsed(placement)
 
     def _record(
         self, tx: Tx, actor: Actor, project: str, spec: InstanceSpec, failed: Instance | None = None

@@ -38,16 +38,16 @@ def test_launch_ready_stop_start_delete(cloud: Cloud, firmware: Firmware) -> Non
     )
     instance, operation = cloud.launch.launch(ADMIN, "", spec)
     cloud.done(operation)
-    ready = wait_for(lambda: _settled(cloud, name), 90, "readiness")
+    ready = wait_for(lambda: _settled(cloud, name), 180, "readiness")
     assert ready.ready is Ready.READY, ready.ready_detail
     port = cloud.instances.show(ADMIN, "", name).ports[0]
     assert port.address in {each["address"] for each in ready.observed["addresses"]}
     ping = ["ping", "-c1", "-W2", port.address]
-    wait_for(lambda: cloud.host.run(ping, check=False).returncode == 0, 60, "an answer to a ping")
+    wait_for(lambda: cloud.host.run(ping, check=False).returncode == 0, 180, "an answer to a ping")
     cloud.done(cloud.instances.stop(ADMIN, "", name))
     assert cloud.instance(name).status is InstanceStatus.STOPPED
     cloud.done(cloud.instances.start(ADMIN, "", name))
-    assert wait_for(lambda: _settled(cloud, name), 90, "readiness again").ready is Ready.READY
+    assert wait_for(lambda: _settled(cloud, name), 180, "readiness again").ready is Ready.READY
     assert cloud.instance(name).incarnation == 2
     cloud.done(cloud.instances.delete(ADMIN, "", name))
     assert {key: value.replace(instance.domain_name, "") for key, value in traces(cloud).items()} == before

@@ -24,7 +24,7 @@ def guest(cloud: Cloud, request: pytest.FixtureRequest) -> Iterator[Instance]:
     )
     made, operation = cloud.launch.launch(ADMIN, "", spec)
     cloud.done(operation)
-    wait_for(lambda: cloud.instance(made.id).ready is Ready.READY, 90, "readiness")
+    wait_for(lambda: cloud.instance(made.id).ready is Ready.READY, 180, "readiness")
     yield cloud.instance(made.id)
     cloud.done(cloud.instances.delete(ADMIN, "", made.id))
 

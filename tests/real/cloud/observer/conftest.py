@@ -38,7 +38,7 @@ class Watched:
         plain: dict[str, Any] = {"vcpus": 1, "memory_mib": 128, "image": "tiny", "nics": (NicRequest(""),)}
         self.cloud.done(self.cloud.launch.launch(ADMIN, "", InstanceSpec(name=name, **(plain | changes)))[1])
         if ready:
-            settled = wait_for(lambda: self.settled(name), 60, f"{name} to be ready")
+            settled = wait_for(lambda: self.settled(name), 180, f"{name} to be ready")
             assert settled.ready is Ready.READY, settled.ready_detail
         return self.cloud.instance(name)
 
@@ -117,7 +117,7 @@ def pair(watched: Watched) -> Iterator[tuple[Instance, Instance]]:
     watched.cloud.done(watched.cloud.networks.create(ADMIN, lan)[1])
     first = watched.launch("first", nics=(NicRequest("nat"), NicRequest("lan")), ready=False)
     other = watched.launch("other")
-    wait_for(lambda: watched.settled("first"), 60, "first to be ready")
+    wait_for(lambda: watched.settled("first"), 180, "first to be ready")
     yield first, other
     watched.delete("first", "other")
 

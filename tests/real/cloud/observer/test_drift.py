@@ -12,7 +12,7 @@ from zcloud.domain.instance import Instance, InstanceStatus, Power
 from zcloud.domain.network import Port, tap_name
 from zcloud.domain.orphans import OrphanKind
 
-SEEN_S = 3.0
+SEEN_S = 10.0
 EDITOR = "#!/bin/sh\nexec sed -i 's,<title>edited,<title>edited-changed,' \"$1\"\n"
 
 

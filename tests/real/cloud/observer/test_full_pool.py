@@ -48,17 +48,17 @@ def test_full_paused_refused_and_on_again(watched: Watched, small_pool: str) -> 
     watched.host.run(["fallocate", "-l", str(SIZE - 48 * MIB), f"{PLACE}/ballast"])
     since = watched.mark()
     watched.begin(instance, "/bin/sh", "-c", FILL)
-    took = watched.status_within("filler", InstanceStatus.PAUSED, 60)
+    took = watched.status_within("filler", InstanceStatus.PAUSED, 180)
     told = watched.event("instance.io_error", since)
     assert "no space is left" in told.message
     assert watched.cloud.instance("filler").observed["paused_for"] == "space"
     print(f"\npaused {took:.1f} s after it began to write")
-    refused = wait_for(lambda: _refusal(watched, disk), 5, "the pool to be known as full")
+    refused = wait_for(lambda: _refusal(watched, disk), 30, "the pool to be known as full")
     assert "is full" in refused
     watched.host.run(["rm", f"{PLACE}/ballast"])
-    took, _ = timed(lambda: watched.status_within("filler", InstanceStatus.RUNNING, 10))
+    took, _ = timed(lambda: watched.status_within("filler", InstanceStatus.RUNNING, 30))
     print(f"on again {took:.1f} s after there was space")
-    wait_for(lambda: "filled" in _console(watched, instance.domain_name), 90, "all to be written")
+    wait_for(lambda: "filled" in _console(watched, instance.domain_name), 240, "all to be written")
     watched.delete("filler")
 
 

@@ -21,7 +21,7 @@ def test_guests_that_are_never_ready_say_why(watched: Watched, tmp_path: Path) -
     watched.launch("blank", image="blank", ready=False, ready_within_s=10)
     sleeper = watched.launch("hung", user_data=SLEEPER, ready=False)
     console = str(sleeper.hardware["console_log"])
-    wait_for(lambda: "TINY-INIT" in watched.host.run(["cat", console]).stdout, 60, "the guest's first words")
+    wait_for(lambda: "TINY-INIT" in watched.host.run(["cat", console]).stdout, 180, "the guest's first words")
     watched.cloud.runtime.store.transact(lambda tx: tx.instances.update(sleeper.id, ready_deadline=tx.now))
     hung = wait_for(lambda: watched.settled("hung"), 25, "the deadline")
     blank_one = wait_for(lambda: watched.settled("blank"), 25, "the deadline")
