@@ -77,6 +77,7 @@ def stock(cloud: Cloud) -> Stock:
     return cloud.store.transact(work)
 
 
+_PASSWORD = "correct horse battery"
 INSTANCE = {"name": "new", "image": "debian-12", "flavor": "small", "project": "default"}
 
 ASKS: dict[tuple[str, str], Ask] = {
@@ -85,9 +86,10 @@ ASKS: dict[tuple[str, str], Ask] = {
     ("GET", "/readyz"): Ask(200, "/readyz"),
     ("GET", "/metrics"): Ask(200, "/metrics"),
     ("GET", "/v1/openapi.json"): Ask(200, "/v1/openapi.json"),
-    ("POST", "/v1/login"): Ask(201, "/v1/login", {"name": "viewer", "password": "correct horse battery"}),
+    ("POST", "/v1/login"): Ask(201, "/v1/login", {"name": "viewer", "password": _PASSWORD}),
     ("POST", "/v1/logout"): Ask(204, "/v1/logout"),
     ("GET", "/v1/me"): Ask(200, "/v1/me"),
+    ("POST", "/v1/me/password"): Ask(204, "/v1/me/password", {"old": _PASSWORD, "new": "a long one indeed"}),
     ("GET", "/v1/sessions"): Ask(200, "/v1/sessions"),
     ("DELETE", "/v1/sessions/{id}"): Ask(204, "/v1/sessions/{u}-own"),
     ("GET", "/v1/tokens"): Ask(200, "/v1/tokens"),
@@ -115,6 +117,7 @@ ASKS: dict[tuple[str, str], Ask] = {
     ("DELETE", "/v1/hosts/{ref}"): Ask(202, "/v1/hosts/berta"),
     ("POST", "/v1/hosts/{ref}/approve"): Ask(202, "/v1/hosts/carla/approve", {"fingerprint": FINGERPRINT}),
     ("POST", "/v1/hosts/{ref}/refresh"): Ask(202, "/v1/hosts/anton/refresh"),
+    ("GET", "/v1/hosts/{ref}/orphans"): Ask(200, "/v1/hosts/anton/orphans"),
     ("GET", "/v1/pools"): Ask(200, "/v1/pools"),
     ("POST", "/v1/pools"): Ask(202, "/v1/pools", {"name": "more", "host": "anton", "options": {"path": "/srv/more"}}),
     ("GET", "/v1/pools/{ref}"): Ask(200, "/v1/pools/local"),

@@ -9,7 +9,7 @@ import pytest
 from tests.api.asks import INSTANCE
 from tests.api.conftest import PASSWORD, Cloud
 
-from zcloud.services.signin import FREE_TRIES
+from zcloud.services.signin import FREE_TRIES, reset_password
 from zcloud.store import Tx
 
 
@@ -60,6 +60,41 @@ def test_a_user_without_a_password_has_no_login(cloud: Cloud) -> None:
     cloud.post("/v1/users", {"name": "tokens-only"})
     for password in ("x", PASSWORD):
         assert log_in(cloud, "tokens-only", password).status_code == 401
+
+
+def change(cloud: Cloud, user: str, old: str, new: str) -> Any:
+    """Ask for another password of one's own."""
+    return cloud.post("/v1/me/password", {"old": old, "new": new}, user)
+
+
+def test_one_s_own_password_is_changed_and_other_sessions_end(cloud: Cloud) -> None:
+    other, robot = log_in(cloud, "member").json()["secret"], token(cloud, "member")
+    assert change(cloud, "member", PASSWORD, "another horse battery").status_code == 204
+    assert (me(cloud, cloud.tokens["member"]), me(cloud, other), me(cloud, robot)) == (200, 401, 200)
+    assert log_in(cloud, "member").status_code == 401
+    assert log_in(cloud, "member", "another horse battery").status_code == 201
+
+
+def test_a_password_is_changed_by_who_knows_the_old_one_only(cloud: Cloud) -> None:
+    token(cloud, "member")
+    assert change(cloud, "robot", PASSWORD, "another horse battery").status_code == 403
+    short = change(cloud, "member", PASSWORD, "short").json()
+    assert (short["code"], short["details"]["field"]) == ("invalid_input", "password")
+    for _ in range(FREE_TRIES["name"]):
+        wrong = change(cloud, "member", "wrong", "another horse battery").json()
+        assert (wrong["code"], wrong["details"]["field"]) == ("invalid_input", "old")
+    assert change(cloud, "member", PASSWORD, "another horse battery").json()["code"] == "login_throttled"
+    assert me(cloud, cloud.tokens["member"]) == 200
+
+
+def test_a_password_reset_on_the_server_lets_in_who_was_locked_out(cloud: Cloud) -> None:
+    for _ in range(FREE_TRIES["name"]):
+        log_in(cloud, "member", "wrong")
+    assert cloud.call("admin", "PATCH", "/v1/users/member", json={"disabled": True}).status_code == 200
+    reset_password(cloud.store, "member", "another horse battery")
+    assert me(cloud, cloud.tokens["member"]) == 401
+    assert log_in(cloud, "member", "another horse battery").status_code == 201
+    assert [each["outcome"] for each in cloud.get("/v1/audit").json()["items"] if each["action"] == "password reset"]
 
 
 def test_repeated_failures_have_to_wait_by_name(cloud: Cloud) -> None:

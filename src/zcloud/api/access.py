@@ -54,6 +54,7 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("WEBSOCKET", "/v1/console"): PUBLIC,  # the ticket lets in
     ("POST", "/v1/logout"): LEAVE,
     ("GET", "/v1/me"): SELF,
+    ("POST", "/v1/me/password"): SESSION,
     ("GET", "/v1/sessions"): SELF,
     ("DELETE", "/v1/sessions/{id}"): LEAVE,
     ("GET", "/v1/tokens"): SELF,
@@ -81,6 +82,7 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("DELETE", "/v1/hosts/{ref}"): OPERATOR,
     ("POST", "/v1/hosts/{ref}/approve"): OPERATOR,
     ("POST", "/v1/hosts/{ref}/refresh"): OPERATOR,
+    ("GET", "/v1/hosts/{ref}/orphans"): OPERATOR,
     ("GET", "/v1/pools"): LOOK,
     ("POST", "/v1/pools"): OPERATOR,
     ("GET", "/v1/pools/{ref}"): LOOK,

@@ -10,6 +10,7 @@ TREE: Tree = {
     "login": f"{_C}session:login",
     "logout": f"{_C}session:logout",
     "whoami": f"{_C}session:whoami",
+    "passwd": f"{_C}session:passwd",
     "launch": f"{_C}launch:launch",
     "explain": f"{_C}launch:explain",
     "list": f"{_C}listing:list_instances",
@@ -54,6 +55,7 @@ TREE: Tree = {
             "add": f"{_C}host_add:add",
             "approve": f"{_C}host_add:approve",
             "refresh": f"{_C}host:refresh",
+            "orphans": f"{_C}host:orphans",
             "set": f"{_C}host:change",
             "remove": f"{_C}host:remove",
         },
@@ -178,4 +180,7 @@ TREE: Tree = {
     ),
     "restore": ServerCommand("zcloud.main.backups:restore_backup", "Restore the server from a backup."),
     "serve": ServerCommand("zcloud.main.commands:serve", "Run the server."),
+    "reset-password": ServerCommand(
+        "zcloud.main.passwords:reset_password", "Give a user a new password, on the server's own machine."
+    ),
 }

@@ -515,6 +515,22 @@ class OperationError(TypedDict):
 OperationStatus = Literal["queued", "running", "waiting", "blocked", "undoing", "succeeded", "failed", "cancelled"]
 
 
+class Orphan(TypedDict):
+    """Something on a host that looks like zcloud's and that no record knows.  ``kind`` is domain, volume, artifact
+    or tap; ``place`` the pool or network where it is, empty for the host itself."""
+
+    kind: str
+    name: str
+    place: str
+
+
+class PasswordChange(TypedDict):
+    """One's own password, the old one and the new one."""
+
+    old: str
+    new: str
+
+
 class Pending(TypedDict):
     """A value that the present run has, and the one that the next start brings."""
 

@@ -11,8 +11,8 @@ from zcloud.domain.errors import Forbidden, InvalidInput, LoginFailed, LoginThro
 from zcloud.domain.names import check_name
 from zcloud.domain.people import TOKEN_SESSION, Actor, Role, Session, Token, User
 from zcloud.services.context import Services
-from zcloud.services.passwords import password_fits
-from zcloud.store import Tx
+from zcloud.services.passwords import hash_password, password_fits
+from zcloud.store import Store, Tx
 
 SESSION_LIFE = timedelta(hours=12)
 FREE_TRIES = {"name": 5, "address": 50}  # before each further failure costs a pause
@@ -43,7 +43,7 @@ class SignIn:
 
         Raises LoginFailed, and LoginThrottled after repeated failures for the name or from the address.
         """
-        keys = (f"name:{name[:64]}", f"address:{origin.address}")
+        keys = _throttle_keys(name, origin)
         with self._store.read() as tx:
             _check_throttle(tx, keys)
             user = tx.users.find(name)
@@ -53,6 +53,28 @@ class SignIn:
             raise LoginFailed("User name or password is wrong.")
         secret = SESSION_PREFIX + new_secret()
         return secret, self._store.transact(lambda tx: _open_session(tx, user, secret, keys, origin))
+
+    def change_password(self, actor: Actor, old: str, new: str, origin: Origin) -> None:
+        """Change the actor's own password; its other sessions end, its API tokens stay.
+
+        Raises InvalidInput (the old one is wrong, the new one too short), LoginThrottled, RevisionMismatch.
+        """
+        hashed, keys = hash_password(new), _throttle_keys(actor.user_name, origin)
+        with self._store.read() as tx:
+            _check_throttle(tx, keys)
+            user = tx.users.get(actor.user_id)
+        if not password_fits(old, user.password_hash):
+            self._store.transact(lambda tx: _count_failure(tx, keys, user.name, origin))
+            raise InvalidInput("The old password is wrong.", field="old")
+
+        def work(tx: Tx) -> None:
+            tx.users.update(user.id, expect_revision=user.revision, bump=True, password_hash=hashed)
+            for session in tx.sessions.of_user(user.id):
+                if session.id != actor.session_id:
+                    tx.sessions.delete(session.id)
+            tx.sessions.clear_failures(*keys)
+
+        self._store.transact(work)
 
     def authenticate(self, secret: str, origin: Origin) -> Actor:
         """Give who is behind a session's or token's secret; raises Unauthenticated."""
@@ -139,6 +161,23 @@ class SignIn:
             tx.tokens.used(token.id)
 
 
+def reset_password(store: Store, name: str, password: str) -> None:
+    """Give a user a new password, for who is locked out and has the server's machine.
+
+    The user is enabled, all sessions end and failed logins are forgotten. Raises InvalidInput, NotFound.
+    """
+    hashed = hash_password(password)
+
+    def work(tx: Tx) -> None:
+        user = tx.users.resolve(name)
+        tx.users.update(user.id, bump=True, password_hash=hashed, disabled=False)
+        tx.sessions.delete_of_user(user.id)
+        tx.sessions.clear_failures(_throttle_keys(user.name, Origin(""))[0])
+        tx.audit.add("password reset", actor="(the server's machine)", resource=f"user {user.name}", outcome="ok")
+
+    store.transact(work)
+
+
 def actor_of_session(tx: Tx, session_id: str) -> Actor:
     """Give who is behind ``Actor.session_id``, as of now; raises Unauthenticated where that is over."""
     kind, _, token_id = session_id.rpartition(":")
@@ -191,6 +230,10 @@ def _enabled(tx: Tx, user_id: str) -> User:
     if user.disabled:
         raise Unauthenticated("The user is disabled.")
     return user
+
+
+def _throttle_keys(name: str, origin: Origin) -> tuple[str, str]:
+    return f"name:{name[:64]}", f"address:{origin.address}"
 
 
 def _check_throttle(tx: Tx, keys: tuple[str, ...]) -> None:

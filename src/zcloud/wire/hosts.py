@@ -70,3 +70,15 @@ class Host:
     operation_id: str | None
     created_at: datetime
     revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """Something on a host that looks like zcloud's and that no record knows.
+
+    ``kind`` is domain, volume, artifact or tap; ``place`` the pool or network where it is, empty for the host itself.
+    """
+
+    kind: str
+    name: str
+    place: str

@@ -16,6 +16,13 @@ class Login(Request):
     client: Line = ""
 
 
+class PasswordChange(Request):
+    """One's own password, the old one and the new one."""
+
+    old: Secret
+    new: Secret
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """A signed-in client."""

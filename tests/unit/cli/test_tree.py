@@ -48,7 +48,12 @@ def test_nouns_and_server_commands_have_their_help_in_the_table() -> None:
     for entry in TREE.values():
         if isinstance(entry, (Noun, ServerCommand)):
             assert entry.help.endswith(".")
-    assert {name for name, entry in TREE.items() if isinstance(entry, ServerCommand)} == {"serve", "init", "restore"}
+    assert {name for name, entry in TREE.items() if isinstance(entry, ServerCommand)} == {
+        "serve",
+        "init",
+        "restore",
+        "reset-password",
+    }
 
 
 def test_the_whole_help_can_be_written() -> None:

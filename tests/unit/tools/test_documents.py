@@ -18,7 +18,7 @@ WRITTEN = sorted(path for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*
 GONE = {"hosts/libvirt.py"}  # of the first design, with which ARCHITECTURE compares
 DATA = {"uploads/", "run/", "probe-kit/", "ssh/", "tls/", "images/", "zcloud.toml"}  # of an installation
 FILE = re.compile(r"`((?:[a-z_0-9-]+/)*[a-z_0-9-]+(?:\.(?:py|toml|md|service)|/))`")
-COMMAND = re.compile(r"(?:^    |[`$] ?)zcloud ([a-z]+)(?: ([a-z]+))?", flags=re.MULTILINE)
+COMMAND = re.compile(r"(?:^    |[`$] ?)zcloud ([a-z][a-z-]*)(?: ([a-z][a-z-]*))?", flags=re.MULTILINE)
 
 
 @pytest.fixture(params=WRITTEN, ids=lambda path: str(path.relative_to(ROOT)))

@@ -11,7 +11,7 @@ from zcloud.api.parts import Calling
 from zcloud.domain.host import HostKind
 from zcloud.services.hosts import HostSpec
 from zcloud.wire.base import Listing
-from zcloud.wire.hosts import Host, HostApproval, HostChange, HostCreate
+from zcloud.wire.hosts import Host, HostApproval, HostChange, HostCreate, Orphan
 from zcloud.wire.operations import Accepted
 
 router = routes("hosts")
@@ -59,3 +59,10 @@ def approve_host(call: Calling, ref: RefPath, body: HostApproval) -> Response:
 def refresh_host(call: Calling, ref: RefPath) -> Response:
     """Read a host's inventory again and repeat the KVM probe."""
     return accepted(call, call.parts.hosts.refresh(call.actor, ref))
+
+
+@router.get("/hosts/{ref}/orphans", response_model=Listing[Orphan])
+def list_orphans(call: Calling, ref: RefPath) -> Response:
+    """List what is on a host and looks like zcloud's, but no record knows."""
+    found = call.parts.hosts.orphans(call.actor, ref)
+    return listing(Orphan, found, lambda each: Orphan(each.kind, each.name, each.place))

@@ -13,7 +13,7 @@ from zcloud.domain import people
 from zcloud.domain.people import Role
 from zcloud.wire.base import Listing
 from zcloud.wire.keys import Key, KeyCreate
-from zcloud.wire.sessions import LoggedIn, Login, Me, Membership, Session
+from zcloud.wire.sessions import LoggedIn, Login, Me, Membership, PasswordChange, Session
 from zcloud.wire.tokens import Token, TokenCreate, TokenCreated
 from zcloud.wire.users import User, UserChange, UserCreate
 
@@ -44,6 +44,13 @@ def show_me(call: Calling) -> Response:
     )
     me = Me(call.actor.user_id, call.actor.user_name, call.actor.role, memberships, call.parts.settings.zone)
     return answer(Me, me)
+
+
+@router.post("/me/password", status_code=204)
+def change_password(request: Request, call: Calling, body: PasswordChange) -> Response:
+    """Change one's own password; all other sessions end, API tokens stay."""
+    call.parts.signin.change_password(call.actor, body.old, body.new, origin_of(request))
+    return nothing()
 
 
 @router.get("/sessions", response_model=Listing[Session])

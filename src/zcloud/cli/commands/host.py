@@ -1,4 +1,4 @@
-"""``zcloud host``: list, show, refresh, set, remove."""
+"""``zcloud host``: list, show, refresh, orphans, set, remove."""
 
 from __future__ import annotations
 
@@ -60,6 +60,9 @@ DETAILS = (
 )
 
 
+ORPHANS = (Column("KIND", "kind"), Column("NAME", "name"), Column("IN", "place"))
+
+
 @command
 def list_hosts(app: App) -> None:
     """List hosts."""
@@ -86,6 +89,14 @@ def refresh(app: App, name: str, wait: bool) -> None:
     """Look at a host again: inventory and KVM."""
     answer = app.client.post(route("hosts", name, "refresh"))
     finish(app, answer, _("{name} was looked at.").format(name=plain(name)), wait=wait)
+
+
+@command
+@name_argument("hosts")
+def orphans(app: App, name: str) -> None:
+    """List what is on a host and looks like zcloud's, but no record knows; it is never removed by itself."""
+    rows = app.client.pages(route("hosts", name, "orphans"))
+    show_rows(app, rows, ORPHANS, empty=_("There are none, as of the observer's last look."))
 
 
 @command

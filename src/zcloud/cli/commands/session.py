@@ -1,4 +1,4 @@
-"""``zcloud login``, ``logout`` and ``whoami``."""
+"""``zcloud login``, ``logout``, ``whoami`` and ``passwd``."""
 
 from __future__ import annotations
 
@@ -67,6 +67,16 @@ def whoami(app: App) -> None:
         Column("id", "user_id", wide=True),
     )
     show_record(app, me, columns)
+
+
+@command
+@click.option("--password-stdin", is_flag=True, help="Read the old and the new password, a line each.")
+def passwd(app: App, password_stdin: bool) -> None:
+    """Change your password; your other sessions end, your API tokens stay."""
+    old = ask_password(_("Old password"), stdin=password_stdin)
+    new = ask_password(_("New password"), stdin=password_stdin, twice=True)
+    app.client.post("/v1/me/password", {"old": old, "new": new})
+    say(app, _("Your password is changed, and your other sessions are over."))
 
 
 def _authority(ca: str) -> str:
