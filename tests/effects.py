@@ -110,11 +110,6 @@ STUBBORN = replace(FILES, name="stubborn_v1", cancellable=False)
 WORKFLOWS = {workflow.name: workflow for workflow in (FILES, STUBBORN)}
 
 
-def journal_url(store_url: str) -> str:
-    """Give the step journal's URL for a test's store."""
-    return store_url.replace(".db", ".journal") if store_url.startswith("sqlite") else store_url
-
-
 def queue(store: Store, workflow: str = FILES.name, **args: Any) -> Operation:
     """Record an operation, as a service does."""
     operation = Operation(
@@ -183,10 +178,10 @@ def check_whole_or_nothing(store: Store, root: Path, operations: Iterable[Operat
 
 @contextmanager
 def running_engine(
-    store: Store, journal: str, root: Path, *, fault: Callable[[str], None] = lambda _name: None, **changes: Any
+    store: Store, root: Path, *, fault: Callable[[str], None] = lambda _name: None, **changes: Any
 ) -> Iterator[Engine[Files]]:
     """Give a started engine and stop it afterwards."""
-    settings = EngineSettings(url=journal, **{"heartbeat_s": 0.2, "heartbeat_timeout_s": 1.5, **changes})
+    settings = EngineSettings(**{"heartbeat_s": 0.2, "heartbeat_timeout_s": 1.5, **changes})
     context = lambda control: Files(root, control)  # noqa: E731
     engine = Engine(store, WORKFLOWS, context, settings, clock=SystemClock(), fault=fault)
     engine.start()

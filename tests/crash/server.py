@@ -1,6 +1,6 @@
 """A server that only runs operations on files; crash tests start, kill and stop it.
 
-Arguments: the store's URL, the journal's URL, the directory, and key=value of engine settings. It prints one line
+Arguments: the store's URL, the directory, and key=value of engine settings. It prints one line
 when it is ready and runs until its standard input ends.
 """
 
@@ -18,10 +18,10 @@ from zcloud.testing.faults import from_environment
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    store_url, journal, root, *changes = sys.argv[1:]
+    store_url, root, *changes = sys.argv[1:]
     numbers = {name: float(value) for name, _, value in (change.partition("=") for change in changes)}
     store = open_store(store_url)
-    with running_engine(store, journal, Path(root), fault=from_environment(), **numbers):
+    with running_engine(store, Path(root), fault=from_environment(), **numbers):
         print("ready", flush=True)
         sys.stdin.read()
     store.close()

@@ -21,7 +21,6 @@ from tests.effects import (
     check_whole_or_nothing,
     effects_of,
     files_of,
-    journal_url,
     look,
     queue,
     times,
@@ -41,7 +40,7 @@ RANDOM_KILLS = int(os.environ.get("ZCLOUD_RANDOM_KILLS", "20"))
 
 @dataclass(frozen=True)
 class Cell:
-    """A store, its journal, and the directory where effects are made."""
+    """A store, and the directory where effects are made."""
 
     url: str
     store: Store
@@ -50,7 +49,7 @@ class Cell:
     @contextmanager
     def server(self, faults: str = "", *settings: str) -> Iterator[subprocess.Popen[str]]:
         """Give a server process; it is killed at the end if it still lives."""
-        command = [sys.executable, "-m", "tests.crash.server", self.url, journal_url(self.url), str(self.root)]
+        command = [sys.executable, "-m", "tests.crash.server", self.url, str(self.root)]
         path = os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY)])
         environment = {**os.environ, "PYTHONPATH": path, VARIABLE: faults}
         with (self.root / "server.out").open("a") as output:

@@ -21,7 +21,7 @@ from zcloud.store.migrate import is_known
 from zcloud.store.portable import Block
 
 # What is replaced; images, the probe's kernel and what arrives stay where they are.
-_REPLACED = ("secret.key", "ssh", "tls", "zcloud.sqlite", "journal.sqlite")
+_REPLACED = ("secret.key", "ssh", "tls", "zcloud.sqlite")
 _BESIDE_SQLITE = ("", "-wal", "-shm")
 KEPT_CONFIGURATION = "zcloud.toml.restored"
 

@@ -121,11 +121,6 @@ class Config:
         return self.store_url or f"sqlite:///{self.data_dir / 'zcloud.sqlite'}"
 
     @property
-    def journal_url(self) -> str:
-        """Give the step journal's URL: a file of its own on SQLite, the same database on PostgreSQL."""
-        return f"sqlite:///{self.data_dir / 'journal.sqlite'}" if self.url.startswith("sqlite") else self.url
-
-    @property
     def key_file(self) -> Path:
         """Give the file with the key that seals secrets."""
         return self.data_dir / "secret.key"

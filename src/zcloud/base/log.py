@@ -50,5 +50,5 @@ def set_up(level: str = "INFO", *, as_json: bool = False, file: Rotation | None 
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     # uvicorn's informs of websockets' addresses, and those of consoles hold a ticket.
-    for noisy in ("alembic", "asyncssh", "dbos", "sqlalchemy", "uvicorn"):
+    for noisy in ("alembic", "asyncssh", "sqlalchemy", "uvicorn"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

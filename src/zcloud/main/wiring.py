@@ -113,7 +113,6 @@ def start_workers(runtime: Runtime, roles: str, fault: Fault = no_fault) -> None
     config = runtime.config
     means = Means(runtime.store, runtime.pool, config, runtime.clock)
     settings = EngineSettings(
-        url=config.journal_url,
         roles=roles,
         threads=config.workers.threads,
         heartbeat_s=config.workers.heartbeat_s,

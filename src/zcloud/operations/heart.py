@@ -36,7 +36,7 @@ class Heart:
         self._store = store
         self._worker = worker
         self._clock = clock
-        self._interval_s = interval_s
+        self.interval_s = interval_s
         self._timeout_s = timeout_s
         self._beaten_at = float("-inf")
         self._stopped = threading.Event()
@@ -58,7 +58,7 @@ class Heart:
 
         One interval earlier than they would: what follows the check still has to reach its host.
         """
-        if self._clock.monotonic() - self._beaten_at > self._timeout_s - self._interval_s:
+        if self._clock.monotonic() - self._beaten_at > self._timeout_s - self.interval_s:
             raise Superseded("This worker's heartbeat is too old; another one may have taken over.")
 
     def _beat(self) -> None:
@@ -67,7 +67,7 @@ class Heart:
         self._beaten_at = before
 
     def _run(self) -> None:
-        while not self._stopped.wait(self._interval_s):
+        while not self._stopped.wait(self.interval_s):
             try:
                 self._beat()
             except Exception:  # noqa: BLE001 - the heart has to go on whatever the store says

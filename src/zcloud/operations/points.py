@@ -10,7 +10,7 @@ from zcloud.operations.model import Workflow
 def fault_points(workflow: Workflow[Any]) -> list[str]:
     """Give the names of all fault points that the engine passes in a workflow.
 
-    ``.after`` means that the effect is there and not yet in the journal. Fenced calls to hosts add
+    ``.after`` means that the effect is there and not yet in the rows. Fenced calls to hosts add
     ``WORKFLOW.STEP.VERB`` (see ``fence``).
     """
     places: list[str] = []

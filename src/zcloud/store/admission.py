@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from zcloud.domain.claims import Claim, ProviderKind, ProviderRef, ProviderView
 from zcloud.domain.errors import NoRoom, PoolFull
@@ -15,7 +15,38 @@ from zcloud.store.errors import GenerationMoved
 from zcloud.store.repository import Repository
 
 _P, _C = schema.providers.c, schema.claims.c
-_CLAIM_KEY = ["provider_kind", "provider_id", "consumer_id", "resource"]
+_CLAIM_KEY = ("provider_kind", "provider_id", "consumer_id", "resource")
+
+
+def _sum(column: Any) -> Any:
+    return func.coalesce(func.sum(column), 0)
+
+
+_USED = (
+    select(_C.provider_id, _C.resource, func.sum(_C.amount).label("amount"))
+    .where(_C.provider_kind == bindparam("kind"))
+    .group_by(_C.provider_id, _C.resource)
+    .subquery()
+)
+_VIEWS = (
+    select(_P.id, _P.generation, _P.capacity, _USED.c.resource, _USED.c.amount)
+    .outerjoin_from(schema.providers, _USED, _USED.c.provider_id == _P.id)
+    .where(_P.kind == bindparam("kind"))
+    .order_by(_P.id)
+)
+_SWAP = (
+    update(schema.providers)
+    .where(_P.kind == bindparam("the_kind"), _P.id == bindparam("the_id"), _P.generation == bindparam("before"))
+    .returning(_P.capacity)
+)
+_SUMS = (
+    select(_C.resource, func.sum(_C.amount))
+    .where(_C.provider_kind == bindparam("kind"), _C.provider_id == bindparam("id"))
+    .group_by(_C.resource)
+)
+_I, _V = schema.instances.c, schema.volumes.c
+_SIZES = select(func.count(), _sum(_I.vcpus), _sum(_I.memory_mib)).where(_I.project_id == bindparam("project_id"))
+_VOLUME_SIZE = select(_sum(_V.size)).where(_V.project_id == bindparam("project_id"))
 
 
 class Claims(Repository):
@@ -35,18 +66,7 @@ class Claims(Repository):
 
     def views(self, kind: ProviderKind) -> list[ProviderView]:
         """Give all providers of a kind, with what is used of them, in one query."""
-        used = (
-            select(_C.provider_id, _C.resource, func.sum(_C.amount).label("amount"))
-            .where(_C.provider_kind == kind.value)
-            .group_by(_C.provider_id, _C.resource)
-            .subquery()
-        )
-        rows = self._db.execute(
-            select(_P.id, _P.generation, _P.capacity, used.c.resource, used.c.amount)
-            .outerjoin_from(schema.providers, used, used.c.provider_id == _P.id)
-            .where(_P.kind == kind.value)
-            .order_by(_P.id)
-        )
+        rows = self._db.execute(_VIEWS, {"kind": kind.value})
         providers: dict[str, tuple[int, dict[str, int], dict[str, int]]] = {}
         for id, generation, capacity, resource, amount in rows:
             entry = providers.setdefault(id, (generation, capacity, {}))
@@ -66,8 +86,7 @@ class Claims(Repository):
         # In one order for all, so that two placements never wait for each other.
         capacities = {ref: self._swap(ref, expected[ref]) for ref in sorted(expected)}
         if claims:
-            insert = self._scope.insert(schema.claims)
-            replacing = insert.on_conflict_do_update(index_elements=_CLAIM_KEY, set_={"amount": insert.excluded.amount})
+            replacing = self._scope.upsert(schema.claims, _CLAIM_KEY, ("amount",))
             self._db.execute(replacing, [_row(claim) for claim in claims])
         for ref, capacity in capacities.items():
             self._check(ref, capacity, {claim.resource for claim in claims if claim.provider == ref})
@@ -110,23 +129,19 @@ class Claims(Repository):
         In a write transaction the project is held until the commit, so that no two pass the same quota at once.
         """
         self._scope.hold(schema.projects, project_id)
-        instances, volumes = schema.instances.c, schema.volumes.c
-        sizes = [func.count(), _sum(instances.vcpus), _sum(instances.memory_mib)]
-        count, vcpus, memory = self._db.execute(select(*sizes).where(instances.project_id == project_id)).one()
-        size = self._db.execute(select(_sum(volumes.size)).where(volumes.project_id == project_id)).scalar_one()
+        count, vcpus, memory = self._db.execute(_SIZES, {"project_id": project_id}).one()
+        size = self._db.execute(_VOLUME_SIZE, {"project_id": project_id}).scalar_one()
         return Usage(int(count), int(vcpus), int(memory), int(size))
 
     def _swap(self, ref: ProviderRef, generation: int) -> dict[str, int]:
-        same = [_P.kind == ref.kind.value, _P.id == ref.id, _P.generation == generation]
-        swap = update(schema.providers).where(*same).values(generation=generation + 1).returning(_P.capacity)
-        row = self._db.execute(swap).one_or_none()
+        same = {"the_kind": ref.kind.value, "the_id": ref.id, "before": generation}
+        row = self._db.execute(_SWAP, {**same, "generation": generation + 1}).one_or_none()
         if row is None:
             raise GenerationMoved(f"{ref.kind} {ref.id} is no longer at generation {generation}")
         return dict(row[0])
 
     def _check(self, ref: ProviderRef, capacity: Mapping[str, int], resources: set[str]) -> None:
-        sums = select(_C.resource, func.sum(_C.amount)).where(*_claimed_from(ref)).group_by(_C.resource)
-        for resource, used in self._db.execute(sums):
+        for resource, used in self._db.execute(_SUMS, {"kind": ref.kind.value, "id": ref.id}):
             room = capacity.get(resource, 0)
             if resource in resources and used > room:
                 error = PoolFull if ref.kind is ProviderKind.POOL else NoRoom
@@ -146,7 +161,3 @@ def _row(claim: Claim) -> dict[str, Any]:
         "resource": claim.resource,
         "amount": claim.amount,
     }
-
-
-def _sum(column: Any) -> Any:
-    return func.coalesce(func.sum(column), 0)

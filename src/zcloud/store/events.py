@@ -167,10 +167,9 @@ def number(scope: Scope) -> None:
 def _number(scope: Scope, table: Table, entries: list[dict[str, Any]]) -> None:
     if not entries:
         return
-    counters, count = schema.counters, len(entries)
-    added = scope.insert(counters).values(name=table.name, value=count)
-    grown = added.on_conflict_do_update(index_elements=["name"], set_={"value": counters.c.value + count})
-    last = int(scope.connection.execute(grown.returning(counters.c.value)).scalar_one())
+    count = len(entries)
+    grown = scope.add_up(schema.counters, ("name",), "value")
+    last = int(scope.connection.execute(grown, {"name": table.name, "value": count}).scalar_one())
     rows = [{"seq": last - count + place, **entry} for place, entry in enumerate(entries, 1)]
     scope.connection.execute(table.insert(), rows)
 

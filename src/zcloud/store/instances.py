@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, delete, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, or_, select, update
 from sqlalchemy.engine import RowMapping
 
 from zcloud.domain.errors import WrongState
@@ -17,7 +17,18 @@ from zcloud.store import schema
 from zcloud.store.mapping import Mapper
 from zcloud.store.repository import Lockable, Named, only
 
-_C = schema.instances.c
+_C, _T = schema.instances.c, schema.instance_tags.c
+_TAGS = select(_T.instance_id, _T.tag).where(_T.instance_id.in_(bindparam("ids", expanding=True))).order_by(_T.tag)
+_POWERS = select(_C.id, _C.status, _C.operation_id, _C.updated_at).where(_C.host_id == bindparam("host_id"))
+_BEGIN = (
+    update(schema.instances)
+    .where(
+        _C.id == bindparam("the_key"),
+        _C.incarnation.in_((bindparam("before"), bindparam("number"))),
+        _C.host_id == bindparam("the_host"),
+    )
+    .values(incarnation=bindparam("number"))
+)
 
 
 class Flavors(Named[Flavor, None]):
@@ -110,8 +121,8 @@ class Instances(Lockable[Instance, InstanceFilter]):
         Compares and swaps (instance, host, incarnation): raises NotFound, WrongState (it runs elsewhere, or
         another start came first).
         """
-        same = [_C.id == id, _C.incarnation.in_((number - 1, number)), _C.host_id == host_id]
-        if not self._db.execute(update(self.table).where(*same).values(incarnation=number)).rowcount:
+        same = {"the_key": id, "before": number - 1, "number": number, "the_host": host_id}
+        if not self._db.execute(_BEGIN, same).rowcount:
             record = self.get(id)
             raise WrongState(
                 f"Run {number} of the instance {record.name!r} cannot begin: it is in run {record.incarnation}.",
@@ -129,7 +140,7 @@ class Instances(Lockable[Instance, InstanceFilter]):
 
     def waiting(self) -> list[Instance]:
         """Give the instances whose guest has not said yet that it is ready."""
-        return self._all(_C.ready == Ready.WAITING.value)
+        return self._by({"ready": Ready.WAITING.value})
 
     def on_host(self, host_id: str) -> list[Instance]:
         """Give the instances of a host by name."""
@@ -137,8 +148,7 @@ class Instances(Lockable[Instance, InstanceFilter]):
 
     def powers(self, host_id: str) -> list[PowerRow]:
         """Give the statuses of a host's instances: cheap for thousands of them."""
-        columns = (_C.id, _C.status, _C.operation_id, _C.updated_at)
-        rows = self._db.execute(select(*columns).where(_C.host_id == host_id))
+        rows = self._db.execute(_POWERS, {"host_id": host_id})
         return [PowerRow(id, InstanceStatus(status), holder, changed) for id, status, holder, changed in rows]
 
     def gauges(self) -> list[GaugeRow]:
@@ -170,10 +180,7 @@ class Instances(Lockable[Instance, InstanceFilter]):
 
     def _records(self, rows: Sequence[RowMapping]) -> list[Instance]:
         tags: defaultdict[str, list[str]] = defaultdict(list)
-        table = schema.instance_tags
-        mine = table.c.instance_id.in_([row["id"] for row in rows])
-        found = self._db.execute(select(table.c.instance_id, table.c.tag).where(mine).order_by(table.c.tag))
-        for instance_id, tag in found if rows else ():
+        for instance_id, tag in self._db.execute(_TAGS, {"ids": [row["id"] for row in rows]}) if rows else ():
             tags[instance_id].append(tag)
         return [self.mapper.to_record(row, tags=tuple(tags[row["id"]])) for row in rows]
 

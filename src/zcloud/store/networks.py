@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 
 from zcloud.domain.network import Port
 from zcloud.store import schema
@@ -13,6 +13,16 @@ from zcloud.store.mapping import Mapper
 from zcloud.store.repository import Records
 
 _P, _F = schema.ports.c, schema.fences.c
+_OF_INSTANCES = (
+    select(*Mapper(Port, schema.ports).columns)
+    .where(_P.instance_id.in_(bindparam("ids", expanding=True)))
+    .order_by(_P.slot, _P.id)
+)
+_TAKEN = (
+    select(_P.address)
+    .where(_P.network_id == bindparam("network_id"))
+    .union_all(select(_F.address).where(_F.network_id == bindparam("network_id")))
+)
 
 
 class Ports(Records[Port, None]):
@@ -28,9 +38,7 @@ class Ports(Records[Port, None]):
         In a write transaction the network is held until the commit, so that no two choose the same address.
         """
         self._scope.hold(schema.networks, network_id)
-        mine = select(_P.address).where(_P.network_id == network_id)
-        fenced = select(_F.address).where(_F.network_id == network_id)
-        return set(self._db.execute(mine.union_all(fenced)).scalars())
+        return set(self._db.execute(_TAKEN, {"network_id": network_id}).scalars())
 
     def fence(self, network_id: str, address: str, mac: str, host_id: str) -> bool:
         """Keep an address from being given out: a host uses it, and no port has it. False if it is fenced already."""
@@ -56,7 +64,8 @@ class Ports(Records[Port, None]):
     def for_instances(self, ids: Collection[str]) -> dict[str, list[Port]]:
         """Give the ports of instances by instance id, in the order of their slots, in one query."""
         found: defaultdict[str, list[Port]] = defaultdict(list)
-        for port in self._all(_P.instance_id.in_(list(ids)), order=[_P.slot, _P.id]) if ids else ():
+        rows = self._db.execute(_OF_INSTANCES, {"ids": list(ids)}).mappings().all() if ids else ()
+        for port in self._records(rows):
             found[port.instance_id].append(port)
         return dict(found)
 

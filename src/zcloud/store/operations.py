@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, case, delete, func, literal, null, or_, select, update
+from sqlalchemy import ColumnElement, Update, and_, bindparam, case, delete, func, null, or_, select, update
 from sqlalchemy.engine import RowMapping
 
 from zcloud.domain.errors import Superseded, WrongState
@@ -32,9 +32,46 @@ _HELD = (OperationStatus.RUNNING.value, OperationStatus.UNDOING.value)
 _PARKED = (OperationStatus.WAITING.value, OperationStatus.BLOCKED.value)
 _OVER = tuple(status.value for status in ENDED)
 _OPEN = tuple(status.value for status in OperationStatus if status not in ENDED)
-_BEING_UNDONE = (StepStatus.FAILED.value, StepStatus.UNDONE.value, StepStatus.LEFT.value)
 _LOCKABLE = tuple(
     table for table in schema.metadata.sorted_tables if "operation_id" in table.c and table.name != _STEPS.name
+)
+# Statements that every run needs often are built once: building one and finding it compiled costs more than SQLite.
+_MINE = (
+    update(_OPERATIONS)
+    .where(_COLUMNS.id == bindparam("due_id"), _COLUMNS.epoch == bindparam("due_epoch"), _COLUMNS.status.in_(_HELD))
+    .returning(_COLUMNS.cancel_requested)
+)
+_PARK = _MINE.values(wake_at=func.coalesce(_COLUMNS.wake_at, bindparam("until", type_=_COLUMNS.wake_at.type)))
+_TAKE = (
+    update(_OPERATIONS)
+    .where(_COLUMNS.id == bindparam("due_id"), _COLUMNS.epoch == bindparam("due_epoch"), _COLUMNS.status.not_in(_OVER))
+    .values(
+        status=case((_COLUMNS.error.is_(null()), OperationStatus.RUNNING.value), else_=OperationStatus.UNDOING.value),
+        started_at=func.coalesce(_COLUMNS.started_at, bindparam("now", type_=_COLUMNS.started_at.type)),
+    )
+)
+_PULSE = select(_COLUMNS.epoch, _COLUMNS.cancel_requested).where(_COLUMNS.id == bindparam("id"))
+_HOLDERS = (
+    select(_COLUMNS.id, _COLUMNS.epoch, _COLUMNS.worker_id)
+    .where(_COLUMNS.status.in_(_HELD))
+    .order_by(_COLUMNS.created_at, _COLUMNS.id)
+)
+_RUNNABLE = (
+    select(_COLUMNS.id, _COLUMNS.epoch)
+    .where(
+        or_(
+            _COLUMNS.status == OperationStatus.QUEUED.value,
+            and_(_COLUMNS.status.in_(_PARKED), _COLUMNS.wake_at <= bindparam("now", type_=_COLUMNS.wake_at.type)),
+        )
+    )
+    .order_by(_COLUMNS.created_at, _COLUMNS.id)
+    .limit(bindparam("limit"))
+)
+_SOONEST = select(func.min(_COLUMNS.wake_at)).where(_COLUMNS.status.in_(_PARKED))
+_STEPS_OF = select(_STEPS).where(_STEPS.c.operation_id.in_(bindparam("ids", expanding=True))).order_by(_STEPS.c.seq)
+_ALL_WORKERS = select(_WORKERS).order_by(_WORKERS.c.started_at, _WORKERS.c.id)
+_UNLOCK = tuple(
+    update(table).where(table.c.operation_id == bindparam("due_id")).values(operation_id=None) for table in _LOCKABLE
 )
 
 
@@ -171,8 +208,7 @@ class OperationRecords(Records[Operation, OperationQuery]):
 
     def _records(self, rows: Sequence[RowMapping]) -> list[Operation]:
         steps: dict[str, list[StepRecord]] = {row["id"]: [] for row in rows}
-        query = select(_STEPS).where(_STEPS.c.operation_id.in_(list(steps))).order_by(_STEPS.c.seq)
-        for step in self._db.execute(query).mappings():
+        for step in self._db.execute(_STEPS_OF, {"ids": list(steps)}).mappings() if rows else ():
             steps[step["operation_id"]].append(_STEP_MAPPER.to_record(step))
         return [self.mapper.to_record(row, steps=tuple(steps[row["id"]])) for row in rows]
 
@@ -182,16 +218,11 @@ class Operations(OperationRecords):
 
     def runnable(self, limit: int) -> list[Due]:
         """Give operations that are queued, or parked with their time come; oldest first."""
-        due = and_(_COLUMNS.status.in_(_PARKED), _COLUMNS.wake_at <= self._scope.now)
-        ready = or_(_COLUMNS.status == OperationStatus.QUEUED.value, due)
-        query = select(_COLUMNS.id, _COLUMNS.epoch).where(ready).order_by(_COLUMNS.created_at, _COLUMNS.id)
-        return [Due(*row) for row in self._db.execute(query.limit(limit))]
+        return [Due(*row) for row in self._db.execute(_RUNNABLE, {"now": self._scope.now, "limit": limit})]
 
     def held(self) -> list[tuple[Due, str]]:
         """Give the operations that workers hold, each with the id of its worker."""
-        query = select(_COLUMNS.id, _COLUMNS.epoch, _COLUMNS.worker_id).where(_COLUMNS.status.in_(_HELD))
-        rows = self._db.execute(query.order_by(_COLUMNS.created_at, _COLUMNS.id))
-        return [(Due(row[0], row[1]), str(row[2])) for row in rows]
+        return [(Due(row[0], row[1]), str(row[2])) for row in self._db.execute(_HOLDERS)]
 
     def unfinished(self) -> set[str]:
         """Give the ids of the operations that have not ended."""
@@ -199,49 +230,43 @@ class Operations(OperationRecords):
 
     def next_wake(self) -> datetime | None:
         """Give the time at which the next parked operation is due, if there is one."""
-        soonest = select(func.min(_COLUMNS.wake_at)).where(_COLUMNS.status.in_(_PARKED))
-        return self._db.execute(soonest).scalar()
+        return self._db.execute(_SOONEST).scalar()
 
     def take(self, due: Due, worker_id: str) -> Operation | None:
         """Make a worker the holder under the next epoch; None where somebody else was faster."""
-        undoing = select(_STEPS.c.seq).where(_STEPS.c.operation_id == due.id, _STEPS.c.status.in_(_BEING_UNDONE))
-        changed = self._set(
-            and_(_COLUMNS.id == due.id, _COLUMNS.epoch == due.epoch, _COLUMNS.status.not_in(_OVER)),
-            status=case((undoing.exists(), OperationStatus.UNDOING.value), else_=OperationStatus.RUNNING.value),
-            epoch=due.epoch + 1,
-            worker_id=worker_id,
-            wake_at=None,
-            wait_reason="",
-            blocked_on=None,
-            started_at=func.coalesce(_COLUMNS.started_at, literal(self._scope.now, _COLUMNS.started_at.type)),
-        )
-        return self.get(due.id) if changed else None
+        free = {"wake_at": None, "wait_reason": "", "blocked_on": None}
+        mine = {"due_id": due.id, "due_epoch": due.epoch, "epoch": due.epoch + 1, "worker_id": worker_id}
+        taken = self._db.execute(_TAKE, {**mine, **free, "now": self._scope.now}).rowcount
+        return self.get(due.id) if taken else None
 
     def pulse(self, operation_id: str) -> Pulse:
         """Give who holds the operation and whether it is to stop: one small read; raises NotFound."""
-        query = select(_COLUMNS.epoch, _COLUMNS.cancel_requested).where(_COLUMNS.id == operation_id)
-        row = self._db.execute(query).first()
+        row = self._db.execute(_PULSE, {"id": operation_id}).first()
         if row is None:
             raise self._missing(operation_id)
         return Pulse(*row)
 
-    def undo(self, due: Due) -> None:
-        """Mark that the operation is being undone; raises Superseded."""
-        self._guarded(due, status=OperationStatus.UNDOING.value, may_cancel=False)
+    def undo(self, due: Due, error: Mapping[str, Any]) -> None:
+        """Mark that the operation is being undone, and why; raises Superseded."""
+        self._guarded(due, status=OperationStatus.UNDOING.value, may_cancel=False, error=dict(error))
 
-    def pass_point(self, due: Due) -> None:
-        """Mark that the operation can no longer be cancelled; raises Superseded."""
-        self._guarded(due, may_cancel=False)
+    def hold(self, due: Due, *, may_cancel: bool = False) -> bool:
+        """Take the row's lock, and say whether a cancel was requested; raises Superseded.
+
+        Without ``may_cancel`` none can be requested from now on.
+        """
+        return self._guarded(due, may_cancel=may_cancel)
 
     def park(self, due: Due, status: OperationStatus, reason: str, wake_at: datetime, blocked_on: str = "") -> None:
         """Let go of the operation until ``wake_at``, or at once if it was woken meanwhile; raises Superseded."""
         self._guarded(
             due,
+            _PARK,
             status=status.value,
             worker_id=None,
             wait_reason=reason,
             blocked_on=blocked_on or None,
-            wake_at=func.coalesce(_COLUMNS.wake_at, literal(wake_at, _COLUMNS.wake_at.type)),
+            until=wake_at,
         )
         self._scope.touch(TOPIC)
 
@@ -250,29 +275,27 @@ class Operations(OperationRecords):
         self._guarded(
             due,
             status=status.value,
-            error=null() if error is None else dict(error),
+            error=None if error is None else dict(error),
             may_cancel=False,
             worker_id=None,
             ended_at=self._scope.now,
         )
         self._scope.touch(ENDED_TOPIC)
-        for table in _LOCKABLE:
-            held = table.c.operation_id == due.id
-            self._db.execute(update(table).where(held).values(operation_id=None))
+        for statement in _UNLOCK:
+            self._db.execute(statement, {"due_id": due.id})
 
     def write_steps(self, due: Due, steps: Sequence[StepRecord]) -> None:
-        """Write steps as they are now, whole rows; raises Superseded."""
-        self._guarded(due, epoch=due.epoch)  # takes the row's lock, so a takeover cannot come in between
-        added = self._scope.insert(_STEPS)
-        names = [column.name for column in _STEPS.c if not column.primary_key]
-        changing = {name: added.excluded[name] for name in names}
-        upsert = added.on_conflict_do_update(index_elements=["operation_id", "seq"], set_=changing)
+        """Write steps as they are now, whole rows, for the run that holds the row in this transaction."""
+        names = tuple(column.name for column in _STEPS.c if not column.primary_key)
+        upsert = self._scope.upsert(_STEPS, ("operation_id", "seq"), names)
         self._db.execute(upsert, [{"operation_id": due.id, **_STEP_MAPPER.to_row(step)} for step in steps])
 
-    def _guarded(self, due: Due, **values: Any) -> None:
-        mine = and_(_COLUMNS.id == due.id, _COLUMNS.epoch == due.epoch, _COLUMNS.status.in_(_HELD))
-        if not self._set(mine, **values):
+    def _guarded(self, due: Due, statement: Update = _MINE, **values: Any) -> bool:
+        """Change the operation if it is still held under that epoch; says whether a cancel was requested."""
+        row = self._db.execute(statement, {"due_id": due.id, "due_epoch": due.epoch, **values}).first()
+        if row is None:
             raise Superseded("Another worker has taken this operation over.")
+        return bool(row[0])
 
 
 class Workers(Repository):
@@ -284,13 +307,11 @@ class Workers(Repository):
         """Say that a worker lives, registering it the first time (or when somebody had removed it)."""
         now = self._scope.now
         row = {**self.mapper.to_row(worker), "heartbeat_at": now}
-        added = self._scope.insert(_WORKERS).values(row)
-        self._db.execute(added.on_conflict_do_update(index_elements=["id"], set_={"heartbeat_at": now}))
+        self._db.execute(self._scope.upsert(_WORKERS, ("id",), ("heartbeat_at",)), row)
 
     def all(self) -> list[Worker]:
         """Give every registered worker, the oldest first."""
-        query = select(_WORKERS).order_by(_WORKERS.c.started_at, _WORKERS.c.id)
-        return [self.mapper.to_record(row) for row in self._db.execute(query).mappings()]
+        return [self.mapper.to_record(row) for row in self._db.execute(_ALL_WORKERS).mappings()]
 
     def alive(self, within: timedelta) -> list[Worker]:
         """Give the workers whose last heartbeat is not older (for showing; the engine watches for itself)."""

@@ -11,7 +11,7 @@ from zcloud.domain.errors import NotFound
 from zcloud.domain.people import LoginFailures, Member, Project, Role, Session, SshKey, Ticket, Token, User
 from zcloud.store import schema
 from zcloud.store.mapping import Mapper
-from zcloud.store.repository import Named, Records, Repository
+from zcloud.store.repository import Named, Records, Repository, select_by
 
 
 class Users(Named[User, None]):
@@ -52,8 +52,9 @@ class Projects(Named[Project, ProjectFilter]):
 
     def roles_of(self, user_id: str) -> tuple[tuple[str, Role], ...]:
         """Give the project ids and roles of a user, as an Actor has them."""
-        found = self._members(schema.members.c.user_id == user_id)
-        return tuple((member.project_id, member.role) for member in found)
+        statement = select_by(self._member.columns, ("user_id",), ("project_id",))
+        found = self._db.execute(statement, {"user_id": user_id}).mappings()
+        return tuple((row["project_id"], Role(row["role"])) for row in found)
 
     def set_member(self, project_id: str, user_id: str, role: Role) -> None:
         """Give a user a role in a project, in place of the one before."""
@@ -94,7 +95,7 @@ class Tokens(Records[Token, OwnerFilter]):
 
     def by_digest(self, digest: str) -> Token | None:
         """Give the token with that SHA-256 (hex), or None."""
-        return self._first(schema.tokens.c.digest == digest)
+        return next(iter(self._by({"digest": digest})), None)
 
     def of_user(self, user_id: str) -> list[Token]:
         """Give a user's tokens."""
@@ -118,7 +119,7 @@ class Sessions(Records[Session, OwnerFilter]):
 
     def by_digest(self, digest: str) -> Session | None:
         """Give the session with that SHA-256 (hex), or None; whether it is over is for the caller to say."""
-        return self._first(schema.sessions.c.digest == digest)
+        return next(iter(self._by({"digest": digest})), None)
 
     def of_user(self, user_id: str) -> list[Session]:
         """Give a user's sessions."""

@@ -1,15 +1,34 @@
-"""What all repositories share: the transaction they work in, and the verbs that every noun has."""
+"""What all repositories share: the transaction they work in, and the verbs that every noun has.
+
+Statements that are run often are built once: to build one and to find that it was compiled before costs four times as
+much as to run it (130 and 30 us on SQLite).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
-from sqlalchemy import Column, ColumnElement, Connection, Table, case, func, or_, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    Update,
+    bindparam,
+    case,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import RowMapping
+from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from zcloud.domain.errors import Busy, InvalidInput, NotFound, RevisionMismatch
 from zcloud.store.errors import article, plain_words
@@ -20,6 +39,7 @@ from zcloud.store.sealing import Sealer
 
 R = TypeVar("R")
 F = TypeVar("F")
+Columns = tuple[Column[Any], ...]
 
 
 @dataclass(slots=True)
@@ -47,11 +67,58 @@ class Scope:
         """Give an INSERT that knows ON CONFLICT (both dialects spell it alike)."""
         return cast("sqlite.Insert", postgresql.insert(table)) if self.is_postgres else sqlite.insert(table)
 
+    def upsert(self, table: Table, keys: tuple[str, ...], change: tuple[str, ...]) -> sqlite.Insert:
+        """Give the INSERT of whole rows that changes some columns of a row whose ``keys`` are there already."""
+        return _upsert(table, keys, change, postgres=self.is_postgres)
+
+    def add_up(self, table: Table, keys: tuple[str, ...], column: str) -> ReturningInsert[Any]:
+        """Give the INSERT of whole rows that adds a column to that of the row that is there, and gives the sum."""
+        return _add_up(table, keys, column, postgres=self.is_postgres)
+
     def hold(self, table: Table, key: str) -> None:
         """Keep a row from other writers until the commit; on SQLite a writer is alone anyway."""
         if self.writable and self.is_postgres:
             # NO KEY UPDATE: rows that only refer to this one may still be added.
             self.connection.execute(select(table.c.id).where(table.c.id == key).with_for_update(key_share=True))
+
+
+@cache
+def select_by(columns: Columns, names: tuple[str, ...], order: tuple[str, ...]) -> Select[Any]:
+    """Give the SELECT of rows by the values of some columns, built once; its parameters have the columns' names."""
+    table = columns[0].table
+    wanted = [table.c[name] == bindparam(name) for name in names]
+    return select(*columns).where(*wanted).order_by(*(table.c[name] for name in order))
+
+
+@cache
+def _select_many(columns: Columns, key: str) -> Select[Any]:
+    table = columns[0].table
+    return select(*columns).where(table.c[key].in_(bindparam("keys", expanding=True))).order_by(table.c[key])
+
+
+@cache
+def _update_by(columns: Columns, key: str, *, bump: bool, expect: bool) -> ReturningUpdate[Any]:
+    """Give the UPDATE of one row, by ``the_key``, to the values that its other parameters name."""
+    table = columns[0].table
+    statement = update(table).where(table.c[key] == bindparam("the_key"))
+    if expect:
+        statement = statement.where(table.c.revision == bindparam("the_revision"))
+    if bump:
+        statement = statement.values(revision=table.c.revision + 1)
+    return statement.returning(*columns)
+
+
+@cache
+def _upsert(table: Table, keys: tuple[str, ...], change: tuple[str, ...], *, postgres: bool) -> sqlite.Insert:
+    added = cast("sqlite.Insert", postgresql.insert(table)) if postgres else sqlite.insert(table)
+    return added.on_conflict_do_update(index_elements=keys, set_={name: added.excluded[name] for name in change})
+
+
+@cache
+def _add_up(table: Table, keys: tuple[str, ...], column: str, *, postgres: bool) -> ReturningInsert[Any]:
+    added = cast("sqlite.Insert", postgresql.insert(table)) if postgres else sqlite.insert(table)
+    sums = {column: table.c[column] + added.excluded[column]}
+    return added.on_conflict_do_update(index_elements=keys, set_=sums).returning(table.c[column])
 
 
 class Repository:
@@ -81,15 +148,18 @@ class Records(Repository, Generic[R, F]):
 
     def get(self, id: str) -> R:
         """Give the record; raises NotFound."""
-        found = self._all(self.key == id)
+        found = self._by({self.key.name: id})
         if not found:
             raise self._missing(id)
         return found[0]
 
     def many(self, ids: Iterable[str]) -> dict[str, R]:
         """Give those of the records that are there, by id, in one query."""
-        wanted = set(ids)
-        found = self._all(self.key.in_(wanted)) if wanted else []
+        wanted = list(dict.fromkeys(ids))
+        found: list[R] = []
+        if wanted:
+            rows = self._db.execute(_select_many(self.mapper.columns, self.key.name), {"keys": wanted})
+            found = self._records(rows.mappings().all())
         return {getattr(record, self.key.name): record for record in found}
 
     def all(self) -> list[R]:
@@ -110,15 +180,12 @@ class Records(Repository, Generic[R, F]):
         values = self.mapper.encode(changes)
         if "updated_at" in self.table.c:
             values.setdefault("updated_at", self._scope.now)
-        if bump:
-            values["revision"] = self.table.c.revision + 1
-        conditions = [self.key == id]
-        if expect_revision is not None:
-            conditions.append(self.table.c.revision == expect_revision)
-        values = values or {self.key.name: self.key}  # nothing changes, but the revision is compared
-        statement = update(self.table).where(*conditions).values(values).returning(*self.mapper.columns)
+        values = values or {self.key.name: id}  # nothing changes, but the revision is compared
+        expect = expect_revision is not None
+        statement = _update_by(self.mapper.columns, self.key.name, bump=bump, expect=expect)
+        which = {"the_key": id, **({"the_revision": expect_revision} if expect else {})}
         with plain_words(self.noun, str(changes.get("name", id))):
-            row = self._db.execute(statement).mappings().one_or_none()
+            row = self._db.execute(statement, {**which, **values}).mappings().one_or_none()
         if row is None:
             self.get(id)
             raise RevisionMismatch(f"The {self.noun} was changed since revision {expect_revision}.", noun=self.noun)
@@ -162,6 +229,11 @@ class Records(Repository, Generic[R, F]):
         """Make the records of rows; a noun with parts in other tables fetches them for all rows at once."""
         return [self.mapper.to_record(row) for row in rows]
 
+    def _by(self, values: Mapping[str, Any], *, order: tuple[str, ...] = ()) -> list[R]:
+        """Give the records with these values in columns, by a statement that is built once."""
+        statement = select_by(self.mapper.columns, tuple(values), order or (self.key.name,))
+        return self._records(self._db.execute(statement, dict(values)).mappings().all())
+
     def _all(self, *where: ColumnElement[bool], order: Sequence[ColumnElement[Any]] = ()) -> list[R]:
         statement = select(*self.mapper.columns).where(*where).order_by(*(order or [self.key]))
         return self._records(self._db.execute(statement).mappings().all())
@@ -199,15 +271,20 @@ class Named(Records[R, F]):
         return found
 
 
+@cache
+def _lock(table: Table, key: str) -> Update:
+    held = table.c.operation_id
+    free = or_(held.is_(None), held == bindparam("holder"))
+    return update(table).where(table.c[key] == bindparam("the_key"), free).values(operation_id=bindparam("holder"))
+
+
 class Lockable(Named[R, F]):
     """A noun on which one operation at a time works; ``operation_id`` of its row is the lock."""
 
     def lock(self, id: str, operation_id: str) -> None:
         """Give the row to an operation (again to the same one is fine); raises Busy, NotFound."""
-        column = self.table.c.operation_id
-        free = or_(column.is_(None), column == operation_id)
-        statement = update(self.table).where(self.key == id, free).values(operation_id=operation_id)
-        if not self._db.execute(statement).rowcount:
+        statement = _lock(self.table, self.key.name)
+        if not self._db.execute(statement, {"the_key": id, "holder": operation_id}).rowcount:
             raise self._busy(id)
 
     def unlock(self, id: str, operation_id: str) -> None:

@@ -71,6 +71,13 @@ class VolumeFilter:
     image_id: str | None = None
 
 
+_OF_INSTANCES = (
+    select(*Mapper(Volume, schema.volumes).columns)
+    .where(_V.instance_id.in_(bindparam("ids", expanding=True)))
+    .order_by(_V.slot, _V.id)
+)
+
+
 class Volumes(Lockable[Volume, VolumeFilter]):
     """Volumes."""
 
@@ -89,8 +96,8 @@ class Volumes(Lockable[Volume, VolumeFilter]):
     def for_instances(self, ids: Collection[str]) -> dict[str, list[Volume]]:
         """Give the volumes of instances by instance id, in the order of their slots, in one query."""
         found: defaultdict[str, list[Volume]] = defaultdict(list)
-        mine = _V.instance_id.in_(list(ids))
-        for volume in self._all(mine, order=[_V.slot, _V.id]) if ids else ():
+        rows = self._db.execute(_OF_INSTANCES, {"ids": list(ids)}).mappings().all() if ids else ()
+        for volume in self._records(rows):
             found[str(volume.instance_id)].append(volume)
         return dict(found)
 

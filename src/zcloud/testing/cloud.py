@@ -58,7 +58,7 @@ class FakeLinks:
 class FakeCloud:
     """A cloud over fake hosts, its own or those behind ``links``.
 
-    ``store`` must have its schema; ``place`` is the directory of images and journal, or a whole configuration.
+    ``store`` must have its schema; ``place`` is the directory of images, or a whole configuration.
     """
 
     def __init__(
@@ -80,7 +80,6 @@ class FakeCloud:
         means = Means(self.store, self.links, self.config, self.clock)
         workers = self.config.workers
         settings = EngineSettings(
-            url=self.config.journal_url,
             threads=threads,
             heartbeat_s=workers.heartbeat_s,
             heartbeat_timeout_s=workers.heartbeat_timeout_s,

@@ -16,7 +16,7 @@ from zcloud.cli.base import Command, Noun, ServerCommand, Tree, load
 from zcloud.cli.tree import TREE
 
 # What the server needs and a client does not have.
-SERVER = ("pydantic", "lxml", "sqlalchemy", "fastapi", "uvicorn", "dbos", "asyncssh", "libvirt", "cryptography")
+SERVER = ("pydantic", "lxml", "sqlalchemy", "fastapi", "uvicorn", "asyncssh", "libvirt", "cryptography")
 SLOW = ("asyncio", "rich", "yaml", "zcloud.domain", "zcloud.imagebuild", "urllib.request", "websockets")
 
 

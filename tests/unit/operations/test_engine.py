@@ -13,7 +13,6 @@ from tests.effects import (
     check_whole_or_nothing,
     effects_of,
     files_of,
-    journal_url,
     look,
     queue,
     running_engine,
@@ -43,13 +42,8 @@ def store(url: str) -> Iterator[Store]:
 
 
 @pytest.fixture
-def journal(url: str) -> str:
-    return journal_url(url)
-
-
-@pytest.fixture
-def engine(store: Store, journal: str, tmp_path: Path) -> Iterator[Engine[object]]:
-    with running_engine(store, journal, tmp_path) as running:
+def engine(store: Store, tmp_path: Path) -> Iterator[Engine[object]]:
+    with running_engine(store, tmp_path) as running:
         yield running  # type: ignore[misc]
 
 
@@ -158,7 +152,7 @@ def test_a_silent_host_is_tried_again_by_itself_while_undoing(store: Store, tmp_
 
 
 @pytest.mark.parametrize("name", [*NAMES, "succeed"])
-def test_cancel_at_each_step(name: str, store: Store, journal: str, tmp_path: Path) -> None:
+def test_cancel_at_each_step(name: str, store: Store, tmp_path: Path) -> None:
     operation = queue(store)
 
     def cancel(point: str) -> None:
@@ -167,7 +161,7 @@ def test_cancel_at_each_step(name: str, store: Store, journal: str, tmp_path: Pa
                 tx.operations.request_cancel(operation.id)
 
     refused = name in (NAMES[-1], "succeed")
-    with running_engine(store, journal, tmp_path, fault=cancel if not refused else _refused(store, operation.id, name)):
+    with running_engine(store, tmp_path, fault=cancel if not refused else _refused(store, operation.id, name)):
         ended = until_ended(store, operation)
     assert ended.status is (OperationStatus.SUCCEEDED if refused else OperationStatus.CANCELLED)
     check_whole_or_nothing(store, tmp_path, [operation])
@@ -206,23 +200,23 @@ def test_an_unknown_workflow_waits_for_a_newer_server(store: Store) -> None:
     assert "future_v9" in operation.wait_reason
 
 
-def test_stopping_hands_over_between_steps(store: Store, journal: str, tmp_path: Path) -> None:
+def test_stopping_hands_over_between_steps(store: Store, tmp_path: Path) -> None:
     operation = queue(store, sleep=0.2)
-    with running_engine(store, journal, tmp_path):
+    with running_engine(store, tmp_path):
         until(lambda: "one" in files_of(tmp_path, operation))
     assert look(store, operation).status is OperationStatus.WAITING
-    with running_engine(store, journal, tmp_path):
+    with running_engine(store, tmp_path):
         assert until_ended(store, operation).status is OperationStatus.SUCCEEDED
     assert times(tmp_path, operation, "do") == dict.fromkeys(NAMES, 1)
 
 
-def test_parked_operations_survive_restarts(store: Store, journal: str, tmp_path: Path) -> None:
+def test_parked_operations_survive_restarts(store: Store, tmp_path: Path) -> None:
     operation = queue(store, wait_at="four")
     for _ in range(2):
-        with running_engine(store, journal, tmp_path):
+        with running_engine(store, tmp_path):
             until_status(store, operation, OperationStatus.WAITING)
     (tmp_path / f"{operation.id}.go").touch()
-    with running_engine(store, journal, tmp_path):
+    with running_engine(store, tmp_path):
         with store.write() as tx:
             tx.operations.wake_now(operation.id)
         assert until_ended(store, operation).status is OperationStatus.SUCCEEDED
@@ -230,12 +224,12 @@ def test_parked_operations_survive_restarts(store: Store, journal: str, tmp_path
 
 
 def test_a_breakdown_is_tried_again_after_a_rest(
-    store: Store, journal: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def no_step_rows(*_args: object) -> None:
         raise OSError("the disk is full")
 
-    with running_engine(store, journal, tmp_path, sweep_s=0.3), pytest.MonkeyPatch.context() as patch:
+    with running_engine(store, tmp_path, sweep_s=0.3), pytest.MonkeyPatch.context() as patch:
         patch.setattr(Operations, "write_steps", no_step_rows)
         operation = queue(store)
         until(lambda: look(store, operation).epoch >= 2)

@@ -43,7 +43,7 @@ def test_an_old_epoch_writes_nothing(store: Store) -> None:
     with pytest.raises(Superseded), store.write() as tx:
         tx.operations.park(old, OperationStatus.WAITING, "", tx.now + HOUR)
     with pytest.raises(Superseded), store.write() as tx:
-        tx.operations.undo(old)
+        tx.operations.undo(old, {"code": "internal"})
     assert look(store, operation) == now
 
 

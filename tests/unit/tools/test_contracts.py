@@ -30,7 +30,6 @@ PLANTED = [
     ("Processes start behind few doors", "workflows/images.py", "subprocess"),
     ("One door to SSH", "hosts/pool.py", "asyncssh"),
     ("SQL lives in the store", "services/context.py", "sqlalchemy"),
-    ("The durable engine has one door", "operations/run.py", "dbos"),
     ("The web framework stays in the faces", "services/audit.py", "starlette"),
     ("Prometheus' client library has one door", "api/edge.py", "prometheus_client"),
     ("XML is read and written by the mapping", "drivers/network/nat.py", "lxml"),

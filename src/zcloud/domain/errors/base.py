@@ -61,7 +61,7 @@ class ZcloudError(Exception):
         self.details: Mapping[str, Any] = details
 
     def to_record(self) -> dict[str, Any]:
-        """Give the error as plain JSON values (the operation row and the journal keep it so)."""
+        """Give the error as plain JSON values (the operation's row keeps it so)."""
         return {
             "code": self.code,
             "message": self.message,

@@ -6,6 +6,7 @@ They take libvirt's inactive XML and give the XML to define; where nothing has t
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 from lxml import etree
 
@@ -68,5 +69,5 @@ def definition_digest(xml: str) -> str:
 
 
 def _canonical(element: etree._Element) -> str:
-    text = etree.tostring(element, encoding="unicode", with_tail=False)
-    return str(etree.canonicalize(text, strip_text=True))
+    options: dict[str, Any] = {"method": "c14n2", "with_comments": False, "strip_text": True}  # the types know it not
+    return str(etree.tostring(element, with_tail=False, **options), "utf-8")

@@ -22,6 +22,9 @@ from zcloud.drivers.guest.userdata import CLOUD_CONFIG, MERGE_TYPE, OwnerData, P
 # Of these the owner's word counts; for the rest of zcloud's scalars (names, passwords) zcloud's does.
 _OWNER_WINS = ("locale", "timezone", "ssh_pwauth", "manage_etc_hosts", "preserve_hostname", "ntp", "apt")
 _READY_WORD = "zcloud-ready"
+_DUMPER = getattr(
+    yaml, "CSafeDumper", yaml.SafeDumper
+)  # libyaml, where the package was built with it: ten times as fast
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,4 +159,4 @@ def _join(ours: str, parts: tuple[Part, ...]) -> str:
 
 
 def _dump(value: Mapping[str, Any]) -> str:
-    return yaml.safe_dump(dict(value), sort_keys=False, allow_unicode=True, width=1000)
+    return str(yaml.dump(dict(value), Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=1000))
