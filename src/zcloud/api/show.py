@@ -36,7 +36,7 @@ def instance(view: InstanceView) -> Instance:
         pending={name: Pending(**each) for name, each in pending(it).items()},
         flavor=it.flavor, firmware=it.firmware, machine=it.machine, screen=it.screen, tags=it.tags,
         protected=it.protected, incarnation=it.incarnation, ready=it.ready, ready_detail=it.ready_detail,
-        ready_deadline=it.ready_deadline,
+        ready_deadline=it.ready_deadline, saved_at=str(it.saved.get("at", "")),
         nics=tuple(
             Nic(port.slot, view.networks.get(port.network_id, ""), port.network_id, port.mac, port.address,
                 port.hostname)

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from zcloud.domain.claims import running_claims
 from zcloud.domain.errors import InvalidInput, NotFound, Protected
 from zcloud.domain.host import HostState
 from zcloud.domain.instance import Instance, InstanceStatus, Power
@@ -16,7 +15,6 @@ from zcloud.domain.operation import Operation
 from zcloud.domain.people import Actor, Role
 from zcloud.domain.size import wanted_size
 from zcloud.domain.storage import Volume
-from zcloud.scheduler import Demand
 from zcloud.services import admission
 from zcloud.services.context import (
     Services,
@@ -81,12 +79,12 @@ class Instances:
                 search=query.search,
             )
             page = tx.instances.page(which, **window.arguments())
-            return Page(tuple(_views(tx, page.items)), page.next_cursor, page.total)
+            return Page(tuple(views(tx, page.items)), page.next_cursor, page.total)
 
     def show(self, actor: Actor, project: str, ref: str) -> InstanceView:
         """Give one instance by name or id; raises NotFound."""
         with self._store.read() as tx:
-            return next(iter(_views(tx, [find(tx, actor, project, ref, Role.VIEWER)])))
+            return next(iter(views(tx, [find(tx, actor, project, ref, Role.VIEWER)])))
 
     def for_console_log(self, actor: Actor, project: str, ref: str) -> Instance:
         """Give the instance whose console log is to be read: what guests write there is its members' only."""
@@ -155,7 +153,7 @@ class Instances:
     def delete(
         self, actor: Actor, project: str, ref: str, keep: Iterable[str] = (), *, revision: int | None = None
     ) -> Operation:
-        """Delete an instance and its disks but those to ``keep`` (names, ids, or ``all``).
+        """Delete an instance for good, and its disks but those to ``keep`` (names, ids, or ``all``).
 
         Raises Protected, Busy, WrongState, RevisionMismatch, InvalidInput (no such disk).
         """
@@ -164,15 +162,7 @@ class Instances:
         def work(tx: Tx) -> Operation:
             instance = find(tx, actor, project, ref)
             expect(instance, revision)
-            if instance.protected:
-                raise Protected(f"The instance {instance.name} is protected against deletion.")
-            check_state(instance, "delete")
-            kept = _kept(tx.volumes.of_instance(instance.id), wanted)
-            operation = begin_verb(tx, actor, instance, "delete", keep=kept)
-            for volume in tx.volumes.of_instance(instance.id):
-                tx.volumes.lock(volume.id, operation.id)
-            tx.instances.update(instance.id, status=InstanceStatus.DELETING, desired=Power.STOPPED, bump=True)
-            return operation
+            return admit_delete(tx, actor, instance, wanted)
 
         return self._store.transact(work)
 
@@ -201,19 +191,9 @@ class Instances:
 
     def _start(self, tx: Tx, actor: Actor, instance: Instance, revision: int | None) -> Operation:
         check_state(instance, "start")
-        cloud = admission.snapshot(tx)
-        host = cloud.hosts[instance.host_id]
-        demand = Demand(
-            vcpus=instance.vcpus,
-            memory_mib=instance.memory_mib,
-            firmware=instance.firmware.value,
-            disks={},
-            networks=(),
-            host=host.id,
-        )
-        admission.choose(cloud, instance.project_id, demand)
+        cloud = admission.admit_run(tx, instance)
         operation = begin_verb(tx, actor, instance, "start", incarnation=instance.incarnation + 1)
-        admission.take(tx, cloud, running_claims(host.id, instance.id, instance.vcpus, instance.memory_mib))
+        admission.take_run(tx, cloud, instance)
         tx.instances.update(
             instance.id,
             expect_revision=revision,
@@ -223,6 +203,19 @@ class Instances:
             bump=True,
         )
         return operation
+
+
+def admit_delete(tx: Tx, actor: Actor, instance: Instance, keep: tuple[str, ...]) -> Operation:
+    """Record that an instance is deleted for good. Raises Protected, Busy, WrongState, InvalidInput (no such disk)."""
+    if instance.protected:
+        raise Protected(f"The instance {instance.name} is protected against deletion.")
+    check_state(instance, "delete")
+    kept = _kept(tx.volumes.of_instance(instance.id), keep)
+    operation = begin_verb(tx, actor, instance, "delete", keep=kept)
+    for volume in tx.volumes.of_instance(instance.id):
+        tx.volumes.lock(volume.id, operation.id)
+    tx.instances.update(instance.id, status=InstanceStatus.DELETING, desired=Power.STOPPED, bump=True)
+    return operation
 
 
 def _visible_image(tx: Tx, visible: set[str] | None, ref: str) -> str:
@@ -248,7 +241,8 @@ def _kept(volumes: list[Volume], wanted: tuple[str, ...]) -> list[str]:
     return sorted({known[name] for name in wanted})
 
 
-def _views(tx: Tx, instances: Iterable[Instance]) -> Iterable[InstanceView]:
+def views(tx: Tx, instances: Iterable[Instance]) -> Iterable[InstanceView]:
+    """Give instances with what people want to see with them, in a handful of queries for all."""
     rows = list(instances)
     ids = [each.id for each in rows]
     projects = tx.projects.many({each.project_id for each in rows})
