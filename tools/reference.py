@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 os.environ |= {"LC_ALL": "C.UTF-8", "LANGUAGE": "C"}  # help texts are translated as they are read
 
-from tools import reference_faces, reference_types  # noqa: E402 - needs the path
+from tools import reference_faces, reference_man, reference_types  # noqa: E402 - needs the path
 from tools.reference_text import Undocumented, page, table, told  # noqa: E402
 
 from zcloud.api.problems import STATUS  # noqa: E402 - also defines errors
@@ -31,7 +31,7 @@ from zcloud.operations.model import Workflow  # noqa: E402
 from zcloud.operations.points import fault_points  # noqa: E402
 from zcloud.workflows.registry import WORKFLOWS  # noqa: E402
 
-WHOLE = ("docs/reference",)  # directories in which nothing else may be
+WHOLE = ("docs/reference", "share")  # directories in which nothing else may be
 _OWN_STATUS = {"method_not_allowed": 405}
 
 
@@ -192,6 +192,7 @@ def pages() -> Mapping[str, str]:
     }
     return {
         **{f"docs/reference/{name}": text for name, text in reference.items()},
+        **reference_man.files(),
         "src/zcloud/client/types.py": reference_types.types(),
     }
 

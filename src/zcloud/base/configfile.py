@@ -45,9 +45,9 @@ def _lines(cls: type[Any], skip: tuple[str, ...] | list[str] = ()) -> Iterator[s
     told = meanings(cls)
     for each in dataclasses.fields(cls):
         if each.name not in skip:
-            yield f"#{each.name} = {_toml(each.default)}  # {told[each.name]}"
+            yield f"#{each.name} = {as_toml(each.default)}  # {told[each.name]}"
 
 
-def _toml(value: Any) -> str:
+def as_toml(value: Any) -> str:
     """Give a default as TOML, whose booleans, numbers, texts and lists are those of JSON."""
     return json.dumps(str(value) if isinstance(value, Path) else value)

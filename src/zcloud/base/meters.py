@@ -8,9 +8,18 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client import start_http_server as _start_http_server
 
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, of no use to us
 REGISTRY = CollectorRegistry()
 PROCESS = ProcessCollector(registry=REGISTRY)
 

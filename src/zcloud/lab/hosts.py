@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -233,6 +233,15 @@ class Lab:
     def _hosts_file(self) -> str:
         lines = [f"{self._address(n)} lab-h{n}\n" for n in range(1, self.count + 1)]
         return "127.0.0.1 localhost\n" + "".join(lines)
+
+
+def remove_leftovers(bridge: str, directory: Path, names: Sequence[str]) -> None:
+    """Remove what the hosts ``names`` of a lab left whose process was killed; they themselves are gone already."""
+    _remove_stale_bridges()
+    for name in names:
+        cgroups.remove(f"{bridge}-lab-{name}")
+    if directory.name.startswith("zlab-"):
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:

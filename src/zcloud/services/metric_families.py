@@ -94,7 +94,7 @@ HOSTS: tuple[tuple[Family, Callable[[HostView], Values]], ...] = (
     ),
     (
         _family("host_memory_bytes", _GAUGE, "Memory of a host.", *_H),
-        _one(lambda view: int(view.host.inventory.get("memory", 0))),
+        _one(lambda view: view.load["memory_kib"] << 10 if view.load else int(view.host.inventory.get("memory", 0))),
     ),
     (_family("host_memory_available_bytes", _GAUGE, "Memory of a host that is free or cache.", *_H), _host_available),
     (_family("host_cpu_seconds_total", _COUNTER, "Time of a host's CPUs by what they did.", *_H, "mode"), _host_load),

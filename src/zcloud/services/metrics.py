@@ -16,7 +16,7 @@ from zcloud.domain.claims import ProviderKind, ProviderView
 from zcloud.domain.host import Host
 from zcloud.domain.instance import InstanceStatus, Ready
 from zcloud.domain.operation import ENDED, OperationStatus
-from zcloud.domain.samples import Row, unpack
+from zcloud.domain.samples import Row, find_row, unpack
 from zcloud.domain.storage import Pool
 from zcloud.services import metric_families as families
 from zcloud.services.context import Services
@@ -66,7 +66,7 @@ class Metrics:
     def read(self) -> Iterator[str]:
         """Read what there is to tell, and give it in pieces; raises StoreUnreachable before the first."""
         with self._store.read() as tx:
-            picture = _look(tx)
+            picture = _look(tx, guests=self._options.instances)
         return self._tell(picture)
 
     def _tell(self, it: _Picture) -> Iterator[str]:
@@ -81,7 +81,7 @@ class Metrics:
             yield from _tell_instances(it)
 
 
-def _look(tx: Tx) -> _Picture:
+def _look(tx: Tx, *, guests: bool) -> _Picture:
     instances = tx.instances.gauges()
     paused = tx.instances.many([row.id for row in instances if row.status is InstanceStatus.PAUSED])
     views = [*tx.claims.views(ProviderKind.HOST), *tx.claims.views(ProviderKind.POOL)]
@@ -99,7 +99,9 @@ def _look(tx: Tx) -> _Picture:
     )
     for host in picture.hosts:
         blob = tx.samples.latest(host.id, tx.now - STALE)
-        picture.rows |= {row["id"]: row for row in unpack(blob)} if blob else {}
+        if blob is not None:
+            found = unpack(blob) if guests else [find_row(blob, host.id)]
+            picture.rows |= {row["id"]: row for row in found if row is not None}
     return picture
 
 

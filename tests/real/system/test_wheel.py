@@ -29,6 +29,7 @@ def test_it_carries_what_is_not_python(wheel: Path) -> None:
         "zcloud/deploy/sysusers.conf",
         "zcloud/deploy/zcloud.service",
         "zcloud/deploy/zcloud-helper.service",
+        "zcloud/deploy/monitoring/zcloud.rules.yml",
     } <= names
     assert any(name.startswith("zcloud/store/migrations/versions/0001") for name in names)
     assert any(name.endswith("/LICENSE") for name in names)
@@ -92,6 +93,20 @@ def test_the_client_completes_commands(client: Venv, shell: str, current: str) -
         check=False,
     )
     assert ("launch" in asked.stdout, asked.stderr) == (True, ""), asked
+
+
+def test_man_pages_and_completion_are_installed(client: Venv) -> None:
+    share = client.base / "venv" / "share"
+    shown = subprocess.run(
+        ["man", "-M", str(share / "man"), "zcloud-launch"], capture_output=True, text=True, check=False
+    )
+    assert ("--image" in shown.stdout, shown.stderr) == (True, "")
+    scripts = (
+        "bash-completion/completions/zcloud",
+        "zsh/site-functions/_zcloud",
+        "fish/vendor_completions.d/zcloud.fish",
+    )
+    assert all((share / script).exists() for script in scripts)
 
 
 def test_the_client_says_cleanly_that_nobody_answers(client: Venv) -> None:
