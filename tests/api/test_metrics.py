@@ -74,6 +74,8 @@ def test_old_counters_are_not_told(cloud: Cloud) -> None:
 def test_every_metric_is_there_and_each_line_is_well_formed(cloud: Cloud) -> None:
     sample(cloud)
     hold(cloud, "disk")
+    backups = {"directory": "/b", "every_h": 24.0, "last_at": builders.NOW.isoformat()}
+    cloud.store.transact(lambda tx: tx.settings.put("backups.state", backups))
     text = "".join(everything(cloud).read())
     assert [each.name for each in every_family() if f"# TYPE {each.name} {each.kind}\n" not in text] == []
     lines = [line for line in text.splitlines() if not line.startswith("#")]

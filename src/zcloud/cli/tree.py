@@ -173,20 +173,19 @@ TREE: Tree = {
             "export": f"{_C}monitoring:export",
         },
     ),
-<<<<<<< HEAD
     "reconcile": Noun(
         "A server that was restored from a backup.",
         {
             "show": f"{_C}reconcile:show",
             "finish": f"{_C}reconcile:finish",
-=======
+        },
+    ),
     "lab": Noun(
         "A cloud of namespace hosts on this machine, to try zcloud without hardware.",
         {
             "up": ServerCommand(f"{_L}up", "Make it, or say what is there."),
             "status": ServerCommand(f"{_L}status", "Say what of it runs."),
             "down": ServerCommand(f"{_L}down", "Stop everything of it, and remove every file."),
->>>>>>> d62612d (zcloud lab: a cloud of namespace hosts to try; man pages and completion with the wheel)
         },
     ),
     "doctor": f"{_C}doctor:doctor",

@@ -30,6 +30,10 @@ OLDEST_QUEUED = _family("operation_queued_seconds", _GAUGE, "How long the oldest
 WORKERS = _family("workers", _GAUGE, "Registered processes that run operations.")
 WORKER_BEAT = _family("worker_heartbeat_age_seconds", _GAUGE, "Time since the last heartbeat of any worker.")
 OBSERVER_BEAT = _family("observer_age_seconds", _GAUGE, "Time since the observer last said that it watches.")
+BACKUP_AGE = _family("backup_age_seconds", _GAUGE, "Time since the last scheduled backup that went well.")
+BACKUP_EVERY = _family("backup_interval_seconds", _GAUGE, "Time from one scheduled backup to the next.")
+BACKUP_FAILED = _family("backup_failed", _GAUGE, "1 where the last scheduled backup failed.")
+RECONCILING = _family("reconciling", _GAUGE, "1 while a restored server compares records and hosts.")
 INSTANCES = _family("instances", _GAUGE, "Instances by their status.", "status")
 PAUSED = _family(
     "instance_paused_by_error", _GAUGE, "1 for a guest that an I/O error paused: space or disk.",
@@ -180,7 +184,8 @@ GUESTS: tuple[tuple[Family, Callable[[Row], float]], ...] = (
 )
 
 SINGLE = (
-    INFO, CERTIFICATE, OPERATIONS, OLDEST_QUEUED, WORKERS, WORKER_BEAT, OBSERVER_BEAT, INSTANCES, PAUSED, STATUS,
+    INFO, CERTIFICATE, OPERATIONS, OLDEST_QUEUED, WORKERS, WORKER_BEAT, OBSERVER_BEAT, BACKUP_AGE, BACKUP_EVERY,
+    BACKUP_FAILED, RECONCILING, INSTANCES, PAUSED, STATUS,
     INSTANCE_INFO, READY,
 )  # fmt: skip
 

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from zcloud.backup.schedule import State
 from zcloud.base import meters
+from zcloud.domain import reconcile
 from zcloud.domain.claims import ProviderKind, ProviderView
 from zcloud.domain.host import Host
 from zcloud.domain.instance import InstanceStatus, Ready
@@ -54,6 +56,8 @@ class _Picture:
     queue: QueueFacts
     beats: list[datetime]
     observer_beat: datetime | None
+    backups: State
+    reconciling: bool
     rows: dict[str, Row] = field(default_factory=dict)
 
 
@@ -75,6 +79,7 @@ class Metrics:
         ends = self._options.certificates().items()
         yield from render(families.CERTIFICATE, [(families.CERTIFICATE.at(name), at.timestamp()) for name, at in ends])
         yield from _tell_work(it)
+        yield from _tell_care(it)
         yield from _tell_machines(it)
         yield from _tell_held(it)
         if self._options.instances:
@@ -96,6 +101,8 @@ def _look(tx: Tx, *, guests: bool) -> _Picture:
         queue=tx.operations.queue(),
         beats=[worker.heartbeat_at for worker in tx.workers.all()],
         observer_beat=tx.settings.observer_beat(),
+        backups=State.read(tx),
+        reconciling=tx.settings.get(reconcile.KEY) is not None,
     )
     for host in picture.hosts:
         blob = tx.samples.latest(host.id, tx.now - STALE)
@@ -116,6 +123,17 @@ def _tell_work(it: _Picture) -> Iterator[str]:
     yield from _single(families.OBSERVER_BEAT, _since(it, it.observer_beat) if it.observer_beat else None)
     found = Counter(row.status for row in it.instances)
     yield from render(families.INSTANCES, [(families.INSTANCES.at(each.value), found[each]) for each in InstanceStatus])
+
+
+def _tell_care(it: _Picture) -> Iterator[str]:
+    """Tell of scheduled backups, where there are any, and of a restore that is not over."""
+    state = it.backups
+    if state.every_h and state.directory:
+        last = datetime.fromisoformat(state.last_at) if state.last_at else None
+        yield from _single(families.BACKUP_AGE, _since(it, last) if last else None)
+        yield from _single(families.BACKUP_EVERY, state.every_h * 3600)
+        yield from _single(families.BACKUP_FAILED, int(bool(state.failed_at)))
+    yield from _single(families.RECONCILING, int(it.reconciling))
 
 
 def _tell_machines(it: _Picture) -> Iterator[str]:
