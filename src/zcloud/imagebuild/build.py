@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -63,16 +65,16 @@ def find_recipe(name: str) -> Recipe:
 def build_image(recipe: Recipe, output: Path, *, mirror: str = "", progress: Progress = lambda _: None) -> Built:
     """Build ``recipe`` into the qcow2 file ``output``, which appears whole or not at all.
 
-    All work happens in a directory beside ``output`` that is removed in the end, also after a failure
-    or Ctrl-C. ``mirror`` replaces the distribution's main mirror. Raises NeedsRoot, ToolMissing and
+    All work happens in a directory beside ``output`` that is removed in the end, also after a failure,
+    Ctrl-C or SIGTERM. ``mirror`` replaces the distribution's main mirror. Raises NeedsRoot, ToolMissing and
     DiskFull before anything is done; MirrorUnreachable, DiskFull and BuildFailed later.
     """
     begun = time.monotonic()
     _check(recipe, output)
-    with _scratch(output) as work:
+    with _sigterm_as_ctrl_c(), _scratch(output) as work:
         tree, root = work / "tree", work / "root.ext4"
         with _part(progress, f"Getting and installing the packages of {recipe.title}"):
-            _install(recipe, mirror, tree, work)
+            install_packages(recipe, tree, work, mirror)
         with _part(progress, "Making the root file system"):
             root_uuid = str(uuid4())
             finish_tree(recipe, tree, root_uuid)
@@ -127,7 +129,8 @@ def _check(recipe: Recipe, output: Path) -> None:
         )
 
 
-def _install(recipe: Recipe, mirror: str, tree: Path, work: Path) -> None:
+def install_packages(recipe: Recipe, tree: Path, work: Path, mirror: str = "") -> None:
+    """Get the recipe's packages and install them into the directory ``tree``; ``work`` is for what that takes."""
     machine = plan.machine_mirrors(run(Command(plan.MACHINE_SOURCES)))
     sources = plan.choose_sources(recipe, mirror, machine)
     links = work / "kernel-img.conf"
@@ -155,6 +158,19 @@ def _part(progress: Progress, text: str) -> Iterator[None]:
     begun = time.monotonic()
     yield
     progress(Part(text, time.monotonic() - begun))
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """Undo things on SIGTERM too: the programs that we started have sessions of their own and would go on."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -94,6 +94,7 @@ def mmdebstrap_argv(recipe: Recipe, sources: Iterable[Source], places: Places) -
         f"--keyring={places.keyring}",
         '--aptopt=Acquire::Languages "none"',
         "--aptopt=Acquire::Retries 3",
+        "--dpkgopt=force-unsafe-io",  # the tree is thrown away when anything fails
         *excluded,
         f"--dpkgopt=path-include={_COPYRIGHT}",
         f"--essential-hook={upload}",

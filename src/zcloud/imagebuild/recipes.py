@@ -7,6 +7,7 @@ from dataclasses import dataclass
 GIB = 1024**3
 
 _COMMON = (
+    "apt",  # a required package of Debian only
     "ca-certificates",
     "cloud-guest-utils",  # growpart: the root partition follows the disk
     "cloud-init",

@@ -35,7 +35,8 @@ def silent_mirror() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}/debian"
 
 
-def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, silent_mirror: str) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda each: each.name)
+def test_an_interrupted_build_leaves_nothing_behind(tmp_path: Path, silent_mirror: str, number: signal.Signals) -> None:
     output = tmp_path / "image.qcow2"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     argv = [sys.executable, "-c", PROGRAM, str(output), silent_mirror]
@@ -44,7 +45,7 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, silent_mirror: str) -> Non
     while not list(tmp_path.glob(".image.qcow2.*/tree")) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert list(tmp_path.glob(".image.qcow2.*/tree")), "the build never began"
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     assert process.wait(timeout=60) != 0
     assert not list(tmp_path.iterdir())
 
