@@ -9,7 +9,7 @@ from typing import Any
 from zcloud.base.ids import new_id, new_mac
 from zcloud.domain.host import Accel, Host, HostKind, HostState
 from zcloud.domain.image import Image, ImageState
-from zcloud.domain.instance import Firmware, Instance, InstanceStatus, Power, Ready
+from zcloud.domain.instance import Firmware, Instance, InstanceStatus, OnBoot, Power, Ready
 from zcloud.domain.network import Network, NetworkKind, NetworkScope, NetworkState, Port, tap_name
 from zcloud.domain.operation import Operation, OperationStatus
 from zcloud.domain.people import Project, Quota, Role, User
@@ -91,8 +91,9 @@ def instance(project_id: str, host_id: str, image_id: str, **changes: Any) -> In
     record = Instance(
         id=id, name=f"instance-{_short(id)}", domain_name=f"zc-{id}", project_id=project_id, host_id=host_id,
         image_id=image_id, status=InstanceStatus.STOPPED, desired=Power.STOPPED, vcpus=1, memory_mib=512,
-        flavor="small", firmware=Firmware.BIOS, machine="pc-q35-7.2", tags=(), protected=False, incarnation=0,
-        revision=1, ready=Ready.NONE, ready_detail="", ready_deadline=None, observed={}, error=None,
+        flavor="small", firmware=Firmware.BIOS, machine="pc-q35-7.2", tags=(), protected=False,
+        on_boot=OnBoot.LAST, incarnation=0, revision=1,
+        ready=Ready.NONE, ready_detail="", ready_deadline=None, observed={}, error=None,
         operation_id=None, created_by="admin", created_at=NOW, updated_at=NOW, started_at=None,
     )  # fmt: skip
     return replace(record, **changes)

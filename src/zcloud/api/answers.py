@@ -13,6 +13,7 @@ from zcloud.api import show
 from zcloud.api.parts import Call
 from zcloud.domain.operation import Operation
 from zcloud.services.context import Page
+from zcloud.wire import operations as wire
 from zcloud.wire.base import Listing
 from zcloud.wire.operations import Accepted
 
@@ -54,6 +55,11 @@ def accepted(call: Call, operation: Operation) -> Response:
     told = show.operation(operation)
     call.note(told.resource.url)
     return answer(Accepted, Accepted(told, told.resource), 202, location=f"/v1/operations/{operation.id}")
+
+
+def begun(operations: Iterable[Operation]) -> Response:
+    """Answer that several operations do it: all of them, in the order in which they were recorded."""
+    return answer(Listing[wire.Operation], Listing(tuple(map(show.operation, operations))), 202)
 
 
 def nothing() -> Response:

@@ -19,16 +19,15 @@ from zcloud.services.catalogue import Catalogue
 from zcloud.services.context import Services
 from zcloud.services.events import Events
 from zcloud.services.flavors import Flavors
+from zcloud.services.guests import Guests
 from zcloud.services.health import Health, Patience
 from zcloud.services.hosts import Hosts
 from zcloud.services.idempotency import Idempotency
 from zcloud.services.images import Images
 from zcloud.services.instances import Instances
 from zcloud.services.launch import Launch
-from zcloud.services.lifecycle import Lifecycle
 from zcloud.services.maintenance import Maintenance
 from zcloud.services.metrics import Metrics, MetricsOptions
-from zcloud.services.naming import Naming
 from zcloud.services.networks import Networks
 from zcloud.services.operations import Operations
 from zcloud.services.people import People
@@ -37,7 +36,6 @@ from zcloud.services.reconcile import Reconcile
 from zcloud.services.signin import SignIn
 from zcloud.services.sizes import Sizes
 from zcloud.services.tickets import Tickets
-from zcloud.services.trash import Trash
 
 _ETAG = re.compile(r'"(\d{1,15})"')
 
@@ -69,6 +67,7 @@ class ApiParts:
     signin: SignIn
     people: People
     hosts: Hosts
+    guests: Guests
     pools: Pools
     networks: Networks
     images: Images
@@ -77,9 +76,6 @@ class ApiParts:
     launch: Launch
     instances: Instances
     sizes: Sizes
-    lifecycle: Lifecycle
-    naming: Naming
-    trash: Trash
     operations: Operations
     events: Events
     audit: Audit
@@ -106,6 +102,7 @@ def build_parts(
         signin=SignIn(services),
         people=People(services),
         hosts=Hosts(services),
+        guests=Guests(services),
         pools=Pools(services),
         networks=Networks(services),
         images=Images(services),
@@ -114,9 +111,6 @@ def build_parts(
         launch=Launch(services),
         instances=Instances(services),
         sizes=Sizes(services),
-        lifecycle=Lifecycle(services),
-        naming=Naming(services),
-        trash=Trash(services),
         operations=Operations(services),
         events=Events(services),
         audit=Audit(services),

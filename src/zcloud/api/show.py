@@ -35,8 +35,8 @@ def instance(view: InstanceView) -> Instance:
         memory_mib=it.memory_mib, max_vcpus=it.max_vcpus, max_memory_mib=it.max_memory_mib,
         pending={name: Pending(**each) for name, each in pending(it).items()},
         flavor=it.flavor, firmware=it.firmware, machine=it.machine, screen=it.screen, tags=it.tags,
-        protected=it.protected, incarnation=it.incarnation, ready=it.ready, ready_detail=it.ready_detail,
-        ready_deadline=it.ready_deadline, saved_at=str(it.saved.get("at", "")),
+        protected=it.protected, on_boot=it.on_boot, incarnation=it.incarnation, ready=it.ready,
+        ready_detail=it.ready_detail, ready_deadline=it.ready_deadline,
         nics=tuple(
             Nic(port.slot, view.networks.get(port.network_id, ""), port.network_id, port.mac, port.address,
                 port.hostname)

@@ -18,7 +18,8 @@ _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _OWN_KEYS = ("id_ed25519.pub", "id_ecdsa.pub", "id_rsa.pub")
 _MAX_KEY = 8192
 _MAX_USER_DATA = 256 << 10
-_PLAIN = ("name", "image", "project", "flavor", "pool", "firmware", "host")
+ON_BOOT = ("last", "start", "stay-off")
+_PLAIN = ("name", "image", "project", "flavor", "pool", "firmware", "host", "on_boot")
 
 
 def parse_nic(text: str) -> dict[str, str]:

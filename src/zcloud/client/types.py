@@ -114,12 +114,6 @@ class DiskRequest(TypedDict):
     name: NotRequired[str]
 
 
-class Emptied(TypedDict):
-    """The operations that remove what was in the trash."""
-
-    operations: list[Operation]
-
-
 class Event(TypedDict):
     """Something that happened; ``seq`` is the id in the stream of events."""
 
@@ -161,6 +155,12 @@ class GuestOptions(TypedDict):
     ntp: NotRequired[list[str]]
     apt_proxy: NotRequired[str]
     dnf_proxy: NotRequired[str]
+
+
+class GuestsStop(TypedDict):
+    """How long each guest may take to shut down."""
+
+    deadline_s: NotRequired[int]
 
 
 class Host(TypedDict):
@@ -268,9 +268,8 @@ class ImageSource(TypedDict):
 
 class Instance(TypedDict):
     """An instance; ``observed`` is what its host said last, ``host_state`` tells how far that can be trusted.
-    ``vcpus``, ``memory_mib`` and the like are what is wanted; ``pending`` has those that the present run has
-    otherwise. ``screen`` is how its screen is reached (``vnc``); empty: it is headless. ``saved_at``: since when
-    its memory is in a file; empty: it is not."""
+    ``screen`` is how its screen is reached (``vnc``); empty: it is headless. ``vcpus``, ``memory_mib`` and the like
+    are what is wanted; ``pending`` has those that the present run has otherwise."""
 
     id: str
     name: str
@@ -296,11 +295,11 @@ class Instance(TypedDict):
     screen: str
     tags: list[str]
     protected: bool
+    on_boot: str
     incarnation: int
     ready: str
     ready_detail: str
     ready_deadline: str | None
-    saved_at: str
     nics: list[Nic]
     disks: list[Disk]
     guest: dict[str, Any]
@@ -318,6 +317,7 @@ class InstanceChange(TypedDict):
     """What is to be changed of an instance; what is not given stays."""
 
     protected: NotRequired[bool]
+    on_boot: NotRequired[Literal["last", "start", "stay-off"]]
     tags: NotRequired[list[str]]
 
 
@@ -345,20 +345,14 @@ class InstanceCreate(TypedDict):
     tags: NotRequired[list[str]]
     host: NotRequired[str]
     protected: NotRequired[bool]
+    on_boot: NotRequired[Literal["last", "start", "stay-off"]]
     start: NotRequired[bool]
     ready_within_s: NotRequired[int]
     guest: NotRequired[GuestOptions]
     headless: NotRequired[bool]
 
 
-class InstanceRename(TypedDict):
-    """The new name; with ``hostname`` cloud-init gives it to the guest at its next boot."""
-
-    name: str
-    hostname: NotRequired[bool]
-
-
-InstanceStatus = Literal["building", "running", "stopped", "paused", "saved", "saving", "trashed", "starting", "stopping", "restarting", "deleting", "error", "unknown", "missing"]
+InstanceStatus = Literal["building", "running", "stopped", "paused", "starting", "stopping", "restarting", "deleting", "error", "unknown", "missing"]
 
 
 class Key(TypedDict):
@@ -812,35 +806,6 @@ class TokenCreated(TypedDict):
 
     secret: str
     token: Token
-
-
-class TrashEmpty(TypedDict):
-    """Whose trash is emptied; without ``project`` the caller's only one."""
-
-    project: NotRequired[str]
-
-
-class TrashRestore(TypedDict):
-    """How to bring it back; without ``name`` it has its own again."""
-
-    name: NotRequired[str]
-
-
-class Trashed(TypedDict):
-    """An instance in the trash; ``until`` it can be brought back."""
-
-    id: str
-    name: str
-    project: str
-    host: str
-    vcpus: int
-    memory_mib: int
-    disk_size: int
-    tags: list[str]
-    protected: bool
-    operation_id: str | None
-    at: str
-    until: str
 
 
 class UploadSource(TypedDict):

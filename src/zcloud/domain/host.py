@@ -63,6 +63,7 @@ class Host:
     revision: int
     zone: str = "default"
     labels: Mapping[str, str] = field(default_factory=dict)
+    boot_id: str = ""  # the kernel's name of the boot that was seen last
 
     @property
     def ref(self) -> ProviderRef:

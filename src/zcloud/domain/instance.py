@@ -8,9 +8,6 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-TRASH_MARK = "~"
-"""Parts the name of a thing in the trash from what makes it unlike all others; no name that people give has it."""
-
 
 class InstanceStatus(StrEnum):
     """What an instance is doing, as people read it."""
@@ -19,9 +16,6 @@ class InstanceStatus(StrEnum):
     RUNNING = "running"
     STOPPED = "stopped"
     PAUSED = "paused"
-    SAVED = "saved"  # off, with its memory in a file
-    SAVING = "saving"
-    TRASHED = "trashed"  # deleted, but not for good yet
     STARTING = "starting"
     STOPPING = "stopping"
     RESTARTING = "restarting"
@@ -36,6 +30,14 @@ class Power(StrEnum):
 
     RUNNING = "running"
     STOPPED = "stopped"
+
+
+class OnBoot(StrEnum):
+    """What becomes of an instance when its host has booted."""
+
+    LAST = "last"  # as it was: it runs again where it ran
+    START = "start"
+    STAY_OFF = "stay-off"
 
 
 class Firmware(StrEnum):
@@ -94,6 +96,7 @@ class InstanceSpec:
     tags: tuple[str, ...] = ()
     host: str = ""  # pin to a host
     protected: bool = False
+    on_boot: OnBoot = OnBoot.LAST
     start: bool = True
     ready_within_s: int = 600
     guest: Mapping[str, Any] = field(default_factory=dict)  # timezone, ntp, proxies (see domain/guest.py)
@@ -119,6 +122,7 @@ class Instance:
     machine: str  # pinned machine type
     tags: tuple[str, ...]
     protected: bool
+    on_boot: OnBoot
     incarnation: int  # counts starts
     revision: int  # counts changes of what is desired; the ETag
     ready: Ready
@@ -136,23 +140,12 @@ class Instance:
     max_vcpus: int = 0  # how far it can grow while it runs; 0: not at all
     max_memory_mib: int = 0
     live: Mapping[str, Any] = field(default_factory=dict)  # what the present run has; see domain/size.py
+    down_with: str = ""  # the boot of its host that it went down with, to run again in the next one; else empty
 
     @property
     def screen(self) -> str:
         """Give how its screen is reached (``vnc``); empty: it is headless."""
         return str(self.hardware.get("screen", ""))
-
-    @property
-    def saved(self) -> Mapping[str, Any]:
-        """Give what is known of its saved memory; empty: there is none."""
-        saved: Mapping[str, Any] = self.hardware.get("saved") or {}
-        return saved
-
-    @property
-    def trash(self) -> Mapping[str, Any]:
-        """Give since when it is in the trash (``at``) and what it was called (``name``); empty: it is not."""
-        trash: Mapping[str, Any] = self.hardware.get("trash") or {}
-        return trash
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,15 +165,6 @@ VERBS: Mapping[str, Verb] = {
     "stop": Verb("stopped", frozenset({_S.RUNNING, _S.PAUSED, _S.ERROR})),
     "restart": Verb("restarted", frozenset({_S.RUNNING, _S.PAUSED})),
     "resize": Verb("resized", frozenset({_S.RUNNING, _S.STOPPED})),
-    "pause": Verb("paused", frozenset({_S.RUNNING})),
-    "resume": Verb("resumed", frozenset({_S.PAUSED})),
-    "reset": Verb("reset", frozenset({_S.RUNNING})),
-    "save": Verb("saved", frozenset({_S.RUNNING, _S.PAUSED})),
-    "restore": Verb("restored", frozenset({_S.SAVED})),
-    "discard": Verb("rid of its saved memory", frozenset({_S.SAVED, _S.STOPPED, _S.RUNNING, _S.PAUSED, _S.ERROR})),
-    "rename": Verb("renamed", frozenset({_S.RUNNING, _S.PAUSED, _S.STOPPED, _S.SAVED})),
-    "trash": Verb("deleted", frozenset(_S) - {_S.DELETING, _S.TRASHED, _S.BUILDING}),
-    "untrash": Verb("brought back", frozenset({_S.TRASHED})),
     "delete": Verb("deleted", frozenset(_S) - {_S.DELETING}),
 }
 """The operation ``instance_VERB`` of each is in ``workflows/registry.py``."""

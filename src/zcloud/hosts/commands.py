@@ -26,6 +26,7 @@ _MAX_ARGUMENT = 8192
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 _FACTS = re.compile(
     r"/proc/(cpuinfo|meminfo|loadavg|uptime|stat|modules|mounts|version|cmdline|pressure/(cpu|memory|io))"
+    r"|/proc/sys/kernel/random/boot_id"
     r"|/sys/module/kvm(_intel|_amd)?/parameters/[a-z0-9_]+"
     r"|/sys/class/net/[A-Za-z0-9_.-]{1,15}/(address|mtu|operstate|speed|carrier|bridge/[a-z_]+|brport/[a-z_]+)"
     r"|/sys/kernel/mm/(ksm|transparent_hugepage)/[a-z_]+"

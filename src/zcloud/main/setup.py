@@ -21,6 +21,7 @@ from zcloud.domain.people import Project, Quota, Role
 from zcloud.domain.storage import GIB
 from zcloud.imagebuild.kernel import fetch_kernel
 from zcloud.imagebuild.probekit import build_probe_kit
+from zcloud.main.files import write_private
 from zcloud.main.upgrade import bring_up_to_date
 from zcloud.main.wiring import open_store
 from zcloud.services.passwords import hash_password
@@ -111,11 +112,5 @@ def _ensure_ssh_key(path: Path) -> None:
 
 
 def _ensure_file(path: Path, data: bytes) -> None:
-    if path.exists():
-        return
-    part = path.with_name(path.name + ".part")
-    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(fd, "wb") as file:
-        file.write(data)
-        os.fsync(fd)
-    part.replace(path)
+    if not path.exists():
+        write_private(path, data)

@@ -13,10 +13,13 @@ import zcloud
 from zcloud.base.config import DEFAULT_PATH, Config, load
 from zcloud.base.configfile import example
 from zcloud.domain.errors import ConfigInvalid, NeedsRoot
+from zcloud.main.access import access_file, ensure_access
 from zcloud.main.account import USER, Account, Tell, acting_as, command, ensure_account, give
 from zcloud.main.setup import Prepared, ensure_probe_kit, prepare
 
-UNITS = ("zcloud-helper.service", "zcloud.service")
+SERVERS = ("zcloud-helper.service", "zcloud.service")
+GUARD = "zcloud-guests.service"  # its stop stops all guests: it is never restarted
+UNITS = (*SERVERS, GUARD)
 UNIT_DIR = Path("/etc/systemd/system")
 AUTHORITY = DEFAULT_PATH.parent / "ca.pem"
 
@@ -91,6 +94,8 @@ def _prepare(config: Config, account: Account, tell: Tell) -> Prepared:
                 f"The user {USER} cannot read {zcloud.__file__}.", hint="Let it enter the directories above."
             )
         prepared = prepare(config)
+        if ensure_access(config, AUTHORITY):
+            tell(f"Gave this machine's units access to the server: {access_file(config)}.")
     _put(AUTHORITY, prepared.authority.read_text(), tell)
     return prepared
 
@@ -99,7 +104,8 @@ def _start(programs: Path, changed: bool, tell: Tell) -> None:
     if Path("/run/systemd/system").exists():
         command("systemctl", "daemon-reload")
         command("systemctl", "enable", "--quiet", *UNITS)
-        command("systemctl", "restart" if changed else "start", *UNITS)
+        command("systemctl", "restart" if changed else "start", *SERVERS)
+        command("systemctl", "start", GUARD)
         tell("The service runs: systemctl status zcloud")
         return
     tell("systemd does not run here. Start these two as root:")

@@ -21,13 +21,14 @@ from zcloud.observer.retention import prune
 from zcloud.operations.engine import Engine, EngineSettings
 from zcloud.operations.model import Control
 from zcloud.services.context import Services
-from zcloud.services.trash import Trash
+from zcloud.services.guests import Guests
 from zcloud.store import Sealer, Store
 from zcloud.workflows.context import Means, Run
 from zcloud.workflows.registry import WORKFLOWS
 
 ROLES = ("api", "worker", "observer")
 _PRUNE_EVERY_S, _BACKUP_LOOK_S = 3600.0, 30.0
+_BOOTS_LOOK_S = 1.0
 Fault = Callable[[str], None]
 
 _log = logging.getLogger(__name__)
@@ -104,8 +105,7 @@ def build(config: Config, *, clock: Clock | None = None, config_file: Path | Non
     store = open_store(config, clock)
     store.check_version()
     pool = open_pool(config, store)
-    services = Services(store, clock, config.zone, config.instances.trash_days)
-    runtime = Runtime(config, clock, store, pool, services, config_file)
+    runtime = Runtime(config, clock, store, pool, Services(store, clock, config.zone), config_file)
     runtime.stops += [store.close, pool.close]
     return runtime
 
@@ -143,8 +143,8 @@ def start_observer(runtime: Runtime) -> None:
     backups = Schedule(Site(config, runtime.config_file), store, runtime.clock)
     chores = (
         Chore("retention", _PRUNE_EVERY_S, lambda: prune(store, config.retention)),
+        Chore("boots", _BOOTS_LOOK_S, Guests(runtime.services).resume),
         Chore("backup", _BACKUP_LOOK_S, backups.run_if_due),
-        Chore("trash", _PRUNE_EVERY_S, Trash(runtime.services).sweep),
     )
     observer = Observer(store, runtime.pool, config.observer, runtime.clock, chores)
     observer.start()

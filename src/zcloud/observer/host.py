@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from zcloud.base.config import Observer as Settings
 from zcloud.domain.errors import HostUnreachable, ZcloudError
 from zcloud.domain.instance import Instance
+from zcloud.observer.boot import note_boot, settle
 from zcloud.observer.heal import Healer
 from zcloud.observer.orphans import OrphanWatch
 from zcloud.observer.ready import ReadyWatch
@@ -29,7 +30,7 @@ class Looks:
     """What is done at a look, for all hosts."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
-        self.settings = settings
+        self.store, self.settings = store, settings
         self.sync, self.ready, self.tick = PowerSync(store), ReadyWatch(store), Tick(store)
         self.healer, self.orphans = Healer(store), OrphanWatch(store)
         self.reconcile = ReconcileWatch(store)
@@ -70,6 +71,7 @@ class HostWatch:
     _defined: set[str] = field(default_factory=set)
     _all_definitions: bool = True
     _reconciling: bool = False
+    _boot_noted: bool = False
 
     def __post_init__(self) -> None:
         settings = self.looks.settings
@@ -108,7 +110,7 @@ class HostWatch:
 
     def catch_up(self) -> None:
         """Look at everything anew: the host was away, and events may have been missed."""
-        self._all_definitions = True
+        self._all_definitions, self._boot_noted = True, False
         for lane in self.lanes.values():
             lane.at = 0.0
 
@@ -130,9 +132,13 @@ class HostWatch:
             _log.exception("host %s: the look at %s failed", self.host_id, name)
 
     def _power(self, link: HostLink) -> None:
+        new = not self._boot_noted and note_boot(self.looks.store, self.host_id, link)
         if self.looks.sync.run(self.host_id, link.hypervisor):
             lane = self._normal["power"]
             lane.at = min(lane.at, lane.begun + _AGAIN_S)
+        if new:
+            settle(self.looks.store, self.host_id)
+        self._boot_noted = True
 
     def _definitions(self, link: HostLink) -> None:
         if self._all_definitions:

@@ -29,12 +29,11 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The means of all services: the store, the clock, the cloud's name, and how long its trash is kept."""
+    """The means of all services: the store, the clock and the cloud's name."""
 
     store: Store
     clock: Clock
     zone: str
-    trash_days: int = 3
 
 
 class Revised(Protocol):

@@ -23,11 +23,10 @@ from zcloud.services.context import (
     resolve_project,
     visible_projects,
 )
-from zcloud.services.owned import begin_verb, check_state, find
+from zcloud.services.owned import begin_verb, check_deadline, check_state, find
+from zcloud.services.starting import begin_start
 from zcloud.services.usage import InstanceUsage, read_usage
 from zcloud.store import ImageFilter, InstanceFilter, Page, Tx
-
-MAX_DEADLINE_S = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +78,12 @@ class Instances:
                 search=query.search,
             )
             page = tx.instances.page(which, **window.arguments())
-            return Page(tuple(views(tx, page.items)), page.next_cursor, page.total)
+            return Page(tuple(_views(tx, page.items)), page.next_cursor, page.total)
 
     def show(self, actor: Actor, project: str, ref: str) -> InstanceView:
         """Give one instance by name or id; raises NotFound."""
         with self._store.read() as tx:
-            return next(iter(views(tx, [find(tx, actor, project, ref, Role.VIEWER)])))
+            return next(iter(_views(tx, [find(tx, actor, project, ref, Role.VIEWER)])))
 
     def for_console_log(self, actor: Actor, project: str, ref: str) -> Instance:
         """Give the instance whose console log is to be read: what guests write there is its members' only."""
@@ -98,7 +97,7 @@ class Instances:
 
     def start(self, actor: Actor, project: str, ref: str, revision: int | None = None) -> Operation:
         """Admit a start: room on its host is claimed now. Raises WrongState, Busy, NoRoom, QuotaExceeded."""
-        return self._store.transact(lambda tx: self._start(tx, actor, find(tx, actor, project, ref), revision))
+        return self._store.transact(lambda tx: begin_start(tx, actor, find(tx, actor, project, ref), revision))
 
     def stop(
         self,
@@ -111,14 +110,16 @@ class Instances:
         revision: int | None = None,
     ) -> Operation:
         """Ask the guest to shut down, or take the power with ``force``. Raises WrongState, Busy, RevisionMismatch."""
-        _check_deadline(deadline_s)
+        check_deadline(deadline_s)
 
         def work(tx: Tx) -> Operation:
             instance = find(tx, actor, project, ref)
             expect(instance, revision)
             check_state(instance, "stop")
             operation = begin_verb(tx, actor, instance, "stop", force=force, deadline_s=deadline_s)
-            tx.instances.update(instance.id, status=InstanceStatus.STOPPING, desired=Power.STOPPED, bump=True)
+            tx.instances.update(
+                instance.id, status=InstanceStatus.STOPPING, desired=Power.STOPPED, down_with="", bump=True
+            )
             return operation
 
         return self._store.transact(work)
@@ -134,7 +135,7 @@ class Instances:
         revision: int | None = None,
     ) -> Operation:
         """Stop and start again, as a new incarnation with what was pending. Raises WrongState, Busy, NoRoom, …"""
-        _check_deadline(deadline_s)
+        check_deadline(deadline_s)
 
         def work(tx: Tx) -> Operation:
             instance = find(tx, actor, project, ref)
@@ -153,7 +154,7 @@ class Instances:
     def delete(
         self, actor: Actor, project: str, ref: str, keep: Iterable[str] = (), *, revision: int | None = None
     ) -> Operation:
-        """Delete an instance for good, and its disks but those to ``keep`` (names, ids, or ``all``).
+        """Delete an instance and its disks but those to ``keep`` (names, ids, or ``all``).
 
         Raises Protected, Busy, WrongState, RevisionMismatch, InvalidInput (no such disk).
         """
@@ -162,12 +163,20 @@ class Instances:
         def work(tx: Tx) -> Operation:
             instance = find(tx, actor, project, ref)
             expect(instance, revision)
-            return admit_delete(tx, actor, instance, wanted)
+            if instance.protected:
+                raise Protected(f"The instance {instance.name} is protected against deletion.")
+            check_state(instance, "delete")
+            kept = _kept(tx.volumes.of_instance(instance.id), wanted)
+            operation = begin_verb(tx, actor, instance, "delete", keep=kept)
+            for volume in tx.volumes.of_instance(instance.id):
+                tx.volumes.lock(volume.id, operation.id)
+            tx.instances.update(instance.id, status=InstanceStatus.DELETING, desired=Power.STOPPED, bump=True)
+            return operation
 
         return self._store.transact(work)
 
     def change(self, actor: Actor, project: str, ref: str, changes: dict[str, Any], revision: int | None) -> Instance:
-        """Change ``protected`` or ``tags``; raises RevisionMismatch where ``revision`` is not the present one."""
+        """Change ``protected``, ``on_boot`` or ``tags``; raises RevisionMismatch."""
 
         def work(tx: Tx) -> Instance:
             instance = find(tx, actor, project, ref)
@@ -189,34 +198,6 @@ class Instances:
 
         return self._store.transact(work)
 
-    def _start(self, tx: Tx, actor: Actor, instance: Instance, revision: int | None) -> Operation:
-        check_state(instance, "start")
-        cloud = admission.admit_run(tx, instance)
-        operation = begin_verb(tx, actor, instance, "start", incarnation=instance.incarnation + 1)
-        admission.take_run(tx, cloud, instance)
-        tx.instances.update(
-            instance.id,
-            expect_revision=revision,
-            status=InstanceStatus.STARTING,
-            desired=Power.RUNNING,
-            error=None,
-            bump=True,
-        )
-        return operation
-
-
-def admit_delete(tx: Tx, actor: Actor, instance: Instance, keep: tuple[str, ...]) -> Operation:
-    """Record that an instance is deleted for good. Raises Protected, Busy, WrongState, InvalidInput (no such disk)."""
-    if instance.protected:
-        raise Protected(f"The instance {instance.name} is protected against deletion.")
-    check_state(instance, "delete")
-    kept = _kept(tx.volumes.of_instance(instance.id), keep)
-    operation = begin_verb(tx, actor, instance, "delete", keep=kept)
-    for volume in tx.volumes.of_instance(instance.id):
-        tx.volumes.lock(volume.id, operation.id)
-    tx.instances.update(instance.id, status=InstanceStatus.DELETING, desired=Power.STOPPED, bump=True)
-    return operation
-
 
 def _visible_image(tx: Tx, visible: set[str] | None, ref: str) -> str:
     """Give the id of an image of that name or id; those of other projects are as if they were not there."""
@@ -224,11 +205,6 @@ def _visible_image(tx: Tx, visible: set[str] | None, ref: str) -> str:
         if ref in (image.id, image.name):
             return image.id
     raise NotFound(f"There is no image {ref!r}.")
-
-
-def _check_deadline(deadline_s: int) -> None:
-    if not 1 <= deadline_s <= MAX_DEADLINE_S:
-        raise InvalidInput(f"The deadline must be 1 to {MAX_DEADLINE_S} seconds.", field="deadline_s")
 
 
 def _kept(volumes: list[Volume], wanted: tuple[str, ...]) -> list[str]:
@@ -241,8 +217,7 @@ def _kept(volumes: list[Volume], wanted: tuple[str, ...]) -> list[str]:
     return sorted({known[name] for name in wanted})
 
 
-def views(tx: Tx, instances: Iterable[Instance]) -> Iterable[InstanceView]:
-    """Give instances with what people want to see with them, in a handful of queries for all."""
+def _views(tx: Tx, instances: Iterable[Instance]) -> Iterable[InstanceView]:
     rows = list(instances)
     ids = [each.id for each in rows]
     projects = tx.projects.many({each.project_id for each in rows})

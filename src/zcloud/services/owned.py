@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from zcloud.domain.errors import NotFound, WrongState
+from zcloud.domain.errors import InvalidInput, NotFound, WrongState
 from zcloud.domain.instance import VERBS, Instance, InstanceStatus
 from zcloud.domain.operation import Operation
 from zcloud.domain.people import Actor, Role
 from zcloud.services.context import Subject, authorize, begin, resolve_project
 from zcloud.store import Tx
 
-_HINTS = {
-    InstanceStatus.SAVED: "Let it go on: `zcloud instance restore {name}`. Or forget its memory: "
-    "`zcloud instance discard-saved {name}`.",
-    InstanceStatus.TRASHED: "Bring it back first: `zcloud trash restore {name}`.",
-    InstanceStatus.PAUSED: "Let it go on first: `zcloud instance resume {name}`.",
-}
+MAX_DEADLINE_S = 3600
 
 
 def find(tx: Tx, actor: Actor, project: str, ref: str, needed: Role = Role.MEMBER) -> Instance:
@@ -48,11 +43,16 @@ def check_state(instance: Instance, verb: str) -> None:
     if instance.operation_id is None and instance.status not in VERBS[verb].starts_from:
         raise WrongState(
             f"The instance {instance.name} is {instance.status}; it cannot be {VERBS[verb].done} now.",
-            hint=_HINTS.get(instance.status, "").format(name=instance.trash.get("name", instance.name)),
             status=instance.status.value,
         )
-    if instance.status is InstanceStatus.ERROR and verb not in ("delete", "trash") and not instance.machine:
+    if instance.status is InstanceStatus.ERROR and verb != "delete" and not instance.machine:
         raise WrongState(
             f"The instance {instance.name} was never made.",
             hint=f"Retry its creation (`zcloud operation retry`), or delete it: `zcloud delete {instance.name}`.",
         )
+
+
+def check_deadline(deadline_s: int) -> None:
+    """Go on only with a deadline for guests that makes sense; raises InvalidInput."""
+    if not 1 <= deadline_s <= MAX_DEADLINE_S:
+        raise InvalidInput(f"The deadline must be 1 to {MAX_DEADLINE_S} seconds.", field="deadline_s")

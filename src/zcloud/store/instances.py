@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, bindparam, delete, or_, select, update
 from sqlalchemy.engine import RowMapping
 
 from zcloud.domain.errors import WrongState
-from zcloud.domain.instance import TRASH_MARK, Flavor, Instance, InstanceStatus, Ready
+from zcloud.domain.instance import Flavor, Instance, InstanceStatus, Ready
 from zcloud.store import schema
 from zcloud.store.mapping import Mapper
 from zcloud.store.repository import Lockable, Named, only
@@ -44,7 +44,6 @@ class InstanceFilter:
     """Which instances; None and empty are all.
 
     ``tags``: those that have every one of them; ``search``: part of the name, or a whole id or address.
-    ``trashed``: those in the trash, and only those; their names have a mark that no other name has.
     """
 
     project_ids: Collection[str] | None = None
@@ -53,7 +52,6 @@ class InstanceFilter:
     host_id: str | None = None
     image_id: str | None = None
     search: str = ""
-    trashed: bool = False
 
 
 class PowerRow(NamedTuple):
@@ -144,6 +142,12 @@ class Instances(Lockable[Instance, InstanceFilter]):
         """Give the instances whose guest has not said yet that it is ready."""
         return self._by({"ready": Ready.WAITING.value})
 
+    def gone_down(self) -> list[tuple[str, str]]:
+        """Give the hosts with instances that went down with them, and with which boot."""
+        columns = (_C.host_id, _C.down_with)
+        rows = self._db.execute(select(*columns).where(_C.down_with != "").distinct())
+        return [(host_id, boot_id) for host_id, boot_id in rows]
+
     def on_host(self, host_id: str) -> list[Instance]:
         """Give the instances of a host by name."""
         return self._all(_C.host_id == host_id, order=[_C.name, _C.id])
@@ -165,7 +169,6 @@ class Instances(Lockable[Instance, InstanceFilter]):
 
     def _where(self, filter: InstanceFilter) -> list[ColumnElement[bool]]:
         tags, ports, where = schema.instance_tags.c, schema.ports.c, list[ColumnElement[bool]]()
-        where.append(_C.name.contains(TRASH_MARK) if filter.trashed else _C.name.not_like(f"%{TRASH_MARK}%"))
         if filter.project_ids is not None:
             where.append(_C.project_id.in_(list(filter.project_ids)))
         if filter.status:

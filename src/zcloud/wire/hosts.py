@@ -41,6 +41,12 @@ class HostApproval(Request):
     fingerprint: Line
 
 
+class GuestsStop(Request):
+    """How long each guest may take to shut down."""
+
+    deadline_s: Annotated[int, Field(strict=True, ge=1, le=3600)] = 90
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     """A host; ``accel`` is kvm or tcg as the probe found, with its reason."""

@@ -27,6 +27,7 @@ from zcloud.wire.operations import OperationError
 
 Mac = Annotated[str, StringConstraints(max_length=17, pattern=r"^([0-9a-f]{2}(:[0-9a-f]{2}){5})?$")]
 PasswordHash = Annotated[str, StringConstraints(max_length=512, pattern=r"^[!-~]*$")]
+OnBoot = Literal["last", "start", "stay-off"]
 Tags = Annotated[tuple[Tag, ...], Field(max_length=32)]
 
 
@@ -85,6 +86,7 @@ class InstanceCreate(Request):
     tags: Tags = ()
     host: OptionalRef = ""
     protected: Flag = False
+    on_boot: OnBoot = "last"
     start: Flag = True
     ready_within_s: Seconds = 600
     guest: GuestOptions = GuestOptions()
@@ -95,14 +97,8 @@ class InstanceChange(Request):
     """What is to be changed of an instance; what is not given stays."""
 
     protected: Flag = False
+    on_boot: OnBoot = "last"
     tags: Tags = ()
-
-
-class InstanceRename(Request):
-    """The new name; with ``hostname`` cloud-init gives it to the guest at its next boot."""
-
-    name: Name
-    hostname: Flag = False
 
 
 class PowerRequest(Request):
@@ -180,9 +176,8 @@ class Pending:
 class Instance:
     """An instance; ``observed`` is what its host said last, ``host_state`` tells how far that can be trusted.
 
+    ``screen`` is how its screen is reached (``vnc``); empty: it is headless.
     ``vcpus``, ``memory_mib`` and the like are what is wanted; ``pending`` has those that the present run has otherwise.
-    ``screen`` is how its screen is reached (``vnc``); empty: it is headless. ``saved_at``: since when its memory is in
-    a file; empty: it is not.
     """
 
     id: str
@@ -209,11 +204,11 @@ class Instance:
     screen: str
     tags: tuple[str, ...]
     protected: bool
+    on_boot: str
     incarnation: int
     ready: str
     ready_detail: str
     ready_deadline: datetime | None
-    saved_at: str
     nics: tuple[Nic, ...]
     disks: tuple[Disk, ...]
     guest: Mapping[str, Any]

@@ -151,7 +151,7 @@ def service(
 
 
 def test_it_says_each_change_and_a_second_time_there_is_none(service: Service) -> None:
-    for name in ("zcloud.toml", "ca.pem", "zcloud.service", "zcloud-helper.service"):
+    for name in ("zcloud.toml", "ca.pem", "zcloud.service", "zcloud-helper.service", "zcloud-guests.service"):
         assert re.search(rf"^Wrote /etc/\S*{re.escape(name)}\.$", service.told, re.MULTILINE), service.told
     assert "Made the system user zcloud" in service.told
     first = service.told
@@ -164,7 +164,7 @@ def test_it_says_each_change_and_a_second_time_there_is_none(service: Service) -
 def test_files_belong_to_whom_they_should(service: Service) -> None:
     listed = service.host.run(["find", "/var/lib/zcloud", "/etc/zcloud", "-printf", "%m %u:%g %y %p\n"]).stdout
     facts = {line.split(" ", 3)[3]: line.split(" ", 3)[:3] for line in listed.splitlines()}
-    for secret in ("secret.key", "ssh/id_ed25519", "tls/ca.key", "tls/server.key"):
+    for secret in ("secret.key", "ssh/id_ed25519", "tls/ca.key", "tls/server.key", "machine/zcloud/cli.json"):
         assert facts[f"/var/lib/zcloud/{secret}"] == ["600", "zcloud:zcloud", "f"]
     assert facts["/var/lib/zcloud"] == ["750", "zcloud:zcloud", "d"]
     assert facts["/etc/zcloud"] == ["755", "root:root", "d"]
@@ -193,7 +193,7 @@ def test_an_instance_lives_from_launch_to_delete(service: Service) -> None:
     assert "table bridge zcloud" in host.run(["nft", "list", "tables"]).stdout
     service.zcloud("stop", "web")
     service.zcloud("start", "web")
-    service.zcloud("delete", "web", "--yes", "--purge")
+    service.zcloud("delete", "web", "--yes")
     service.zcloud("image", "delete", "tiny", "--yes")
     service.zcloud("network", "delete", "default", "--yes")
     service.zcloud("pool", "delete", "default", "--yes")

@@ -28,6 +28,7 @@ def test_it_carries_what_is_not_python(wheel: Path) -> None:
         "zcloud/store/migrations/script.py.mako",
         "zcloud/deploy/sysusers.conf",
         "zcloud/deploy/zcloud.service",
+        "zcloud/deploy/zcloud-guests.service",
         "zcloud/deploy/zcloud-helper.service",
         "zcloud/deploy/monitoring/zcloud.rules.yml",
     } <= names

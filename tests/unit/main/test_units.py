@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import resources
 from pathlib import Path
 
@@ -17,7 +18,7 @@ DEPLOY = Path(str(resources.files("zcloud") / "deploy"))
 @pytest.mark.parametrize("name", UNITS)
 def test_a_unit_starts_the_programs_of_this_installation(name: str) -> None:
     text = unit(DEPLOY / name, Path("/srv/zcloud/bin"), Config())
-    assert "ExecStart=/srv/zcloud/bin/" in text
+    assert re.search("^Exec(Start|Stop)=/srv/zcloud/bin/", text, re.MULTILINE)
     assert "/opt/zcloud" not in text
 
 

@@ -13,7 +13,9 @@ from zcloud.base.config import Observer as Settings
 from zcloud.domain.claims import ProviderKind
 from zcloud.domain.instance import Instance, InstanceSpec, NicRequest
 from zcloud.domain.operation import OperationStatus
+from zcloud.observer.chores import Chore
 from zcloud.observer.observer import Observer
+from zcloud.services.guests import Guests
 from zcloud.store import Store
 from zcloud.testing.cloud import ADMIN, FakeCloud
 from zcloud.testing.fakepool import FakePool
@@ -33,6 +35,10 @@ class Watched:
         self.link = cloud.links.hosts[self.host_id]
         self.link.shell.answers["ip -j link show"] = b"[]"
         self.pool = FakePool(cloud.links)
+
+    @property
+    def chores(self) -> tuple[Chore, ...]:
+        return (Chore("boots", 0.05, Guests(self.cloud.services).resume),)
 
     @property
     def hypervisor(self) -> FakeHypervisor:
@@ -60,7 +66,7 @@ class Watched:
 
     def observer(self, settings: Settings = FAST) -> Observer:
         """Give an observer that is not started yet."""
-        return Observer(self.cloud.store, self.pool, settings, self.cloud.clock)
+        return Observer(self.cloud.store, self.pool, settings, self.cloud.clock, self.chores)
 
 
 def wait_for(look: Callable[[], T], timeout_s: float = 5.0) -> T:

@@ -4,7 +4,6 @@ from zcloud.api.routes import (
     hosts,
     images,
     instances,
-    lifecycle,
     log,
     maintenance,
     networks,
@@ -13,7 +12,6 @@ from zcloud.api.routes import (
     service,
     sizes,
     storage,
-    trash,
 )
 
 ROUTERS = (
@@ -26,8 +24,6 @@ ROUTERS = (
     images.router,
     instances.router,
     sizes.router,
-    lifecycle.router,
-    trash.router,
     log.router,
     maintenance.router,
 )

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from fastapi import Body
 from starlette.responses import Response
 
 from zcloud.api import show
-from zcloud.api.answers import accepted, listing, one
+from zcloud.api.answers import accepted, begun, listing, one
 from zcloud.api.params import RefPath, routes
 from zcloud.api.parts import Calling
 from zcloud.domain.host import HostKind
 from zcloud.services.hosts import HostSpec
 from zcloud.wire.base import Listing
-from zcloud.wire.hosts import Host, HostApproval, HostChange, HostCreate, Orphan
-from zcloud.wire.operations import Accepted
+from zcloud.wire.hosts import GuestsStop, Host, HostApproval, HostChange, HostCreate, Orphan
+from zcloud.wire.operations import Accepted, Operation
 
 router = routes("hosts")
+Stopping = Annotated[GuestsStop, Body()]
+_GENTLY = GuestsStop()  # what a request without a body asks for
 
 
 @router.get("/hosts", response_model=Listing[Host])
@@ -66,3 +71,15 @@ def list_orphans(call: Calling, ref: RefPath) -> Response:
     """List what is on a host and looks like zcloud's, but no record knows."""
     found = call.parts.hosts.orphans(call.actor, ref)
     return listing(Orphan, found, lambda each: Orphan(each.kind, each.name, each.place))
+
+
+@router.post("/hosts/{ref}/guests/stop", status_code=202, response_model=Listing[Operation])
+def stop_guests(call: Calling, ref: RefPath, body: Stopping = _GENTLY) -> Response:
+    """Ask all guests of a host to shut down; they run again after its next boot, but for those that are to stay off."""
+    return begun(call.parts.guests.stop(call.actor, ref, body.deadline_s))
+
+
+@router.post("/hosts/{ref}/guests/start", status_code=202, response_model=Listing[Operation])
+def start_guests(call: Calling, ref: RefPath) -> Response:
+    """Start all guests that were stopped with a host or went down with it."""
+    return begun(call.parts.guests.start(call.actor, ref))

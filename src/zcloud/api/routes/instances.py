@@ -11,7 +11,7 @@ from zcloud.api import show
 from zcloud.api.answers import accepted, answer, one, paged
 from zcloud.api.params import LineQuery, Part, Project, RefPath, RefQuery, routes
 from zcloud.api.parts import Calling
-from zcloud.domain.instance import DiskRequest, Firmware, InstanceSpec, InstanceStatus, NicRequest
+from zcloud.domain.instance import DiskRequest, Firmware, InstanceSpec, InstanceStatus, NicRequest, OnBoot
 from zcloud.services.instances import InstanceQuery
 from zcloud.wire.base import Listing
 from zcloud.wire.instances import (
@@ -32,11 +32,7 @@ router = routes("instances")
 _EVERY = len(InstanceStatus)
 Statuses = Annotated[tuple[InstanceStatus, ...], Query(max_length=_EVERY, description="Only in these states.")]
 Tags = Annotated[tuple[LineQuery, ...], Query(max_length=32, description="Only with all of these tags.")]
-Keep = Annotated[
-    tuple[RefQuery, ...],
-    Query(max_length=17, description="Disks to keep when it is removed for good: names, ids, or all."),
-]
-Purge = Annotated[bool, Query(description="Remove it for good now; keep= does so, too.")]
+Keep = Annotated[tuple[RefQuery, ...], Query(max_length=17, description="Disks to keep: names, ids, or all.")]
 
 
 async def _query(
@@ -99,12 +95,9 @@ def change_instance(call: Calling, ref: RefPath, body: InstanceChange, project: 
 
 
 @router.delete("/instances/{ref}", status_code=202, response_model=Accepted)
-def delete_instance(
-    call: Calling, ref: RefPath, project: Project = "", keep: Keep = (), purge: Purge = False
-) -> Response:
-    """Put an instance into the trash, from which it can be brought back for some days."""
-    delete = call.parts.trash.delete
-    return accepted(call, delete(call.actor, project, ref, purge=purge, keep=keep, revision=call.revision))
+def delete_instance(call: Calling, ref: RefPath, project: Project = "", keep: Keep = ()) -> Response:
+    """Delete an instance and its disks, but those to keep."""
+    return accepted(call, call.parts.instances.delete(call.actor, project, ref, keep, revision=call.revision))
 
 
 @router.post("/instances/{ref}/start", status_code=202, response_model=Accepted)
@@ -145,7 +138,7 @@ def open_console(call: Calling, ref: RefPath, body: Console = _SERIAL, project: 
 
 def _spec(body: InstanceCreate) -> InstanceSpec:
     given: dict[str, Any] = {name: value for name, value in dict(body).items() if name != "project"}
-    given["firmware"] = Firmware(body.firmware)
+    given["firmware"], given["on_boot"] = Firmware(body.firmware), OnBoot(body.on_boot)
     given["nics"] = tuple(NicRequest(**each.model_dump()) for each in body.nics)
     given["disks"] = tuple(DiskRequest(**each.model_dump()) for each in body.disks)
     given["guest"] = body.guest.model_dump(exclude_defaults=True)

@@ -7,15 +7,17 @@ from typing import Any
 
 import click
 
-from zcloud.cli.asking import name_argument, wait_option
+from zcloud.cli.asking import name_argument
 from zcloud.cli.base import command
 from zcloud.cli.commands.listing import SLOW, accelerator, address, extent, readiness, state
+from zcloud.cli.launching import ON_BOOT
 from zcloud.cli.output import Column, note, say, show_data, show_record
-from zcloud.cli.progress import finish
 from zcloud.cli.settings import App
 from zcloud.cli.text import _, plain, plain_lines
 from zcloud.cli.units import age, size
 from zcloud.client import Record, route
+
+_ON_BOOT = {"last": _("runs as before"), "start": _("starts"), "stay-off": _("stays off")}
 
 
 def find(app: App, name: str) -> Record:
@@ -49,17 +51,9 @@ def _pending(instance: Record) -> str:
     return "; ".join(told.format(name=name, **each) for name, each in instance.get("pending", {}).items())
 
 
-def _detail(instance: Record) -> str:
-    """Give why it is paused, or how large its saved memory may be."""
-    if instance["status"] == "paused":
-        return str(instance["observed"].get("power_detail", ""))
-    return _("its memory is in a file since {when}").format(when=instance["saved_at"]) if instance["saved_at"] else ""
-
-
 COLUMNS = (
     Column("name", "name"),
     Column("status", state),
-    Column("detail", _detail),
     Column("error", _error),
     Column("ready", readiness),
     Column("readiness", "ready_detail"),
@@ -80,6 +74,7 @@ COLUMNS = (
     Column("disks", lambda each: "; ".join(map(_disk, each["disks"]))),
     Column("tags", "tags"),
     Column("protected", "protected"),
+    Column("when its host boots", lambda each: _ON_BOOT[each["on_boot"]]),
     Column("drift", lambda each: each["observed"].get("drift")),
     Column("created", lambda each: _("{age} ago by {who}").format(age=age(each["created_at"]), who=each["created_by"])),
     Column("started", lambda each: age(each["started_at"])),
@@ -100,19 +95,6 @@ def show(app: App, name: str) -> None:
 
 
 @command
-@name_argument("instances")
-@click.argument("new_name")
-@click.option("--hostname", is_flag=True, help="Have cloud-init give the guest this host name at its next boot.")
-@wait_option
-def rename(app: App, name: str, new_name: str, hostname: bool, wait: bool) -> None:
-    """Give an instance another name, on its networks too."""
-    body = {"name": new_name, "hostname": hostname}
-    answer = app.client.post(route("instances", name, "rename"), body, project=app.project)
-    told = _("{old} is called {new} now.").format(old=plain(name), new=plain(new_name))
-    finish(app, answer, told, wait=wait)
-
-
-@command
 @name_argument("instances", many=True)
 def protect(app: App, name: tuple[str, ...]) -> None:
     """Protect instances against deletion."""
@@ -124,6 +106,14 @@ def protect(app: App, name: tuple[str, ...]) -> None:
 def unprotect(app: App, name: tuple[str, ...]) -> None:
     """Take the protection against deletion away."""
     _change(app, name, {"protected": False}, _("{name} is not protected any more."))
+
+
+@command
+@name_argument("instances", many=True)
+@click.argument("policy", type=click.Choice(ON_BOOT))
+def on_boot(app: App, name: tuple[str, ...], policy: str) -> None:
+    """Say what becomes of instances when their host has booted: run as before, start in any case, or stay off."""
+    _change(app, name, {"on_boot": policy}, _("{name} is changed."))
 
 
 @command

@@ -11,7 +11,7 @@ import click
 from zcloud.cli.asking import completer
 from zcloud.cli.base import EXIT_FAILED, EXIT_REFUSED, command
 from zcloud.cli.commands.listing import address
-from zcloud.cli.launching import build_request
+from zcloud.cli.launching import ON_BOOT, build_request
 from zcloud.cli.output import Column, note, say, show_data, show_rows
 from zcloud.cli.params import MIB, SIZE, SPAN
 from zcloud.cli.problems import show_operation_error
@@ -49,6 +49,7 @@ _OPTIONS = (
     click.option("--firmware", type=click.Choice(("bios", "uefi")), default=None, help="How it boots [bios]."),
     click.option("--headless", is_flag=True, help="Make it without a screen."),
     click.option("--host", default="", shell_complete=completer("hosts"), help="Run it on this host."),
+    click.option("--on-boot", type=click.Choice(ON_BOOT), help="What becomes of it when its host has booted [last]."),
     click.option("--protect", is_flag=True, help="Protect it against deletion."),
     click.option("--no-start", is_flag=True, help="Make it, but do not start it."),
     click.option("--timezone", default="", help="The guest's time zone, like Europe/Berlin."),

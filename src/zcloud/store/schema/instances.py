@@ -73,6 +73,8 @@ instances = Table(
     json("hardware"),
     json("guest"),
     flag("protected"),
+    key("on_boot"),
+    key("down_with", index=True),
     integer("incarnation"),
     revision(),
     key("ready", index=True),

@@ -37,6 +37,7 @@ hosts = Table(
     key("state"),
     text("state_reason"),
     time("state_since", nullable=True),
+    key("boot_id"),
     key("accel"),
     text("accel_reason"),
     number("cpu_ratio"),
