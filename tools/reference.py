@@ -22,13 +22,14 @@ from tools import reference_faces, reference_man, reference_types  # noqa: E402 
 from tools.reference_text import Undocumented, page, table, told  # noqa: E402
 
 from zcloud.api.problems import STATUS  # noqa: E402 - also defines errors
-from zcloud.base import config, configfile  # noqa: E402
+from zcloud.base import config, configfile, meters  # noqa: E402
 from zcloud.domain.driver import Option  # noqa: E402
 from zcloud.domain.errors import Failed, Kind, Refused, ZcloudError, all_errors  # noqa: E402
 from zcloud.domain.events import EVENT_KINDS  # noqa: E402
 from zcloud.drivers import registry  # noqa: E402
 from zcloud.operations.model import Workflow  # noqa: E402
 from zcloud.operations.points import fault_points  # noqa: E402
+from zcloud.services.metric_families import every_family  # noqa: E402
 from zcloud.workflows.registry import WORKFLOWS  # noqa: E402
 
 WHOLE = ("docs/reference", "share")  # directories in which nothing else may be
@@ -178,6 +179,24 @@ def _cancel(workflow: Workflow[Any]) -> str:
     return "It can be cancelled before its last step." if workflow.cancellable else "It cannot be cancelled."
 
 
+def metrics() -> str:
+    """Give every metric: of the process by its meters, of the cloud by the store's families."""
+    own = [(f"`{name}`", kind, ", ".join(labels), told(text, name)) for name, kind, text, labels in meters.described()]
+    cloud = [
+        (f"`{each.name}`", each.kind, ", ".join(each.labels), told(each.help, each.name)) for each in every_family()
+    ]
+    return page(
+        "Metrics",
+        "What `/metrics` gives, in Prometheus' text format; who may read it and what it costs is in "
+        "[monitoring](../operate/monitoring.md).",
+        "## Of the process that answers",
+        "Besides, `process_cpu_seconds_total`, `process_resident_memory_bytes` and their like.",
+        table(("Metric", "Type", "Labels", "Meaning"), own),
+        "## Of the cloud, the same in every process",
+        table(("Metric", "Type", "Labels", "Meaning"), cloud),
+    )
+
+
 def pages() -> Mapping[str, str]:
     """Give the text of every file by its path from the project's root."""
     reference = {
@@ -185,6 +204,7 @@ def pages() -> Mapping[str, str]:
         "config.md": configuration(),
         "errors.md": errors(),
         "events.md": events(),
+        "metrics.md": metrics(),
         "openapi.json": reference_faces.openapi(),
         "options.md": options(),
         "rest.md": reference_faces.routes(),

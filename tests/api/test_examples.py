@@ -194,6 +194,19 @@ def test_waiting_ends_in_time_and_the_operation_goes_on(client: Client, cloud: F
     assert client.operations.wait(change.id, timeout_s=20)["status"] == "succeeded"
 
 
+def test_operations_and_streams_are_counted(client: Client, home: Cli) -> None:
+    launch(client, "a")
+    with Client(home.url, home.environment["ZCLOUD_TOKEN"]) as other:
+        events = other.events.follow(0)
+        assert next(iter(events))["seq"] == 1
+        text = client.text("/metrics")
+    assert "zcloud_event_streams 1.0\n" in text
+    labels = 'outcome="succeeded",resource="instance",verb="create"'
+    [count] = re.findall(rf"^zcloud_operation_duration_seconds_count{{{labels}}} (.*)$", text, re.MULTILINE)
+    assert float(count) >= 1
+    assert float(re.findall(r"^zcloud_store_write_duration_seconds_count (.*)$", text, re.MULTILINE)[0]) > 5
+
+
 def test_a_key_of_ones_own_gives_the_first_answer_again(client: Client) -> None:
     body = {"name": "web", "image": "tiny", "flavor": "small"}
     first, again = (client.post("/v1/instances", body, key="nightly-1") for _ in range(2))

@@ -6,6 +6,7 @@ What the store knows (hosts, pools, instances, the queue) is rendered from there
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 
 from prometheus_client import (
@@ -61,11 +62,27 @@ def forget_host(name: str) -> None:
             LIBVIRT_SECONDS.remove(name, connection)
 
 
+def described() -> list[tuple[str, str, str, tuple[str, ...]]]:
+    """Give every meter as it is read: name, type, what it says, labels."""
+    meters = (REQUESTS, REQUEST_SECONDS, STREAMS, OPERATION_SECONDS, STORE_WRITE_SECONDS, LIBVIRT_SECONDS)
+    told = [(next(iter(each.describe())), each._labelnames) for each in meters]
+    return [
+        (f"{it.name}_total" if it.type == "counter" else it.name, it.type, it.documentation, tuple(labels))
+        for it, labels in told
+    ]
+
+
 def own_text() -> bytes:
     """Give this process's meters in Prometheus' text format."""
     return generate_latest(REGISTRY)
 
 
-def serve(port: int) -> None:
-    """Give this process's meters at a TCP port of the loopback; raises OSError where it is taken."""
-    _start_http_server(port, addr="127.0.0.1", registry=REGISTRY)
+def serve(port: int) -> Callable[[], None]:
+    """Give this process's meters at a TCP port of the loopback, until what is returned is called; raises OSError."""
+    server, _thread = _start_http_server(port, addr="127.0.0.1", registry=REGISTRY)
+
+    def stop() -> None:
+        server.shutdown()
+        server.server_close()
+
+    return stop

@@ -42,7 +42,7 @@ def serve(runtime: Runtime, roles: Sequence[str], *, tls: bool = True, fault: Fa
             _serve_api(runtime, tls=tls)
         else:
             if runtime.config.metrics.port:
-                meters.serve(runtime.config.metrics.port)
+                runtime.stops.append(meters.serve(runtime.config.metrics.port))
             _wait_for_signal()
     finally:
         runtime.stop()

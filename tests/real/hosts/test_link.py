@@ -186,6 +186,9 @@ def test_libvirt_answers_over_the_forwarded_socket(watched: Watched, host: Names
     assert host.host_uuid in hypervisor.capabilities_xml()
     assert "<domainCapabilities>" in hypervisor.domain_capabilities_xml(accel="tcg")
     assert hypervisor.node().hostname == host.name
+    load = hypervisor.load()
+    assert 0 < load.available_kib <= load.memory_kib
+    assert load.idle_ns + load.user_ns > 10**9
 
 
 def test_the_life_of_a_domain_and_its_events(watched: Watched, host: NamespaceHost) -> None:

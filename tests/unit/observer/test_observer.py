@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
+from tests import builders
 from tests.conftest import NewUrl, open_store
 from tests.unit.observer.conftest import FAST, Watched, wait_for
 
@@ -15,6 +16,7 @@ from zcloud.base.clock import SystemClock
 from zcloud.base.config import Observer as Settings
 from zcloud.domain.host import HostState
 from zcloud.domain.instance import InstanceStatus, Ready
+from zcloud.domain.samples import unpack
 from zcloud.domain.storage import PoolState
 from zcloud.drivers import registry
 from zcloud.observer.lease import Lease
@@ -132,6 +134,17 @@ def test_one_pool_in_trouble_does_not_stop_the_counters(watched: Watched) -> Non
     )
     with observing(watched, Settings(interval_s=0.2, lease_s=2.0)):
         wait_for(lambda: watched.cloud.read(lambda tx: tx.samples.times(watched.host_id, tx.now - timedelta(hours=1))))
+
+
+def test_a_tick_has_the_host_s_own_counters_and_each_guest_s(watched: Watched) -> None:
+    instance = watched.launch()
+    with observing(watched, Settings(interval_s=0.2, lease_s=2.0)):
+        blob = wait_for(lambda: watched.cloud.read(lambda tx: tx.samples.latest(watched.host_id, builders.NOW)))
+    assert blob is not None
+    rows = {row["id"]: row for row in unpack(blob)}
+    assert rows.keys() == {watched.host_id, instance.id}
+    assert rows[watched.host_id]["idle_ns"] > rows[watched.host_id]["user_ns"]
+    assert watched.cloud.read(lambda tx: tx.samples.latest(watched.host_id, tx.now + timedelta(hours=1))) is None
 
 
 def test_a_guest_that_is_never_ready_fails_at_its_deadline(watched: Watched) -> None:
