@@ -65,7 +65,7 @@ def _admit(server: Served, prefix: str, clients: int) -> tuple[float, float]:
 
 
 def _remove(server: Served, names: list[str]) -> None:
-    for accepted in [server.client.delete(f"/v1/instances/{name}") for name in names]:
+    for accepted in [server.client.delete(f"/v1/instances/{name}", purge=True) for name in names]:
         server.done(accepted)
 
 

@@ -76,7 +76,7 @@ class Race:
 
     def remove(self, name: str) -> None:
         """Delete an instance."""
-        self.server.done(self.server.client.delete(f"/v1/instances/{name}"))
+        self.server.done(self.server.client.delete(f"/v1/instances/{name}", purge=True))
 
 
 def measure(rounds: int) -> Part:

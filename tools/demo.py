@@ -293,7 +293,8 @@ def clean() -> None:
     part("login", logged_in, login)
     for instance in json.loads(zcloud("list", "-o", "json", quiet=True) or "[]"):
         zcloud("instance", "unprotect", instance["name"], quiet=True, check=False)
-        zcloud("delete", instance["name"], "--yes")
+        zcloud("delete", instance["name"], "--yes", "--purge")
+    zcloud("trash", "empty", "--yes", quiet=True)
     for noun, name in (("image", IMAGE), ("network", "default"), ("pool", "default"), ("host", "local")):
         if is_there(noun, "show", name):
             print(f"  {noun} {name}", flush=True)

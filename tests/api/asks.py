@@ -11,9 +11,10 @@ from tests.api.conftest import Cloud
 
 from zcloud.base.ids import new_id
 from zcloud.domain.image import Image, ImageState
-from zcloud.domain.instance import Flavor
+from zcloud.domain.instance import Flavor, Instance, InstanceStatus
 from zcloud.domain.operation import Operation, OperationStatus
 from zcloud.domain.people import SshKey, Token
+from zcloud.domain.storage import VolumeRole
 from zcloud.store import Tx
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8Dcyui7IRzE1bbVJNdfzcqyXBlgAjUOe5VFjwYTFhY me@here"
@@ -27,6 +28,10 @@ class Stock:
     mine: Image  # in home, nothing is based on it
     waiting: Image  # in home, for its upload
     blocked: Operation  # in home
+    held: Instance  # in home, paused
+    kept: Instance  # in home, saved
+    whole: Instance  # in home, running, with a root volume
+    trashed: Instance  # in home
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +72,24 @@ def stock(cloud: Cloud) -> Stock:
             if session:
                 tx.sessions.add(replace(session[0], id=name, digest=name))
         home = cloud.home.id
+
+        def instance(name: str, **changes: Any) -> Instance:
+            made = tx.instances.add(builders.instance(home, cloud.host.id, cloud.image.id, name=name, **changes))
+            root = builders.volume(home, cloud.pool.id, name=f"{name}-root", role=VolumeRole.ROOT, slot=0)
+            tx.volumes.add(replace(root, instance_id=made.id))
+            return made
+
         blocked = builders.operation(project_id=home, status=OperationStatus.BLOCKED)
         return Stock(
             mine=tx.images.add(builders.image(name="mine", project_id=home)),
             waiting=tx.images.add(builders.image(name="waiting", project_id=home, state=ImageState.WAITING)),
             blocked=tx.operations.add(blocked),
+            held=instance("held", status=InstanceStatus.PAUSED),
+            kept=instance("kept", status=InstanceStatus.SAVED, hardware={"saved": {"accel": "tcg", "was": "running"}}),
+            trashed=instance(
+                "old~1", status=InstanceStatus.TRASHED, hardware={"trash": {"at": tx.now.isoformat(), "name": "old"}}
+            ),
+            whole=instance("whole", status=InstanceStatus.RUNNING),
         )
 
     return cloud.store.transact(work)
@@ -161,8 +179,19 @@ ASKS: dict[tuple[str, str], Ask] = {
     ("POST", "/v1/instances/{ref}/stop"): Ask(202, "/v1/instances/{c.running.id}/stop", {"force": True}),
     ("POST", "/v1/instances/{ref}/restart"): Ask(202, "/v1/instances/{c.running.id}/restart"),
     ("POST", "/v1/instances/{ref}/resize"): Ask(202, "/v1/instances/{c.instance.id}/resize", {"vcpus": 2}),
+    ("POST", "/v1/instances/{ref}/rename"): Ask(202, "/v1/instances/{c.instance.id}/rename", {"name": "other"}),
+    ("POST", "/v1/instances/{ref}/pause"): Ask(202, "/v1/instances/{c.running.id}/pause"),
+    ("POST", "/v1/instances/{ref}/resume"): Ask(202, "/v1/instances/{s.held.id}/resume"),
+    ("POST", "/v1/instances/{ref}/reset"): Ask(202, "/v1/instances/{c.running.id}/reset"),
+    ("POST", "/v1/instances/{ref}/save"): Ask(202, "/v1/instances/{s.whole.id}/save"),
+    ("POST", "/v1/instances/{ref}/restore"): Ask(202, "/v1/instances/{s.kept.id}/restore"),
+    ("POST", "/v1/instances/{ref}/discard-saved"): Ask(202, "/v1/instances/{s.kept.id}/discard-saved"),
     ("GET", "/v1/instances/{ref}/console-log"): Ask(200, "/v1/instances/{c.running.id}/console-log"),
     ("POST", "/v1/instances/{ref}/console"): Ask(201, "/v1/instances/{c.running.id}/console"),
+    ("GET", "/v1/trash"): Ask(200, "/v1/trash"),
+    ("POST", "/v1/trash/empty"): Ask(202, "/v1/trash/empty", {"project": "default"}),
+    ("POST", "/v1/trash/{ref}/restore"): Ask(202, "/v1/trash/{s.trashed.id}/restore", {"name": "back"}),
+    ("DELETE", "/v1/trash/{ref}"): Ask(202, "/v1/trash/{s.trashed.id}"),
     ("GET", "/v1/operations"): Ask(200, "/v1/operations"),
     ("GET", "/v1/operations/{id}"): Ask(200, "/v1/operations/{c.operation.id}"),
     ("POST", "/v1/operations/{id}/cancel"): Ask(202, "/v1/operations/{c.operation.id}/cancel"),

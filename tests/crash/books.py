@@ -20,7 +20,13 @@ from zcloud.testing.hostprocess import RemoteLinks, Traces
 
 _PROBE = "/var/lib/zcloud/probe/"
 _LEASES = "/var/lib/libvirt/dnsmasq/zcloud/"
-_DOMAIN_STATE = {"running": DomainState.RUNNING, "stopped": DomainState.SHUTOFF}
+_DOMAIN_STATE = {
+    "running": DomainState.RUNNING,
+    "paused": DomainState.PAUSED,
+    "stopped": DomainState.SHUTOFF,
+    "saved": DomainState.SHUTOFF,
+    "trashed": DomainState.SHUTOFF,
+}
 
 _TABLES = (
     "operations", "events", "hosts", "pools", "networks", "images",
@@ -83,9 +89,10 @@ class Books:
         instances = {row["id"] for row in rows.tables["instances"]}
         assert {row["owner_id"] for row in rows.tables["secrets"]} <= instances, "a secret outlived its instance"
         volumes = {(row["pool_id"], row["id"]): row["size"] for row in rows.tables["volumes"]}
+        volumes |= {(row["pool_id"], row["instance_id"]): _claimed_for_memory(rows, row) for row in _saved(rows)}
         claimed = rows.of("claims", provider_kind="pool")
         assert {(row["provider_id"], row["consumer_id"]): row["amount"] for row in claimed} == volumes
-        running = {row["id"]: row for row in rows.tables["instances"] if row["status"] == "running"}
+        running = {row["id"]: row for row in rows.tables["instances"] if row["status"] in ("running", "paused")}
         for claim in rows.of("claims", provider_kind="host"):
             owner = running[claim["consumer_id"]]
             assert claim["provider_id"] == owner["host_id"]
@@ -120,6 +127,7 @@ class Books:
             expected |= {f"{path}/zcloud-pool"} | {f"{path}/volumes/{row['id']}.qcow2" for row in volumes}
             roots = [row for row in volumes if row["role"] == "root"]
             expected |= {f"{path}/artifacts/{row['instance_id']}.seed.iso" for row in roots}
+            expected |= {f"{path}/artifacts/{row['instance_id']}.saved" for row in _saved(rows) if row in roots}
             images = {f"{row['digest']}.{row['format']}" for row in rows.of("images", state="ready")}
             bases |= {f"{path}/base/{name}" for name in images}
         networks = {row["id"] for row in rows.of("networks", host_id=host_id)}
@@ -140,3 +148,14 @@ class Books:
         assert traces.networks == addresses
         difference = registry.guard(link).compare(guarded)
         assert not difference, difference
+
+
+def _saved(rows: Rows) -> list[Row]:
+    """Give the root volumes of the instances whose memory is in a file."""
+    saved = {row["id"] for row in rows.tables["instances"] if "saved" in row["hardware"]}
+    return [row for row in rows.of("volumes", role="root") if row["instance_id"] in saved]
+
+
+def _claimed_for_memory(rows: Rows, root: Row) -> int:
+    (instance,) = rows.of("instances", id=root["instance_id"])
+    return int(instance["hardware"]["saved"]["claimed"])

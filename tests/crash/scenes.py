@@ -19,9 +19,12 @@ from zcloud.domain.operation import Operation
 from zcloud.drivers import registry
 from zcloud.services.hosts import Hosts, HostSpec
 from zcloud.services.images import Images, ImageSpec
+from zcloud.services.lifecycle import Lifecycle
+from zcloud.services.naming import Naming
 from zcloud.services.networks import Networks, NetworkSpec
 from zcloud.services.pools import Pools, PoolSpec
 from zcloud.services.sizes import SizeChange, Sizes
+from zcloud.services.trash import Trash
 from zcloud.testing.cloud import ADMIN, FakeCloud
 
 _KIT = {"vmlinuz": b"a kernel", "initrd": b"an initramfs"}
@@ -43,6 +46,7 @@ class Stage:
         self.hosts, self.pools = Hosts(services), Pools(services)
         self.networks, self.images = Networks(services), Images(services)
         self.sizes = Sizes(services)
+        self.lifecycle, self.naming, self.trash = Lifecycle(services), Naming(services), Trash(services)
         self._numbers = itertools.count()
         self._place_kit(self.cloud.config.probe_dir)
 
@@ -138,6 +142,55 @@ def _restart(stage: Stage, host_id: str) -> Ask:
     return lambda: stage.cloud.instances.restart(ADMIN, "", instance.id)
 
 
+def _pause(stage: Stage, host_id: str) -> Ask:
+    instance = stage.instance(host_id)
+    return lambda: stage.lifecycle.act(ADMIN, "", instance.id, "pause")
+
+
+def _resume(stage: Stage, host_id: str) -> Ask:
+    held = _pause(stage, host_id)()
+    stage.done(held)
+    return lambda: stage.lifecycle.act(ADMIN, "", held.resource_id, "resume")
+
+
+def _reset(stage: Stage, host_id: str) -> Ask:
+    instance = stage.instance(host_id)
+    return lambda: stage.lifecycle.act(ADMIN, "", instance.id, "reset")
+
+
+def _save(stage: Stage, host_id: str) -> Ask:
+    instance = stage.instance(host_id)
+    return lambda: stage.lifecycle.act(ADMIN, "", instance.id, "save")
+
+
+def _restore(stage: Stage, host_id: str) -> Ask:
+    saved = _save(stage, host_id)()
+    stage.done(saved)
+    return lambda: stage.lifecycle.act(ADMIN, "", saved.resource_id, "restore")
+
+
+def _discard(stage: Stage, host_id: str) -> Ask:
+    saved = _save(stage, host_id)()
+    stage.done(saved)
+    return lambda: stage.lifecycle.act(ADMIN, "", saved.resource_id, "discard")
+
+
+def _rename(stage: Stage, host_id: str) -> Ask:
+    instance, name = stage.instance(host_id), stage.name("new")
+    return lambda: stage.naming.rename(ADMIN, "", instance.id, name, hostname=True)
+
+
+def _trash(stage: Stage, host_id: str) -> Ask:
+    instance = stage.instance(host_id)
+    return lambda: stage.trash.delete(ADMIN, "", instance.id)
+
+
+def _untrash(stage: Stage, host_id: str) -> Ask:
+    trashed = _trash(stage, host_id)()
+    stage.done(trashed)
+    return lambda: stage.trash.restore(ADMIN, "", trashed.resource_id)
+
+
 def _import_image(stage: Stage, _host_id: str) -> Ask:
     return lambda: stage.image()[1]
 
@@ -218,9 +271,18 @@ SCENES: Mapping[str, Callable[[Stage, str], Ask]] = {
     "instance_create_v1": _create,
     "instance_delete_v1": _delete,
     "instance_resize_v1": _resize,
+    "instance_discard_v1": _discard,
+    "instance_pause_v1": _pause,
+    "instance_rename_v1": _rename,
+    "instance_reset_v1": _reset,
     "instance_restart_v1": _restart,
+    "instance_restore_v1": _restore,
+    "instance_resume_v1": _resume,
+    "instance_save_v1": _save,
     "instance_start_v1": _start,
     "instance_stop_v1": _stop,
+    "instance_trash_v1": _trash,
+    "instance_untrash_v1": _untrash,
     "network_create_v1": _create_network,
     "network_delete_v1": _delete_network,
     "pool_create_v1": _create_pool,

@@ -26,8 +26,10 @@ from zcloud.services.idempotency import Idempotency
 from zcloud.services.images import Images
 from zcloud.services.instances import Instances
 from zcloud.services.launch import Launch
+from zcloud.services.lifecycle import Lifecycle
 from zcloud.services.maintenance import Maintenance
 from zcloud.services.metrics import Metrics, MetricsOptions
+from zcloud.services.naming import Naming
 from zcloud.services.networks import Networks
 from zcloud.services.operations import Operations
 from zcloud.services.people import People
@@ -36,6 +38,7 @@ from zcloud.services.reconcile import Reconcile
 from zcloud.services.signin import SignIn
 from zcloud.services.sizes import Sizes
 from zcloud.services.tickets import Tickets
+from zcloud.services.trash import Trash
 
 _ETAG = re.compile(r'"(\d{1,15})"')
 
@@ -76,6 +79,9 @@ class ApiParts:
     launch: Launch
     instances: Instances
     sizes: Sizes
+    lifecycle: Lifecycle
+    naming: Naming
+    trash: Trash
     operations: Operations
     events: Events
     audit: Audit
@@ -111,6 +117,9 @@ def build_parts(
         launch=Launch(services),
         instances=Instances(services),
         sizes=Sizes(services),
+        lifecycle=Lifecycle(services),
+        naming=Naming(services),
+        trash=Trash(services),
         operations=Operations(services),
         events=Events(services),
         audit=Audit(services),

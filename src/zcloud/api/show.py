@@ -37,6 +37,7 @@ def instance(view: InstanceView) -> Instance:
         flavor=it.flavor, firmware=it.firmware, machine=it.machine, screen=it.screen, tags=it.tags,
         protected=it.protected, on_boot=it.on_boot, incarnation=it.incarnation, ready=it.ready,
         ready_detail=it.ready_detail, ready_deadline=it.ready_deadline,
+        saved_at=str(it.saved.get("at", "")),
         nics=tuple(
             Nic(port.slot, view.networks.get(port.network_id, ""), port.network_id, port.mac, port.address,
                 port.hostname)

@@ -36,6 +36,13 @@ class Images:
 
 
 @dataclass(frozen=True, slots=True)
+class Instances:
+    """What holds for all instances."""
+
+    trash_days: int = 3  # days that deleted instances can be brought back; 0: they are gone at once
+
+
+@dataclass(frozen=True, slots=True)
 class Workers:
     """How operations are run; times in seconds."""
 
@@ -108,6 +115,7 @@ class Config:
     log_files: int = 5  # so many older files are kept
     server: Server = field(default_factory=Server)
     images: Images = field(default_factory=Images)
+    instances: Instances = field(default_factory=Instances)
     workers: Workers = field(default_factory=Workers)
     observer: Observer = field(default_factory=Observer)
     metrics: Metrics = field(default_factory=Metrics)

@@ -20,8 +20,8 @@ _COLOURS = {
     **dict.fromkeys(("running", "ready", "up", "succeeded", "ok", "kvm"), _GOOD),
     **dict.fromkeys(("error", "failed", "lost", "missing", "blocked"), _BAD),
     **dict.fromkeys(
-        ("building", "starting", "stopping", "restarting", "deleting", "waiting", "importing", "creating", "adding",
-         "unknown", "degraded", "undoing", "tcg", "paused"),
+        ("building", "starting", "stopping", "restarting", "deleting", "saving", "waiting", "importing", "creating",
+         "adding", "unknown", "degraded", "undoing", "tcg", "paused"),
         _UNDER_WAY,
     ),
 }  # fmt: skip

@@ -114,6 +114,12 @@ class DiskRequest(TypedDict):
     name: NotRequired[str]
 
 
+class Emptied(TypedDict):
+    """The operations that remove what was in the trash."""
+
+    operations: list[Operation]
+
+
 class Event(TypedDict):
     """Something that happened; ``seq`` is the id in the stream of events."""
 
@@ -268,8 +274,9 @@ class ImageSource(TypedDict):
 
 class Instance(TypedDict):
     """An instance; ``observed`` is what its host said last, ``host_state`` tells how far that can be trusted.
-    ``screen`` is how its screen is reached (``vnc``); empty: it is headless. ``vcpus``, ``memory_mib`` and the like
-    are what is wanted; ``pending`` has those that the present run has otherwise."""
+    ``vcpus``, ``memory_mib`` and the like are what is wanted; ``pending`` has those that the present run has
+    otherwise. ``screen`` is how its screen is reached (``vnc``); empty: it is headless. ``saved_at``: since when
+    its memory is in a file; empty: it is not."""
 
     id: str
     name: str
@@ -300,6 +307,7 @@ class Instance(TypedDict):
     ready: str
     ready_detail: str
     ready_deadline: str | None
+    saved_at: str
     nics: list[Nic]
     disks: list[Disk]
     guest: dict[str, Any]
@@ -352,7 +360,14 @@ class InstanceCreate(TypedDict):
     headless: NotRequired[bool]
 
 
-InstanceStatus = Literal["building", "running", "stopped", "paused", "starting", "stopping", "restarting", "deleting", "error", "unknown", "missing"]
+class InstanceRename(TypedDict):
+    """The new name; with ``hostname`` cloud-init gives it to the guest at its next boot."""
+
+    name: str
+    hostname: NotRequired[bool]
+
+
+InstanceStatus = Literal["building", "running", "stopped", "paused", "saved", "saving", "trashed", "starting", "stopping", "restarting", "deleting", "error", "unknown", "missing"]
 
 
 class Key(TypedDict):
@@ -806,6 +821,35 @@ class TokenCreated(TypedDict):
 
     secret: str
     token: Token
+
+
+class TrashEmpty(TypedDict):
+    """Whose trash is emptied; without ``project`` the caller's only one."""
+
+    project: NotRequired[str]
+
+
+class TrashRestore(TypedDict):
+    """How to bring it back; without ``name`` it has its own again."""
+
+    name: NotRequired[str]
+
+
+class Trashed(TypedDict):
+    """An instance in the trash; ``until`` it can be brought back."""
+
+    id: str
+    name: str
+    project: str
+    host: str
+    vcpus: int
+    memory_mib: int
+    disk_size: int
+    tags: list[str]
+    protected: bool
+    operation_id: str | None
+    at: str
+    until: str
 
 
 class UploadSource(TypedDict):

@@ -12,6 +12,9 @@ EVENT_KINDS: Mapping[str, str] = {
     "operation.blocked": "An operation cannot go on because a host does not answer; it goes on by itself.",
     "operation.ended": "An operation has succeeded, failed or was cancelled; `data.status` says which.",
     "instance.changed": "Somebody changed an instance's tags or its protection.",
+    "instance.renamed": "An instance has another name; `data` has the old and the new one.",
+    "instance.trashed": "An instance was put into the trash; `data.until` says how long it can be brought back.",
+    "instance.untrashed": "An instance was brought back from the trash.",
     # What the observer sees of guests.
     "instance.running": "An instance that was paused runs again.",
     "instance.stopped": "An instance is off although nobody asked zcloud for it; the message says how that came.",
@@ -20,7 +23,7 @@ EVENT_KINDS: Mapping[str, str] = {
     "instance.ready": "The guest said that it is ready.",
     "instance.failed": "The guest did not become ready in time, or said that its set-up failed.",
     # What was changed behind zcloud's back: recorded and shown, never undone.
-    "drift.power": "An instance was started or paused outside zcloud.",
+    "drift.power": "An instance was started, paused or resumed outside zcloud.",
     "drift.definition": "An instance's definition was changed outside zcloud.",
     "drift.deleted": "An instance's domain or definition was removed outside zcloud.",
     # What the observer sees of hosts.

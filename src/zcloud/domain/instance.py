@@ -8,6 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+TRASH_MARK = "~"
+"""Parts the name of a thing in the trash from what makes it unlike all others; no name that people give has it."""
+
 
 class InstanceStatus(StrEnum):
     """What an instance is doing, as people read it."""
@@ -16,6 +19,9 @@ class InstanceStatus(StrEnum):
     RUNNING = "running"
     STOPPED = "stopped"
     PAUSED = "paused"
+    SAVED = "saved"  # off, with its memory in a file
+    SAVING = "saving"
+    TRASHED = "trashed"  # deleted, but not for good yet
     STARTING = "starting"
     STOPPING = "stopping"
     RESTARTING = "restarting"
@@ -147,6 +153,18 @@ class Instance:
         """Give how its screen is reached (``vnc``); empty: it is headless."""
         return str(self.hardware.get("screen", ""))
 
+    @property
+    def saved(self) -> Mapping[str, Any]:
+        """Give what is known of its saved memory; empty: there is none."""
+        saved: Mapping[str, Any] = self.hardware.get("saved") or {}
+        return saved
+
+    @property
+    def trash(self) -> Mapping[str, Any]:
+        """Give since when it is in the trash (``at``) and what it was called (``name``); empty: it is not."""
+        trash: Mapping[str, Any] = self.hardware.get("trash") or {}
+        return trash
+
 
 @dataclass(frozen=True, slots=True)
 class Verb:
@@ -165,6 +183,15 @@ VERBS: Mapping[str, Verb] = {
     "stop": Verb("stopped", frozenset({_S.RUNNING, _S.PAUSED, _S.ERROR})),
     "restart": Verb("restarted", frozenset({_S.RUNNING, _S.PAUSED})),
     "resize": Verb("resized", frozenset({_S.RUNNING, _S.STOPPED})),
+    "pause": Verb("paused", frozenset({_S.RUNNING})),
+    "resume": Verb("resumed", frozenset({_S.PAUSED})),
+    "reset": Verb("reset", frozenset({_S.RUNNING})),
+    "save": Verb("saved", frozenset({_S.RUNNING, _S.PAUSED})),
+    "restore": Verb("restored", frozenset({_S.SAVED})),
+    "discard": Verb("rid of its saved memory", frozenset({_S.SAVED, _S.STOPPED, _S.RUNNING, _S.PAUSED, _S.ERROR})),
+    "rename": Verb("renamed", frozenset({_S.RUNNING, _S.PAUSED, _S.STOPPED, _S.SAVED})),
+    "trash": Verb("deleted", frozenset(_S) - {_S.DELETING, _S.TRASHED, _S.BUILDING}),
+    "untrash": Verb("brought back", frozenset({_S.TRASHED})),
     "delete": Verb("deleted", frozenset(_S) - {_S.DELETING}),
 }
 """The operation ``instance_VERB`` of each is in ``workflows/registry.py``."""

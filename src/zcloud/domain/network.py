@@ -83,6 +83,12 @@ class Port:
     created_at: datetime
 
 
+def port_hostname(instance: str, slot: int, project: str, zone: str) -> str:
+    """Give the DNS name of an instance's port; its first port has the instance's own."""
+    name = instance if slot == 0 else f"{instance}-{slot}"
+    return f"{name}.{project}.{zone}"
+
+
 def tap_name(port_id: str) -> str:
     """Give the tap device's name for a port: ``zc`` and eleven hex digits (IFNAMSIZ is 16 with the NUL)."""
     return "zc" + port_id.replace("-", "")[:11]

@@ -22,6 +22,7 @@ from zcloud.operations.engine import Engine, EngineSettings
 from zcloud.operations.model import Control
 from zcloud.services.context import Services
 from zcloud.services.guests import Guests
+from zcloud.services.trash import Trash
 from zcloud.store import Sealer, Store
 from zcloud.workflows.context import Means, Run
 from zcloud.workflows.registry import WORKFLOWS
@@ -105,7 +106,8 @@ def build(config: Config, *, clock: Clock | None = None, config_file: Path | Non
     store = open_store(config, clock)
     store.check_version()
     pool = open_pool(config, store)
-    runtime = Runtime(config, clock, store, pool, Services(store, clock, config.zone), config_file)
+    services = Services(store, clock, config.zone, config.instances.trash_days)
+    runtime = Runtime(config, clock, store, pool, services, config_file)
     runtime.stops += [store.close, pool.close]
     return runtime
 
@@ -145,6 +147,7 @@ def start_observer(runtime: Runtime) -> None:
         Chore("retention", _PRUNE_EVERY_S, lambda: prune(store, config.retention)),
         Chore("boots", _BOOTS_LOOK_S, Guests(runtime.services).resume),
         Chore("backup", _BACKUP_LOOK_S, backups.run_if_due),
+        Chore("trash", _PRUNE_EVERY_S, Trash(runtime.services).sweep),
     )
     observer = Observer(store, runtime.pool, config.observer, runtime.clock, chores)
     observer.start()

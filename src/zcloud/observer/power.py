@@ -17,12 +17,13 @@ _STATUS: Mapping[DomainState, InstanceStatus] = {
     DomainState.SHUTOFF: InstanceStatus.STOPPED,
     DomainState.CRASHED: InstanceStatus.STOPPED,
 }
-_NOT_OURS = frozenset({InstanceStatus.BUILDING, InstanceStatus.DELETING})
-_WERE_OFF = frozenset({InstanceStatus.STOPPED, InstanceStatus.ERROR, InstanceStatus.MISSING})
+_NOT_OURS = frozenset({InstanceStatus.BUILDING, InstanceStatus.DELETING, InstanceStatus.TRASHED})
+_WERE_OFF = frozenset({InstanceStatus.STOPPED, InstanceStatus.SAVED, InstanceStatus.ERROR, InstanceStatus.MISSING})
 _WHY_OFF: Mapping[str, str] = {
     "shutdown": "the guest shut itself down",
     "destroyed": "its power was taken outside zcloud",
     "crashed": "its process ended unexpectedly",
+    "saved": "its memory was saved to disk outside zcloud",
     "failed": "it could not be started outside zcloud",
     "daemon": "libvirt was restarted and did not find it any more",
 }
@@ -51,9 +52,12 @@ class Verdict:
 
 def agrees(status: InstanceStatus, facts: DomainFacts | None) -> bool:
     """Tell at a glance that there is nothing to judge; most instances are settled by this."""
+    if status is InstanceStatus.TRASHED:
+        return True
     if facts is None:
         return status is InstanceStatus.MISSING
-    return facts.persistent and _STATUS.get(facts.state) is status
+    seen = _STATUS.get(facts.state)
+    return facts.persistent and (seen is status or (seen is InstanceStatus.STOPPED and status is InstanceStatus.SAVED))
 
 
 def judge(instance: Instance, facts: DomainFacts | None, io_reason: str = "") -> Verdict | None:
@@ -68,8 +72,8 @@ def judge(instance: Instance, facts: DomainFacts | None, io_reason: str = "") ->
     status = _STATUS.get(facts.state)
     if status is None or (status is InstanceStatus.PAUSED and facts.reason in _PASSING):
         return None  # libvirt itself does not know, or will tell in a moment
-    failed_and_off = status is InstanceStatus.STOPPED and instance.status is InstanceStatus.ERROR
-    if status is not instance.status and not failed_and_off:
+    off_as_known = status is InstanceStatus.STOPPED and instance.status in (InstanceStatus.ERROR, InstanceStatus.SAVED)
+    if status is not instance.status and not off_as_known:
         return _changed(instance, status, facts, io_reason)
     if facts.persistent or status is InstanceStatus.STOPPED or instance.observed.get("undefined"):
         return None
@@ -103,7 +107,12 @@ def _changed(instance: Instance, status: InstanceStatus, facts: DomainFacts, io_
     if status is InstanceStatus.RUNNING:
         if instance.status in _WERE_OFF:
             message = f"{name} was started outside zcloud."
+            if instance.saved:
+                message += " Its saved memory does not fit its disks any more; discard it."
             return Verdict(status, "drift.power", message, began=True, undefined=undefined)
+        if instance.observed.get("paused_by"):
+            message = f"{name} was paused by {instance.observed['paused_by']}, and was let go on outside zcloud."
+            return Verdict(status, "drift.power", message, undefined=undefined)
         return Verdict(status, "instance.running", f"{name} runs.", surprising=False, undefined=undefined)
     if facts.reason not in ("ioerror", "io_error"):
         message = f"{name} was paused outside zcloud ({facts.reason})."

@@ -45,7 +45,7 @@ def gather(instance: Instance, link: HostLink) -> Evidence:
     """Ask the agent for cloud-init's files and read the console's end."""
     console = ""
     path = instance.hardware.get("console_log")
-    if path:
+    if path and instance.observed.get("reset_run") != instance.incarnation:  # else it has an older boot's words, too
         with contextlib.suppress(NotFound):
             console = link.shell.read_file(path, limit=_CONSOLE_TAIL, tail=True).decode(errors="replace")
     agent, result, status = _ask(instance.id, link.hypervisor)

@@ -104,6 +104,7 @@ def _record(tx: Tx, instance: Instance, verdict: Verdict) -> None:
     observed = {
         **instance.observed,
         "power_detail": verdict.message,
+        "paused_by": "",  # whoever asked zcloud for it, until anything else happens
         "paused_for": verdict.paused_for,
         "undefined": verdict.undefined,
     }

@@ -12,6 +12,7 @@ from typing import Protocol
 from zcloud.ports.domains import ConsoleStream, DomainControl
 from zcloud.ports.hardware import DomainSize, HardwareControl
 from zcloud.ports.networks import NetworkControl, NetworkSection
+from zcloud.ports.power import PowerControl
 from zcloud.ports.records import (
     DomainEvent,
     DomainFacts,
@@ -41,12 +42,13 @@ __all__ = [
     "NetworkSection",
     "NodeFacts",
     "NodeLoad",
+    "PowerControl",
     "Shell",
     "Space",
 ]
 
 
-class Hypervisor(DomainControl, HardwareControl, NetworkControl, Protocol):
+class Hypervisor(DomainControl, PowerControl, HardwareControl, NetworkControl, Protocol):
     """libvirt on one host. Raises HypervisorFailed, HostUnreachable."""
 
     def node(self) -> NodeFacts: ...

@@ -148,6 +148,26 @@ def grow(tx: Tx, instance: Instance, size: Size) -> None:
     take(tx, cloud, running_claims(instance.host_id, instance.id, vcpus, memory_mib))
 
 
+def admit_run(tx: Tx, instance: Instance) -> Cloud:
+    """Let an instance run on its host, if there is room; gives the snapshot for ``take_run``. Raises NoRoom."""
+    cloud = snapshot(tx)
+    demand = Demand(
+        vcpus=instance.vcpus,
+        memory_mib=instance.memory_mib,
+        firmware=instance.firmware.value,
+        disks={},
+        networks=(),
+        host=instance.host_id,
+    )
+    choose(cloud, instance.project_id, demand)
+    return cloud
+
+
+def take_run(tx: Tx, cloud: Cloud, instance: Instance) -> None:
+    """Claim what an instance that was admitted by ``admit_run`` holds while it runs."""
+    take(tx, cloud, running_claims(instance.host_id, instance.id, instance.vcpus, instance.memory_mib))
+
+
 def volume_claim(pool_id: str, volume_id: str, size: int) -> Claim:
     """Give what a volume holds of its pool from creation to deletion."""
     return Claim(ProviderRef(ProviderKind.POOL, pool_id), volume_id, BYTES, size)

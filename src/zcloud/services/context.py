@@ -29,11 +29,12 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The means of all services: the store, the clock and the cloud's name."""
+    """The means of all services: the store, the clock, the cloud's name, and how long its trash is kept."""
 
     store: Store
     clock: Clock
     zone: str
+    trash_days: int = 3
 
 
 class Revised(Protocol):

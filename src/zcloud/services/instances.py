@@ -78,12 +78,12 @@ class Instances:
                 search=query.search,
             )
             page = tx.instances.page(which, **window.arguments())
-            return Page(tuple(_views(tx, page.items)), page.next_cursor, page.total)
+            return Page(tuple(views(tx, page.items)), page.next_cursor, page.total)
 
     def show(self, actor: Actor, project: str, ref: str) -> InstanceView:
         """Give one instance by name or id; raises NotFound."""
         with self._store.read() as tx:
-            return next(iter(_views(tx, [find(tx, actor, project, ref, Role.VIEWER)])))
+            return next(iter(views(tx, [find(tx, actor, project, ref, Role.VIEWER)])))
 
     def for_console_log(self, actor: Actor, project: str, ref: str) -> Instance:
         """Give the instance whose console log is to be read: what guests write there is its members' only."""
@@ -154,7 +154,7 @@ class Instances:
     def delete(
         self, actor: Actor, project: str, ref: str, keep: Iterable[str] = (), *, revision: int | None = None
     ) -> Operation:
-        """Delete an instance and its disks but those to ``keep`` (names, ids, or ``all``).
+        """Delete an instance for good, and its disks but those to ``keep`` (names, ids, or ``all``).
 
         Raises Protected, Busy, WrongState, RevisionMismatch, InvalidInput (no such disk).
         """
@@ -163,15 +163,7 @@ class Instances:
         def work(tx: Tx) -> Operation:
             instance = find(tx, actor, project, ref)
             expect(instance, revision)
-            if instance.protected:
-                raise Protected(f"The instance {instance.name} is protected against deletion.")
-            check_state(instance, "delete")
-            kept = _kept(tx.volumes.of_instance(instance.id), wanted)
-            operation = begin_verb(tx, actor, instance, "delete", keep=kept)
-            for volume in tx.volumes.of_instance(instance.id):
-                tx.volumes.lock(volume.id, operation.id)
-            tx.instances.update(instance.id, status=InstanceStatus.DELETING, desired=Power.STOPPED, bump=True)
-            return operation
+            return admit_delete(tx, actor, instance, wanted)
 
         return self._store.transact(work)
 
@@ -199,6 +191,19 @@ class Instances:
         return self._store.transact(work)
 
 
+def admit_delete(tx: Tx, actor: Actor, instance: Instance, keep: tuple[str, ...]) -> Operation:
+    """Record that an instance is deleted for good. Raises Protected, Busy, WrongState, InvalidInput (no such disk)."""
+    if instance.protected:
+        raise Protected(f"The instance {instance.name} is protected against deletion.")
+    check_state(instance, "delete")
+    kept = _kept(tx.volumes.of_instance(instance.id), keep)
+    operation = begin_verb(tx, actor, instance, "delete", keep=kept)
+    for volume in tx.volumes.of_instance(instance.id):
+        tx.volumes.lock(volume.id, operation.id)
+    tx.instances.update(instance.id, status=InstanceStatus.DELETING, desired=Power.STOPPED, bump=True)
+    return operation
+
+
 def _visible_image(tx: Tx, visible: set[str] | None, ref: str) -> str:
     """Give the id of an image of that name or id; those of other projects are as if they were not there."""
     for image in tx.images.page(ImageFilter(project_ids=visible), limit=1000).items:
@@ -217,7 +222,8 @@ def _kept(volumes: list[Volume], wanted: tuple[str, ...]) -> list[str]:
     return sorted({known[name] for name in wanted})
 
 
-def _views(tx: Tx, instances: Iterable[Instance]) -> Iterable[InstanceView]:
+def views(tx: Tx, instances: Iterable[Instance]) -> Iterable[InstanceView]:
+    """Give instances with what people want to see with them, in a handful of queries for all."""
     rows = list(instances)
     ids = [each.id for each in rows]
     projects = tx.projects.many({each.project_id for each in rows})

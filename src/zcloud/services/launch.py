@@ -24,7 +24,7 @@ from zcloud.domain.instance import (
     Ready,
 )
 from zcloud.domain.names import check_name, check_tags
-from zcloud.domain.network import Network, Port, pick_address, tap_name
+from zcloud.domain.network import Network, Port, pick_address, port_hostname, tap_name
 from zcloud.domain.operation import Operation
 from zcloud.domain.people import Actor, Project, Role, Usage
 from zcloud.domain.size import ask_size, check_size
@@ -262,7 +262,6 @@ class Launch:
             if asked.mac:
                 raise InvalidInput(f"The MAC address {mac} was given out before.", field=f"nics.{slot}.mac")
             mac = new_mac()
-        name = instance.name if slot == 0 else f"{instance.name}-{slot}"
         return tx.ports.add(
             Port(
                 id=identity,
@@ -272,7 +271,7 @@ class Launch:
                 mac=mac,
                 address=pick_address(network, tx.ports.taken(network.id), asked.address) if network.cidr else "",
                 tap=tap_name(identity),
-                hostname=f"{name}.{sized.project.name}.{self._services.zone}",
+                hostname=port_hostname(instance.name, slot, sized.project.name, self._services.zone),
                 created_at=tx.now,
             )
         )

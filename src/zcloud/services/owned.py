@@ -13,6 +13,13 @@ from zcloud.store import Tx
 
 MAX_DEADLINE_S = 3600
 
+_HINTS = {
+    InstanceStatus.SAVED: "Let it go on: `zcloud instance restore {name}`. Or forget its memory: "
+    "`zcloud instance discard-saved {name}`.",
+    InstanceStatus.TRASHED: "Bring it back first: `zcloud trash restore {name}`.",
+    InstanceStatus.PAUSED: "Let it go on first: `zcloud instance resume {name}`.",
+}
+
 
 def find(tx: Tx, actor: Actor, project: str, ref: str, needed: Role = Role.MEMBER) -> Instance:
     """Give the instance of that name in the project, or of that id; raises NotFound, Forbidden."""
@@ -43,9 +50,10 @@ def check_state(instance: Instance, verb: str) -> None:
     if instance.operation_id is None and instance.status not in VERBS[verb].starts_from:
         raise WrongState(
             f"The instance {instance.name} is {instance.status}; it cannot be {VERBS[verb].done} now.",
+            hint=_HINTS.get(instance.status, "").format(name=instance.trash.get("name", instance.name)),
             status=instance.status.value,
         )
-    if instance.status is InstanceStatus.ERROR and verb != "delete" and not instance.machine:
+    if instance.status is InstanceStatus.ERROR and verb not in ("delete", "trash") and not instance.machine:
         raise WrongState(
             f"The instance {instance.name} was never made.",
             hint=f"Retry its creation (`zcloud operation retry`), or delete it: `zcloud delete {instance.name}`.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from zcloud.domain.errors import WrongState
@@ -14,7 +15,10 @@ from zcloud.domain.storage import PoolState, VolumeState
 from zcloud.services.context import Services, Subject, begin
 from zcloud.services.instances import Instances
 from zcloud.services.launch import Launch
+from zcloud.services.lifecycle import ADMIT, Lifecycle
+from zcloud.services.naming import Naming
 from zcloud.services.sizes import SizeChange, Sizes
+from zcloud.services.trash import Trash
 from zcloud.store import Tx
 
 # What a thing is while the operation works on it; a host's state is the observer's.
@@ -35,6 +39,7 @@ class Retry:
     def __init__(self, services: Services) -> None:
         self._store = services.store
         self._launch, self._instances, self._sizes = Launch(services), Instances(services), Sizes(services)
+        self._lifecycle, self._naming, self._trash = Lifecycle(services), Naming(services), Trash(services)
 
     def again(self, actor: Actor, old: Operation) -> Operation:
         """Give the new operation; raises WrongState where there is nothing to repeat, and what the verb raises."""
@@ -47,8 +52,16 @@ class Retry:
             "restart": lambda: self._instances.restart(actor, "", old.resource_id, **_stopping(old)),
             "resize": lambda: self._sizes.resize(actor, "", old.resource_id, SizeChange(**old.args["asked"])),
             "delete": lambda: self._instances.delete(actor, "", old.resource_id, old.args.get("keep", ())),
+            "trash": lambda: self._trash.delete(actor, "", old.resource_id),
+            "untrash": lambda: self._trash.restore(actor, "", old.resource_id, old.args["name"]),
+            "rename": lambda: self._naming.rename(
+                actor, "", old.resource_id, old.args["name"], hostname=old.args["hostname"]
+            ),
         }
+        verbs |= {verb: partial(self._lifecycle.act, actor, "", old.resource_id, verb) for verb in ADMIT}
         if old.resource_kind == "instance":
+            if old.verb not in verbs:
+                raise WrongState(f"An operation {old.verb} cannot be repeated as it was; ask for it anew.")
             new = verbs[old.verb]()
         else:
             new = self._store.transact(lambda tx: _repeat(tx, actor, old))

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, bindparam, delete, or_, select, update
 from sqlalchemy.engine import RowMapping
 
 from zcloud.domain.errors import WrongState
-from zcloud.domain.instance import Flavor, Instance, InstanceStatus, Ready
+from zcloud.domain.instance import TRASH_MARK, Flavor, Instance, InstanceStatus, Ready
 from zcloud.store import schema
 from zcloud.store.mapping import Mapper
 from zcloud.store.repository import Lockable, Named, only
@@ -44,6 +44,7 @@ class InstanceFilter:
     """Which instances; None and empty are all.
 
     ``tags``: those that have every one of them; ``search``: part of the name, or a whole id or address.
+    ``trashed``: those in the trash, and only those; their names have a mark that no other name has.
     """
 
     project_ids: Collection[str] | None = None
@@ -52,6 +53,7 @@ class InstanceFilter:
     host_id: str | None = None
     image_id: str | None = None
     search: str = ""
+    trashed: bool = False
 
 
 class PowerRow(NamedTuple):
@@ -169,6 +171,7 @@ class Instances(Lockable[Instance, InstanceFilter]):
 
     def _where(self, filter: InstanceFilter) -> list[ColumnElement[bool]]:
         tags, ports, where = schema.instance_tags.c, schema.ports.c, list[ColumnElement[bool]]()
+        where.append(_C.name.contains(TRASH_MARK) if filter.trashed else _C.name.not_like(f"%{TRASH_MARK}%"))
         if filter.project_ids is not None:
             where.append(_C.project_id.in_(list(filter.project_ids)))
         if filter.status:

@@ -17,7 +17,7 @@ from zcloud.ports import DomainEvent, DomainFacts, DomainState, DomainStats
 
 Listener = Callable[[DomainEvent], None]
 
-_OFF = (DomainState.SHUTOFF, DomainState.CRASHED)
+OFF = (DomainState.SHUTOFF, DomainState.CRASHED)
 
 
 class FakeConsole:
@@ -53,7 +53,7 @@ class FakeConsole:
 
 @dataclass(slots=True)
 class FakeDomain:
-    """A domain; ``starts`` counts its runs."""
+    """A domain; ``starts`` counts its runs, ``boots`` its guest's boots; ``memory`` is the boot that is in memory."""
 
     uuid: str
     name: str
@@ -62,6 +62,8 @@ class FakeDomain:
     state: DomainState = DomainState.SHUTOFF
     reason: str = "unknown"
     starts: int = 0
+    boots: int = 0
+    memory: int = 0
     console: FakeConsole | None = None
     guest: dict[str, Any] = field(default_factory=dict)  # agent command -> answer
 
@@ -91,7 +93,7 @@ class FakeDomains:
     def stats(self) -> list[DomainStats]:
         """Give the counters of all running domains."""
         self.enter("stats")
-        active = [domain for domain in self.domains.values() if domain.state not in _OFF]
+        active = [domain for domain in self.domains.values() if domain.state not in OFF]
         return [DomainStats(uuid=domain.uuid, state=domain.state, reason=domain.reason) for domain in active]
 
     def domain_xml(self, uuid: str, *, inactive: bool = True) -> str | None:  # noqa: ARG002
@@ -123,7 +125,7 @@ class FakeDomains:
         domain = self.domains.get(uuid)
         if domain is None:
             return
-        if domain.state not in _OFF:
+        if domain.state not in OFF:
             raise HypervisorFailed(f"cannot undefine the running domain '{domain.name}'")
         del self.domains[uuid], self._names[domain.name]
         self._tell(domain, "definition", "undefined", "removed")
@@ -132,8 +134,10 @@ class FakeDomains:
         """Start a defined domain; running already is fine."""
         self.enter("start")
         domain = self._domain(uuid)
-        if domain.state in _OFF:
+        if domain.state in OFF:
             domain.starts += 1
+            domain.boots += 1
+            domain.memory = domain.boots
             self._change(domain, DomainState.RUNNING, "booted", "started:booted")
             self._tell(domain, "agent", "connected", "")
 
@@ -141,14 +145,14 @@ class FakeDomains:
         """Ask the guest to shut down; it does so at once, unless it is stubborn."""
         self.enter("shutdown")
         domain = self.domains.get(uuid)
-        if domain is not None and domain.state not in _OFF and uuid not in self.stubborn:
+        if domain is not None and domain.state not in OFF and uuid not in self.stubborn:
             self._change(domain, DomainState.SHUTOFF, "shutdown", "stopped:shutdown")
 
     def destroy(self, uuid: str) -> None:
         """Take the power away; not running and absent are fine."""
         self.enter("destroy")
         domain = self.domains.get(uuid)
-        if domain is not None and domain.state not in _OFF:
+        if domain is not None and domain.state not in OFF:
             self._change(domain, DomainState.SHUTOFF, "destroyed", "stopped:destroyed")
 
     def resume(self, uuid: str) -> None:

@@ -13,12 +13,14 @@ from typing import Any
 
 from zcloud.domain.errors import GuestSilent, HostUnreachable, ZcloudError
 from zcloud.ports import DomainState, InterfaceAddress, NodeFacts, NodeLoad
+from zcloud.testing.fakedisk import FakeDisk
 from zcloud.testing.fakedomains import FakeDomain
 from zcloud.testing.fakehardware import FakeHardware
 from zcloud.testing.fakenetworks import FakeNetworks
+from zcloud.testing.fakepower import FakePower
 
 
-class FakeHypervisor(FakeHardware, FakeNetworks):
+class FakeHypervisor(FakePower, FakeHardware, FakeNetworks):
     """libvirt on one host.
 
     ``calls`` counts every verb; ``unreachable`` makes all raise HostUnreachable; ``fail`` plans one error. The agent
@@ -26,11 +28,13 @@ class FakeHypervisor(FakeHardware, FakeNetworks):
     """
 
     def __init__(self, node: NodeFacts | None = None) -> None:
+        FakePower.__init__(self)
         FakeHardware.__init__(self)
         FakeNetworks.__init__(self)
         self.calls: Counter[str] = Counter()
         self.unreachable = False
         self.silent: set[str] = set()
+        self.disk = FakeDisk()
         self._node = node or NodeFacts(16, 64 << 20, "9.0.0", "7.2.0", "fake")
         self._planned: dict[str, list[ZcloudError]] = {}
 

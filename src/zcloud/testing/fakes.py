@@ -16,6 +16,7 @@ class FakeLink:
     def __init__(self, shell: FakeShell | None = None, hypervisor: FakeHypervisor | None = None) -> None:
         self.shell = shell or FakeShell()
         self.hypervisor = hypervisor or FakeHypervisor()
+        self.hypervisor.disk = self.shell.disk
 
     @property
     def unreachable(self) -> bool:

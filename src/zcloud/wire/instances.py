@@ -101,6 +101,13 @@ class InstanceChange(Request):
     tags: Tags = ()
 
 
+class InstanceRename(Request):
+    """The new name; with ``hostname`` cloud-init gives it to the guest at its next boot."""
+
+    name: Name
+    hostname: Flag = False
+
+
 class PowerRequest(Request):
     """How to stop or restart: ``force`` takes the power, else the guest has ``deadline_s`` to shut down."""
 
@@ -176,8 +183,9 @@ class Pending:
 class Instance:
     """An instance; ``observed`` is what its host said last, ``host_state`` tells how far that can be trusted.
 
-    ``screen`` is how its screen is reached (``vnc``); empty: it is headless.
     ``vcpus``, ``memory_mib`` and the like are what is wanted; ``pending`` has those that the present run has otherwise.
+    ``screen`` is how its screen is reached (``vnc``); empty: it is headless. ``saved_at``: since when its memory is in
+    a file; empty: it is not.
     """
 
     id: str
@@ -209,6 +217,7 @@ class Instance:
     ready: str
     ready_detail: str
     ready_deadline: datetime | None
+    saved_at: str
     nics: tuple[Nic, ...]
     disks: tuple[Disk, ...]
     guest: Mapping[str, Any]

@@ -24,6 +24,11 @@ def nvram_name(instance: Instance) -> str:
     return f"{instance.id}.nvram.fd"
 
 
+def saved_name(instance: Instance) -> str:
+    """Give the name of the file of the instance's saved memory among its pool's artifacts."""
+    return f"{instance.id}.saved"
+
+
 def console_log(instance: Instance) -> str:
     """Give the path of the serial console's log on the host; virtlogd writes and rotates it."""
     return f"{LOG_DIR}/{instance.domain_name}.console.log"

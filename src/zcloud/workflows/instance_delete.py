@@ -40,7 +40,9 @@ def _succeed(run: Run, tx: Tx) -> None:
 
 def _fail(run: Run, tx: Tx, error: ZcloudError) -> None:
     """The instance stays, to be deleted again once the cause is mended; it is off by now or soon."""
-    tx.instances.update(run.resource_id, status=InstanceStatus.ERROR, error=error.to_record())
+    trashed = bool(tx.instances.get(run.resource_id).trash)
+    status = InstanceStatus.TRASHED if trashed else InstanceStatus.ERROR
+    tx.instances.update(run.resource_id, status=status, error=error.to_record())
 
 
 INSTANCE_DELETE = Workflow(

@@ -24,8 +24,10 @@ def ask_shutdown(run: Run) -> None:
     hypervisor = run.link(instance.host_id).hypervisor
     if run.args.get("force"):
         hypervisor.destroy(instance.id)
-    else:
-        hypervisor.shutdown(instance.id)
+        return
+    if parts.is_paused(hypervisor, instance.id):
+        hypervisor.resume(instance.id)  # a guest that is held cannot shut down
+    hypervisor.shutdown(instance.id)
 
 
 def await_off(run: Run) -> None:

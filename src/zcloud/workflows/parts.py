@@ -12,8 +12,8 @@ from zcloud.drivers.compute.patch import definition_digest, patch_accel, patch_i
 from zcloud.drivers.guest.cloudinit import build_seed
 from zcloud.drivers.guest.seed import build_iso
 from zcloud.ports import DomainState, Hypervisor
-from zcloud.workflows.context import Run, base_image, load_whole
-from zcloud.workflows.design import console_log, logs, nvram_name, plan_domain, seed_name
+from zcloud.workflows.context import Run, Whole, base_image, load_whole
+from zcloud.workflows.design import console_log, logs, nvram_name, plan_domain, saved_name, seed_name
 
 OFF = frozenset({DomainState.SHUTOFF, DomainState.CRASHED})
 
@@ -48,7 +48,11 @@ def remove_volumes(run: Run) -> None:
 
 def admit_ports(run: Run) -> None:
     """Have networks serve the ports and the anti-spoofing rules know them, before the guest starts."""
-    whole = load_whole(run)
+    admit_ports_of(run, load_whole(run))
+
+
+def admit_ports_of(run: Run, whole: Whole) -> None:
+    """Do so for an instance that need not be as it is recorded."""
     for port, network in whole.ports:
         run.network(network, whole.instance.host_id).ensure_port(port)
 
@@ -62,7 +66,11 @@ def remove_ports(run: Run) -> None:
 
 def write_seed(run: Run) -> None:
     """Write the guest's seed beside its root volume."""
-    whole = load_whole(run)
+    write_seed_of(run, load_whole(run))
+
+
+def write_seed_of(run: Run, whole: Whole) -> None:
+    """Do so for an instance that need not be as it is recorded."""
     instance = whole.instance
     files = build_seed(
         describe_guest(
@@ -81,6 +89,8 @@ def remove_artifacts(run: Run) -> None:
     driver = run.storage(pool, instance.host_id)
     driver.delete_artifact(seed_name(instance))
     driver.delete_artifact(nvram_name(instance))
+    if instance.saved:
+        driver.delete_artifact(saved_name(instance))
     run.link(instance.host_id).shell.remove(*logs(instance))
 
 
@@ -152,6 +162,11 @@ def is_off(hypervisor: Hypervisor, instance_id: str) -> bool:
     """Say whether the domain is off, or not there at all."""
     states = {each.uuid: each.state for each in hypervisor.list_domains()}
     return states.get(instance_id, DomainState.SHUTOFF) in OFF
+
+
+def is_paused(hypervisor: Hypervisor, instance_id: str) -> bool:
+    """Say whether the domain is held."""
+    return any(each.uuid == instance_id and each.state is DomainState.PAUSED for each in hypervisor.list_domains())
 
 
 def load_instance(run: Run) -> Instance:

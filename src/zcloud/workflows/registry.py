@@ -10,8 +10,11 @@ from zcloud.workflows.hosts import HOST_ENLIST, HOST_REMOVE, HOST_SCAN
 from zcloud.workflows.images import IMAGE_DELETE, IMAGE_IMPORT
 from zcloud.workflows.instance_create import INSTANCE_CREATE
 from zcloud.workflows.instance_delete import INSTANCE_DELETE
+from zcloud.workflows.instance_hold import INSTANCE_PAUSE, INSTANCE_RESET, INSTANCE_RESUME
 from zcloud.workflows.instance_power import INSTANCE_RESTART, INSTANCE_START, INSTANCE_STOP
 from zcloud.workflows.instance_resize import INSTANCE_RESIZE
+from zcloud.workflows.instance_save import INSTANCE_DISCARD, INSTANCE_RESTORE, INSTANCE_SAVE
+from zcloud.workflows.names import INSTANCE_RENAME, INSTANCE_TRASH, INSTANCE_UNTRASH
 from zcloud.workflows.networks import NETWORK_CREATE, NETWORK_DELETE
 from zcloud.workflows.pools import POOL_CREATE, POOL_DELETE, VOLUME_DELETE
 
@@ -26,9 +29,18 @@ WORKFLOWS: Mapping[str, Workflow[Run]] = {
         INSTANCE_CREATE,
         INSTANCE_DELETE,
         INSTANCE_RESIZE,
+        INSTANCE_DISCARD,
+        INSTANCE_PAUSE,
+        INSTANCE_RENAME,
+        INSTANCE_RESET,
         INSTANCE_RESTART,
+        INSTANCE_RESTORE,
+        INSTANCE_RESUME,
+        INSTANCE_SAVE,
         INSTANCE_START,
         INSTANCE_STOP,
+        INSTANCE_TRASH,
+        INSTANCE_UNTRASH,
         NETWORK_CREATE,
         NETWORK_DELETE,
         POOL_CREATE,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from tests.real.cloud.conftest import ADMIN, Cloud, wait_for
 
-from zcloud.domain.instance import Firmware, Instance, InstanceSpec, NicRequest, Ready
+from zcloud.domain.errors import GuestSilent, HypervisorFailed
+from zcloud.domain.instance import Firmware, Instance, InstanceSpec, InstanceStatus, NicRequest, Ready
 from zcloud.libvirtxml.domain import Domain
+from zcloud.services.lifecycle import Lifecycle
 
 
 @pytest.fixture(scope="module", params=list(Firmware))
@@ -29,6 +34,51 @@ def guest(cloud: Cloud, request: pytest.FixtureRequest) -> Iterator[Instance]:
     cloud.done(cloud.instances.delete(ADMIN, "", made.id))
 
 
+class Inside:
+    """Files of a guest's memory, by its agent."""
+
+    def __init__(self, cloud: Cloud, instance_id: str) -> None:
+        self._link = cloud.runtime.pool.link(cloud.instance(instance_id).host_id)
+        self._id = instance_id
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file."""
+        handle = self._call("guest-file-open", path=path, mode="w")
+        self._call("guest-file-write", handle=handle, **{"buf-b64": base64.b64encode(text.encode()).decode()})
+        self._call("guest-file-close", handle=handle)
+
+    def read(self, path: str) -> str | None:
+        """Give what is in a file; None where there is none."""
+        try:
+            handle = self._call("guest-file-open", path=path, mode="r")
+        except HypervisorFailed:
+            return None
+        content = self._call("guest-file-read", handle=handle)
+        self._call("guest-file-close", handle=handle)
+        return base64.b64decode(content["buf-b64"]).decode()
+
+    def _call(self, command: str, **arguments: Any) -> Any:
+        def ask() -> tuple[Any] | None:
+            with contextlib.suppress(GuestSilent):
+                return (self._link.hypervisor.agent(self._id, command, arguments),)
+            return None
+
+        return wait_for(ask, 30, "the agent's answer")[0]
+
+
+def act(cloud: Cloud, ref: str, verb: str) -> None:
+    """Ask for a verb and wait for its good end."""
+    cloud.done(Lifecycle(cloud.runtime.services).act(ADMIN, "", ref, verb))
+
+
+def nvram(cloud: Cloud, guest: Instance) -> str:
+    """Give the digest of a guest's UEFI variables."""
+    if guest.firmware is Firmware.BIOS:
+        return ""
+    path = Domain.parse(cloud.host.virsh("dumpxml", guest.id)).os.nvram
+    return cloud.host.run(["sha256sum", str(path)]).stdout
+
+
 def test_its_screen_is_a_socket_that_only_root_and_qemu_reach(cloud: Cloud, guest: Instance) -> None:
     domain = Domain.parse(cloud.host.virsh("dumpxml", guest.id))
     (screen,) = domain.graphics
@@ -40,3 +90,28 @@ def test_its_screen_is_a_socket_that_only_root_and_qemu_reach(cloud: Cloud, gues
     mode, owner = cloud.host.run(["stat", "-c", "%a %U", directory]).stdout.split()
     assert mode.endswith("0")
     assert owner in ("libvirt-qemu", "qemu", "root")
+
+
+def test_pause_reset_save_and_restore(cloud: Cloud, guest: Instance) -> None:
+    """A number in the guest's memory tells what kept it: pause and save do, a reset does not."""
+    shell = Inside(cloud, guest.id)
+    shell.write("/run/number", "41")
+    act(cloud, guest.id, "pause")
+    assert cloud.host.virsh("domstate", guest.id, "--reason").strip() == "paused (user)"
+    act(cloud, guest.id, "resume")
+    assert shell.read("/run/number") == "41"
+    variables = nvram(cloud, guest)
+    act(cloud, guest.id, "save")
+    held = cloud.instance(guest.id)
+    assert (held.status, held.ready) == (InstanceStatus.SAVED, Ready.READY)
+    assert cloud.host.virsh("domstate", guest.id).strip() == "shut off"
+    act(cloud, guest.id, "restore")
+    assert shell.read("/run/number") == "41"
+    now = cloud.instance(guest.id)
+    assert (now.status, now.incarnation, now.saved) == (InstanceStatus.RUNNING, 2, {})
+    assert nvram(cloud, guest) == variables
+    assert Domain.parse(cloud.host.virsh("dumpxml", guest.id)).mark.incarnation == 2
+    act(cloud, guest.id, "reset")
+    wait_for(lambda: cloud.instance(guest.id).ready is Ready.READY, 90, "readiness after the reset")
+    assert shell.read("/run/number") is None
+    assert cloud.instance(guest.id).incarnation == 2

@@ -193,7 +193,7 @@ def test_an_instance_lives_from_launch_to_delete(service: Service) -> None:
     assert "table bridge zcloud" in host.run(["nft", "list", "tables"]).stdout
     service.zcloud("stop", "web")
     service.zcloud("start", "web")
-    service.zcloud("delete", "web", "--yes")
+    service.zcloud("delete", "web", "--yes", "--purge")
     service.zcloud("image", "delete", "tiny", "--yes")
     service.zcloud("network", "delete", "default", "--yes")
     service.zcloud("pool", "delete", "default", "--yes")

@@ -61,7 +61,7 @@ def test_a_password_is_asked_for_and_not_shown(spawn: Any, tmp_path: Path) -> No
 def test_deleting_asks_first(spawn: Any, answer: str, code: int, asked: int) -> None:
     with stub(lambda _asked: ACCEPTED) as server:
         child = spawn(server.url, "delete", "web", "db", "--keep", "data", "--no-wait")
-        child.expect(r"Delete web, db \(disks are deleted too, but not data\)\? \[y/N\]: ")
+        child.expect(r"Delete web, db \(for good; disks are deleted too, but not data\)\? \[y/N\]: ")
         child.sendline(answer)
         assert ended(child) == code
     assert len(server.asked) == 2 * asked

@@ -17,7 +17,7 @@ REASONS = ("unknown", "booted", "shutdown", "destroyed", "crashed", "failed", "d
 ON = (DomainState.RUNNING, DomainState.BLOCKED, DomainState.SHUTDOWN)
 HELD = (DomainState.PAUSED, DomainState.SUSPENDED)
 OFF = (DomainState.SHUTOFF, DomainState.CRASHED)
-_WERE_OFF = (InstanceStatus.STOPPED, InstanceStatus.ERROR, InstanceStatus.MISSING)
+_WERE_OFF = (InstanceStatus.STOPPED, InstanceStatus.SAVED, InstanceStatus.ERROR, InstanceStatus.MISSING)
 SETTLED = (InstanceStatus.RUNNING, InstanceStatus.PAUSED, InstanceStatus.STOPPED, InstanceStatus.MISSING)
 
 
@@ -78,8 +78,8 @@ def test_every_pair_has_a_sane_verdict(state: DomainState | None, status: Instan
     expected: dict[DomainState | None, InstanceStatus] = {None: InstanceStatus.MISSING}
     for states, settled in ((ON, InstanceStatus.RUNNING), (HELD, InstanceStatus.PAUSED), (OFF, InstanceStatus.STOPPED)):
         expected.update(dict.fromkeys(states, settled))
-    failed_and_off = status is InstanceStatus.ERROR and state in OFF
-    if status is expected[state] or failed_and_off:
+    off_as_known = status in (InstanceStatus.ERROR, InstanceStatus.SAVED) and state in OFF
+    if status is expected[state] or off_as_known:
         assert verdict is None
     else:
         assert verdict is not None
@@ -119,6 +119,22 @@ def test_why_it_is_paused(io_reason: str, waits: str) -> None:
     by_hand = judge(instance(InstanceStatus.RUNNING), facts(DomainState.PAUSED, "user"), io_reason)
     assert by_hand is not None
     assert (by_hand.event, by_hand.paused_for) == ("drift.power", "")
+
+
+def test_an_owner_s_pause_that_others_end_is_told() -> None:
+    held = instance(InstanceStatus.PAUSED, observed={"paused_by": "anna"})
+    assert judge(held, facts(DomainState.PAUSED, "user")) is None
+    verdict = judge(held, facts(DomainState.RUNNING, "unpaused"))
+    assert verdict is not None
+    assert (verdict.event, verdict.surprising) == ("drift.power", True)
+    assert verdict.message == "web was paused by anna, and was let go on outside zcloud."
+
+
+def test_saved_memory_that_fits_no_more_is_told() -> None:
+    saved = instance(InstanceStatus.SAVED, hardware={"saved": {"at": "2026-01-01"}})
+    verdict = judge(saved, facts(DomainState.RUNNING, "booted"))
+    assert verdict is not None
+    assert "discard it" in verdict.message
 
 
 @pytest.mark.parametrize("reason", ["starting_up", "migration", "save", "snapshot"])

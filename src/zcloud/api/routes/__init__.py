@@ -4,6 +4,7 @@ from zcloud.api.routes import (
     hosts,
     images,
     instances,
+    lifecycle,
     log,
     maintenance,
     networks,
@@ -12,6 +13,7 @@ from zcloud.api.routes import (
     service,
     sizes,
     storage,
+    trash,
 )
 
 ROUTERS = (
@@ -24,6 +26,8 @@ ROUTERS = (
     images.router,
     instances.router,
     sizes.router,
+    lifecycle.router,
+    trash.router,
     log.router,
     maintenance.router,
 )

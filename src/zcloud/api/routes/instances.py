@@ -32,7 +32,11 @@ router = routes("instances")
 _EVERY = len(InstanceStatus)
 Statuses = Annotated[tuple[InstanceStatus, ...], Query(max_length=_EVERY, description="Only in these states.")]
 Tags = Annotated[tuple[LineQuery, ...], Query(max_length=32, description="Only with all of these tags.")]
-Keep = Annotated[tuple[RefQuery, ...], Query(max_length=17, description="Disks to keep: names, ids, or all.")]
+Keep = Annotated[
+    tuple[RefQuery, ...],
+    Query(max_length=17, description="Disks to keep when it is removed for good: names, ids, or all."),
+]
+Purge = Annotated[bool, Query(description="Remove it for good now; keep= does so, too.")]
 
 
 async def _query(
@@ -95,9 +99,12 @@ def change_instance(call: Calling, ref: RefPath, body: InstanceChange, project: 
 
 
 @router.delete("/instances/{ref}", status_code=202, response_model=Accepted)
-def delete_instance(call: Calling, ref: RefPath, project: Project = "", keep: Keep = ()) -> Response:
-    """Delete an instance and its disks, but those to keep."""
-    return accepted(call, call.parts.instances.delete(call.actor, project, ref, keep, revision=call.revision))
+def delete_instance(
+    call: Calling, ref: RefPath, project: Project = "", keep: Keep = (), purge: Purge = False
+) -> Response:
+    """Put an instance into the trash, from which it can be brought back for some days."""
+    delete = call.parts.trash.delete
+    return accepted(call, delete(call.actor, project, ref, purge=purge, keep=keep, revision=call.revision))
 
 
 @router.post("/instances/{ref}/start", status_code=202, response_model=Accepted)

@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
-from zcloud.cli.asking import name_argument
+from zcloud.cli.asking import name_argument, wait_option
 from zcloud.cli.base import command
 from zcloud.cli.commands.listing import SLOW, accelerator, address, extent, readiness, state
 from zcloud.cli.launching import ON_BOOT
 from zcloud.cli.output import Column, note, say, show_data, show_record
+from zcloud.cli.progress import finish
 from zcloud.cli.settings import App
 from zcloud.cli.text import _, plain, plain_lines
 from zcloud.cli.units import age, size
@@ -51,9 +52,17 @@ def _pending(instance: Record) -> str:
     return "; ".join(told.format(name=name, **each) for name, each in instance.get("pending", {}).items())
 
 
+def _detail(instance: Record) -> str:
+    """Give why it is paused, or how large its saved memory may be."""
+    if instance["status"] == "paused":
+        return str(instance["observed"].get("power_detail", ""))
+    return _("its memory is in a file since {when}").format(when=instance["saved_at"]) if instance["saved_at"] else ""
+
+
 COLUMNS = (
     Column("name", "name"),
     Column("status", state),
+    Column("detail", _detail),
     Column("error", _error),
     Column("ready", readiness),
     Column("readiness", "ready_detail"),
@@ -92,6 +101,19 @@ def show(app: App, name: str) -> None:
     show_record(app, instance, COLUMNS)
     if app.for_people and instance["accel"] == "tcg":
         note(app, plain(_(SLOW)))
+
+
+@command
+@name_argument("instances")
+@click.argument("new_name")
+@click.option("--hostname", is_flag=True, help="Have cloud-init give the guest this host name at its next boot.")
+@wait_option
+def rename(app: App, name: str, new_name: str, hostname: bool, wait: bool) -> None:
+    """Give an instance another name, on its networks too."""
+    body = {"name": new_name, "hostname": hostname}
+    answer = app.client.post(route("instances", name, "rename"), body, project=app.project)
+    told = _("{old} is called {new} now.").format(old=plain(name), new=plain(new_name))
+    finish(app, answer, told, wait=wait)
 
 
 @command

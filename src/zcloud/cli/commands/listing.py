@@ -14,8 +14,8 @@ from zcloud.cli.text import _, plain
 from zcloud.cli.units import age, size
 from zcloud.client import Record
 
-STATUSES = ("building", "running", "stopped", "paused", "starting", "stopping", "restarting", "deleting", "error",
-            "unknown", "missing")  # fmt: skip
+STATUSES = ("building", "running", "stopped", "paused", "saved", "saving", "starting", "stopping",
+            "restarting", "deleting", "error", "unknown", "missing", "trashed")  # fmt: skip
 SLOW = "Instances marked tcg run without KVM, many times slower; `zcloud host show HOST` has the reason."
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import click
 
@@ -51,20 +52,28 @@ def restart(app: App, name: tuple[str, ...], force: bool, deadline: int, wait: b
 
 @command
 @name_argument("instances", many=True)
-@click.option("--keep-disks", is_flag=True, help="Keep all disks.")
-@click.option("--keep", multiple=True, metavar="NAME", help="Keep this disk; repeatable.")
+@click.option("--purge", is_flag=True, help="Remove them for good, past the trash.")
+@click.option("--keep-disks", is_flag=True, help="Remove them for good, but keep all disks.")
+@click.option("--keep", multiple=True, metavar="NAME", help="Remove them for good, but keep this disk; repeatable.")
 @yes_option
 @wait_option
-def delete(app: App, name: tuple[str, ...], keep_disks: bool, keep: tuple[str, ...], yes: bool, wait: bool) -> None:
-    """Delete instances with their disks."""
-    kept = ("all",) if keep_disks else keep
-    what = _("all disks are kept") if keep_disks else _("disks are deleted too")
-    if keep and not keep_disks:
-        what = _("disks are deleted too, but not {names}").format(names=", ".join(keep))
-    confirm(_("Delete {names} ({what})?").format(names=", ".join(map(plain, name)), what=what), yes=yes)
+def delete(app: App, name: tuple[str, ...], yes: bool, wait: bool, **how: Any) -> None:
+    """Delete instances with their disks; for some days they can be brought back from the trash."""
+    kept = ("all",) if how["keep_disks"] else how["keep"]
+    question = _("Delete {names} ({what})?")
+    confirm(question.format(names=", ".join(map(plain, name)), what=_fate(**how)), yes=yes)
 
     def ask(each: str) -> Record:
-        answer: Record = app.client.delete(route("instances", each), project=app.project, keep=kept)
+        path = route("instances", each)
+        answer: Record = app.client.delete(path, project=app.project, keep=kept, purge=how["purge"])
         return answer
 
     ask_each(app, name, ask, _("{name} is deleted."), wait=wait)
+
+
+def _fate(*, purge: bool, keep_disks: bool, keep: tuple[str, ...]) -> str:
+    if keep_disks:
+        return _("for good; all disks are kept")
+    if keep:
+        return _("for good; disks are deleted too, but not {names}").format(names=", ".join(keep))
+    return _("for good; disks are deleted too") if purge else _("see `zcloud trash`")

@@ -43,23 +43,23 @@ class Domains:
 
     def start(self, uuid: str) -> None:
         """Start a defined domain; running already is fine."""
-        self._on(uuid, lambda domain: _unless(_is_active, domain, domain.create))
+        self._on(uuid, lambda domain: unless(is_active, domain, domain.create))
 
     def shutdown(self, uuid: str) -> None:
         """Ask the guest to shut down (agent first, then ACPI); not running and absent are fine."""
         self._on(
             uuid,
-            lambda domain: _unless(_is_off, domain, lambda: domain.shutdownFlags(_SHUTDOWN)),
+            lambda domain: unless(_is_off, domain, lambda: domain.shutdownFlags(_SHUTDOWN)),
             absent_is_fine=True,
         )
 
     def destroy(self, uuid: str) -> None:
         """Take the power away; not running and absent are fine."""
-        self._on(uuid, lambda domain: _unless(_is_off, domain, domain.destroy), absent_is_fine=True)
+        self._on(uuid, lambda domain: unless(_is_off, domain, domain.destroy), absent_is_fine=True)
 
     def resume(self, uuid: str) -> None:
         """Let a paused domain go on; running already is fine."""
-        self._on(uuid, lambda domain: _unless(_is_running, domain, domain.resume))
+        self._on(uuid, lambda domain: unless(_is_running, domain, domain.resume))
 
     def agent(self, uuid: str, command: str, arguments: Mapping[str, Any], *, timeout_s: int = 5) -> Any:
         """Call the guest agent and give its ``return`` value (the guest's word: hostile); raises GuestSilent."""
@@ -139,7 +139,7 @@ def find_domain(raw: libvirt.virConnect, uuid: str) -> libvirt.virDomain:
         raise
 
 
-def _unless(fine: Callable[[libvirt.virDomain], bool], domain: libvirt.virDomain, work: Callable[[], object]) -> None:
+def unless(fine: Callable[[libvirt.virDomain], bool], domain: libvirt.virDomain, work: Callable[[], object]) -> None:
     """Do work; that it is refused because the domain is where it should be already is fine."""
     try:
         work()
@@ -148,7 +148,8 @@ def _unless(fine: Callable[[libvirt.virDomain], bool], domain: libvirt.virDomain
             raise
 
 
-def _is_active(domain: libvirt.virDomain) -> bool:
+def is_active(domain: libvirt.virDomain) -> bool:
+    """Say whether it runs or is held."""
     return domain.isActive() == 1
 
 

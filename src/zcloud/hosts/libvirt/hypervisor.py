@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 
 from zcloud.hosts.libvirt.connection import Connection
-from zcloud.hosts.libvirt.domains import Domains
 from zcloud.hosts.libvirt.facts import Facts
 from zcloud.hosts.libvirt.hardware import Hardware
 from zcloud.hosts.libvirt.networks import Networks
+from zcloud.hosts.libvirt.power import Power
 
 
-class LibvirtHypervisor(Facts, Domains, Hardware, Networks):
+class LibvirtHypervisor(Facts, Power, Hardware, Networks):
     """libvirt on one host: ``watch`` for looking and events, ``jobs`` for changing (they may be the same)."""
 
     def __init__(self, watch: Connection, jobs: Connection) -> None:

@@ -1,0 +1,60 @@
+"""What an owner does with an instance's power beyond starting and stopping it."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from zcloud.api.answers import accepted
+from zcloud.api.params import Project, RefPath, routes
+from zcloud.api.parts import Call, Calling
+from zcloud.wire.instances import InstanceRename
+from zcloud.wire.operations import Accepted
+
+router = routes("instances")
+
+
+@router.post("/instances/{ref}/pause", status_code=202, response_model=Accepted)
+def pause_instance(call: Calling, ref: RefPath, project: Project = "") -> Response:
+    """Hold a guest as it is; it goes on when it is resumed, and never by itself."""
+    return _act(call, project, ref, "pause")
+
+
+@router.post("/instances/{ref}/resume", status_code=202, response_model=Accepted)
+def resume_instance(call: Calling, ref: RefPath, project: Project = "") -> Response:
+    """Let a paused guest go on."""
+    return _act(call, project, ref, "resume")
+
+
+@router.post("/instances/{ref}/reset", status_code=202, response_model=Accepted)
+def reset_instance(call: Calling, ref: RefPath, project: Project = "") -> Response:
+    """Press the reset button: the guest boots again and is not asked."""
+    return _act(call, project, ref, "reset")
+
+
+@router.post("/instances/{ref}/save", status_code=202, response_model=Accepted)
+def save_instance(call: Calling, ref: RefPath, project: Project = "") -> Response:
+    """Keep a guest's memory in a file and give its CPU and memory back."""
+    return _act(call, project, ref, "save")
+
+
+@router.post("/instances/{ref}/restore", status_code=202, response_model=Accepted)
+def restore_instance(call: Calling, ref: RefPath, project: Project = "") -> Response:
+    """Let a saved guest go on from where it was."""
+    return _act(call, project, ref, "restore")
+
+
+@router.post("/instances/{ref}/discard-saved", status_code=202, response_model=Accepted)
+def discard_saved_instance(call: Calling, ref: RefPath, project: Project = "") -> Response:
+    """Forget a guest's saved memory; it boots afresh at its next start."""
+    return _act(call, project, ref, "discard")
+
+
+@router.post("/instances/{ref}/rename", status_code=202, response_model=Accepted)
+def rename_instance(call: Calling, ref: RefPath, body: InstanceRename, project: Project = "") -> Response:
+    """Give an instance another name, on its networks too."""
+    rename = call.parts.naming.rename
+    return accepted(call, rename(call.actor, project, ref, body.name, hostname=body.hostname, revision=call.revision))
+
+
+def _act(call: Call, project: str, ref: str, verb: str) -> Response:
+    return accepted(call, call.parts.lifecycle.act(call.actor, project, ref, verb, call.revision))
