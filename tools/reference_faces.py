@@ -19,6 +19,7 @@ from zcloud.base.clock import SystemClock
 from zcloud.base.config import Config
 from zcloud.cli.app import program
 from zcloud.services.context import Services
+from zcloud.services.direct import Direct
 from zcloud.services.tickets import Tickets
 from zcloud.store import Sealer, Store
 from zcloud.tunnel import Tunnel
@@ -86,7 +87,9 @@ def description() -> dict[str, Any]:
             services = Services(store, SystemClock(), Config().zone)
             settings = Settings(Path(directory), 1, 1, Config().zone, "1")
             console = Tunnel(Tickets(services), _no_console).route()
-            app = create_app(build_parts(services, settings, read_console_log=_no_log, console=console))
+            direct = Direct(_no_console)
+            parts = build_parts(services, settings, read_console_log=_no_log, console=console, direct=direct)
+            app = create_app(parts)
             tree: dict[str, Any] = json.loads(app.state.openapi)
         finally:
             store.close()

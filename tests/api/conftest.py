@@ -29,13 +29,16 @@ from zcloud.domain.network import Network
 from zcloud.domain.operation import Operation
 from zcloud.domain.people import Project, Role, Session, User
 from zcloud.domain.storage import GIB, Pool, Volume
+from zcloud.ports import DomainState
 from zcloud.services.context import Services
+from zcloud.services.direct import Direct
 from zcloud.services.health import Patience
 from zcloud.services.passwords import hash_password
 from zcloud.services.signin import Origin
 from zcloud.services.tickets import Tickets
 from zcloud.store import OBSERVER_LEASE, Store, Tx, Worker
 from zcloud.store.schema import metadata
+from zcloud.testing.fakes import FakeDomain, FakeHypervisor
 from zcloud.tunnel import Tunnel
 
 with warnings.catch_warnings():
@@ -176,7 +179,21 @@ def make_parts(store: Store, upload_dir: Path, tunnel: Callable[[ApiParts], Tunn
         settings,
         read_console_log=lambda host_id, instance: LOG,
         console=Tunnel(Tickets(services), no_console).route(),
+        direct=Direct(_a_host),
     )
+
+
+def _a_host(host_id: str) -> FakeHypervisor:
+    """Give a host on which every instance is on."""
+    del host_id
+    return _LitHost()
+
+
+class _LitHost(FakeHypervisor):
+    """A host on which whatever is asked for is there."""
+
+    def _domain(self, uuid: str) -> FakeDomain:
+        return FakeDomain(uuid, f"zc-{uuid}", "<domain/>", state=DomainState.RUNNING)
 
 
 def fill(store: Store) -> dict[str, Any]:

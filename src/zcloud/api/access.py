@@ -120,6 +120,8 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("POST", "/v1/instances/{ref}/resize"): MEMBER,
     ("GET", "/v1/instances/{ref}/console-log"): MEMBER,
     ("POST", "/v1/instances/{ref}/console"): Rule(Scope.PROJECT, Role.MEMBER, reveals=True, always=True),
+    ("GET", "/v1/instances/{ref}/screenshot"): MEMBER,
+    ("POST", "/v1/instances/{ref}/keys"): MEMBER,
     ("POST", "/v1/instances/{ref}/rename"): MEMBER,
     ("POST", "/v1/instances/{ref}/pause"): MEMBER,
     ("POST", "/v1/instances/{ref}/resume"): MEMBER,

@@ -17,6 +17,7 @@ from zcloud.domain.people import Actor
 from zcloud.services.audit import Audit
 from zcloud.services.catalogue import Catalogue
 from zcloud.services.context import Services
+from zcloud.services.direct import Direct
 from zcloud.services.events import Events
 from zcloud.services.flavors import Flavors
 from zcloud.services.guests import Guests
@@ -35,6 +36,7 @@ from zcloud.services.operations import Operations
 from zcloud.services.people import People
 from zcloud.services.pools import Pools
 from zcloud.services.reconcile import Reconcile
+from zcloud.services.screens import Screens
 from zcloud.services.signin import SignIn
 from zcloud.services.sizes import Sizes
 from zcloud.services.tickets import Tickets
@@ -82,6 +84,7 @@ class ApiParts:
     lifecycle: Lifecycle
     naming: Naming
     trash: Trash
+    screens: Screens
     operations: Operations
     events: Events
     audit: Audit
@@ -99,6 +102,7 @@ def build_parts(
     *,
     read_console_log: Callable[[str, Instance], bytes],
     console: WebSocketRoute,
+    direct: Direct,
 ) -> ApiParts:
     """Make every service from the common means."""
     return ApiParts(
@@ -120,6 +124,7 @@ def build_parts(
         lifecycle=Lifecycle(services),
         naming=Naming(services),
         trash=Trash(services),
+        screens=Screens(services, direct),
         operations=Operations(services),
         events=Events(services),
         audit=Audit(services),

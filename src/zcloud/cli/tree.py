@@ -38,6 +38,8 @@ TREE: Tree = {
             "delete": f"{_C}power:delete",
             "resize": f"{_C}resize:resize",
             "rename": f"{_C}instance:rename",
+            "screenshot": f"{_C}screen:screenshot",
+            "keys": f"{_C}screen:keys",
             "protect": f"{_C}instance:protect",
             "unprotect": f"{_C}instance:unprotect",
             "on-boot": f"{_C}instance:on_boot",

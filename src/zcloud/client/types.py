@@ -387,6 +387,13 @@ class KeyCreate(TypedDict):
     public_key: str
 
 
+class KeysRequest(TypedDict):
+    """Strokes such as ``ctrl-alt-del``, or else a text to type."""
+
+    keys: NotRequired[list[str]]
+    text: NotRequired[str]
+
+
 class LoggedIn(TypedDict):
     """A new session; ``secret`` is shown this once and goes into ``Authorization: Bearer``."""
 

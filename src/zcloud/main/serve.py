@@ -19,6 +19,7 @@ from zcloud.domain.instance import Instance
 from zcloud.main.setup import server_names
 from zcloud.main.wiring import Fault, Runtime, no_fault, start_observer, start_workers
 from zcloud.ports import ConsoleStream
+from zcloud.services.direct import Direct
 from zcloud.services.health import Patience
 from zcloud.services.metrics import MetricsOptions
 from zcloud.services.tickets import Tickets
@@ -56,6 +57,7 @@ def _serve_api(runtime: Runtime, *, tls: bool) -> None:
         _settings(config, tls=tls),
         read_console_log=_read_console_log(runtime),
         console=tunnel.route(),
+        direct=Direct(lambda host_id: runtime.pool.link(host_id).hypervisor),
     )
     app = create_app(parts)
     secure: dict[str, str] = {}

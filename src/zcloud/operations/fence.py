@@ -19,7 +19,7 @@ HYPERVISOR_READS = frozenset(
     {
         "node", "load", "capabilities_xml", "domain_capabilities_xml", "list_domains", "stats", "domain_xml",
         "domain_size",
-        "guest_addresses", "open_console", "list_networks", "network_xml", "list_pools", "saved_xml",
+        "guest_addresses", "open_console", "list_networks", "network_xml", "list_pools", "saved_xml", "screenshot",
     }
 )  # fmt: skip
 

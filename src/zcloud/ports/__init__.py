@@ -22,6 +22,7 @@ from zcloud.ports.records import (
     NodeFacts,
     NodeLoad,
 )
+from zcloud.ports.screen import Picture, ScreenControl
 from zcloud.ports.shell import Completed, FileFacts, Shell, Space
 
 __all__ = [
@@ -42,13 +43,15 @@ __all__ = [
     "NetworkSection",
     "NodeFacts",
     "NodeLoad",
+    "Picture",
     "PowerControl",
+    "ScreenControl",
     "Shell",
     "Space",
 ]
 
 
-class Hypervisor(DomainControl, PowerControl, HardwareControl, NetworkControl, Protocol):
+class Hypervisor(DomainControl, PowerControl, HardwareControl, ScreenControl, NetworkControl, Protocol):
     """libvirt on one host. Raises HypervisorFailed, HostUnreachable."""
 
     def node(self) -> NodeFacts: ...

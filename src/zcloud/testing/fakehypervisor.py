@@ -18,9 +18,10 @@ from zcloud.testing.fakedomains import FakeDomain
 from zcloud.testing.fakehardware import FakeHardware
 from zcloud.testing.fakenetworks import FakeNetworks
 from zcloud.testing.fakepower import FakePower
+from zcloud.testing.fakescreen import FakeScreen
 
 
-class FakeHypervisor(FakePower, FakeHardware, FakeNetworks):
+class FakeHypervisor(FakePower, FakeHardware, FakeScreen, FakeNetworks):
     """libvirt on one host.
 
     ``calls`` counts every verb; ``unreachable`` makes all raise HostUnreachable; ``fail`` plans one error. The agent

@@ -130,6 +130,16 @@ class ResizeRequest(Request):
     next_start: Flag = False
 
 
+class KeysRequest(Request):
+    """Strokes such as ``ctrl-alt-del``, or else a text to type."""
+
+    keys: Annotated[
+        tuple[Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9-]+$")], ...],
+        Field(max_length=100),
+    ] = ()
+    text: Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00]*$")] = ""
+
+
 class ConsoleRequest(Request):
     """Which console; ``force`` takes it over from whoever has it open."""
 

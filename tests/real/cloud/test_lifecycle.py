@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import struct
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +14,9 @@ from tests.real.cloud.conftest import ADMIN, Cloud, wait_for
 from zcloud.domain.errors import GuestSilent, HypervisorFailed
 from zcloud.domain.instance import Firmware, Instance, InstanceSpec, InstanceStatus, NicRequest, Ready
 from zcloud.libvirtxml.domain import Domain
+from zcloud.services.direct import Direct
 from zcloud.services.lifecycle import Lifecycle
+from zcloud.services.screens import Screens
 
 
 @pytest.fixture(scope="module", params=list(Firmware))
@@ -57,6 +60,11 @@ class Inside:
         self._call("guest-file-close", handle=handle)
         return base64.b64decode(content["buf-b64"]).decode()
 
+    def keyboard_interrupts(self) -> int:
+        """Give how often the keyboard controller has asked for attention."""
+        lines = (self.read("/proc/interrupts") or "").splitlines()
+        return sum(int(line.split()[1]) for line in lines if "i8042" in line)
+
     def _call(self, command: str, **arguments: Any) -> Any:
         def ask() -> tuple[Any] | None:
             with contextlib.suppress(GuestSilent):
@@ -90,6 +98,18 @@ def test_its_screen_is_a_socket_that_only_root_and_qemu_reach(cloud: Cloud, gues
     mode, owner = cloud.host.run(["stat", "-c", "%a %U", directory]).stdout.split()
     assert mode.endswith("0")
     assert owner in ("libvirt-qemu", "qemu", "root")
+
+
+def test_its_screen_is_seen_and_its_keys_are_pressed(cloud: Cloud, guest: Instance) -> None:
+    direct = Direct(lambda host_id: cloud.runtime.pool.link(host_id).hypervisor)
+    screens, shell = Screens(cloud.runtime.services, direct), Inside(cloud, guest.id)
+    picture = screens.picture(ADMIN, "", guest.id)
+    width, height = struct.unpack(">II", picture[16:24])
+    assert width >= 320
+    assert height >= 200
+    before = shell.keyboard_interrupts()
+    screens.press(ADMIN, "", guest.id, text="zcloud was here\n")
+    wait_for(lambda: shell.keyboard_interrupts() > before, 30, "a key")
 
 
 def test_pause_reset_save_and_restore(cloud: Cloud, guest: Instance) -> None:

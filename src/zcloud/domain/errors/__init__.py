@@ -71,6 +71,7 @@ from zcloud.domain.errors.requests import (
     Protected,
     QuotaExceeded,
     RevisionMismatch,
+    Throttled,
     Unauthenticated,
     WrongState,
 )
@@ -132,6 +133,7 @@ __all__ = [
     "ServerRunning",
     "StorageFailed",
     "Superseded",
+    "Throttled",
     "ToolMissing",
     "Unauthenticated",
     "WrongState",

@@ -55,6 +55,14 @@ class LoginThrottled(Refused):
     kind = Kind.THROTTLED
 
 
+class Throttled(Refused):
+    """This is asked too often; ``details`` has ``retry_after_s``."""
+
+    code = "throttled"
+    kind = Kind.THROTTLED
+    default_hint = "Wait a moment and ask again."
+
+
 class Forbidden(Refused):
     """The role of this user or token does not allow this."""
 

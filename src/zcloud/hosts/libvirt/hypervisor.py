@@ -9,9 +9,10 @@ from zcloud.hosts.libvirt.facts import Facts
 from zcloud.hosts.libvirt.hardware import Hardware
 from zcloud.hosts.libvirt.networks import Networks
 from zcloud.hosts.libvirt.power import Power
+from zcloud.hosts.libvirt.screen import Screen
 
 
-class LibvirtHypervisor(Facts, Power, Hardware, Networks):
+class LibvirtHypervisor(Facts, Power, Hardware, Screen, Networks):
     """libvirt on one host: ``watch`` for looking and events, ``jobs`` for changing (they may be the same)."""
 
     def __init__(self, watch: Connection, jobs: Connection) -> None:
