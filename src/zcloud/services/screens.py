@@ -31,7 +31,7 @@ class Screens:
     def picture(self, actor: Actor, project: str, ref: str) -> bytes:
         """Give what is on the screen as PNG. Raises WrongState, Throttled, DeadlineExceeded, HypervisorFailed."""
         instance = self._lit(actor, project, ref, "see its screen")
-        self._pace.check(instance.id)
+        self._pace.check((actor.user_id, instance.id))
         picture = self._direct.ask(
             instance.host_id, lambda hypervisor: hypervisor.screenshot(instance.id, limit=MAX_BYTES)
         )
@@ -59,19 +59,19 @@ class Screens:
 
 
 class _Pace:
-    """Keeps pictures of one screen apart."""
+    """Keeps the pictures that one person asks of one screen apart."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._last: dict[str, float] = {}
+        self._last: dict[tuple[str, str], float] = {}
         self._lock = threading.Lock()
 
-    def check(self, id: str) -> None:
+    def check(self, key: tuple[str, str]) -> None:
         """Note a picture; raises Throttled where the last is too young."""
         now = self._clock.monotonic()
         with self._lock:
-            if now - self._last.get(id, float("-inf")) < PICTURE_EVERY_S:
-                raise Throttled("There was a picture of this screen a moment ago.", retry_after_s=1)
+            if now - self._last.get(key, float("-inf")) < PICTURE_EVERY_S:
+                raise Throttled("You had a picture of this screen a moment ago.", retry_after_s=1)
             if len(self._last) >= _REMEMBERED:
-                self._last = {key: at for key, at in self._last.items() if now - at < PICTURE_EVERY_S}
-            self._last[id] = now
+                self._last = {each: at for each, at in self._last.items() if now - at < PICTURE_EVERY_S}
+            self._last[key] = now
