@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -114,7 +115,23 @@ def test_a_burst_arrives_whole_and_in_order(cloud: Cloud, url: str) -> None:
 def test_a_number_of_the_future_begins_now(cloud: Cloud, url: str) -> None:
     with follow(cloud, url, Last_Event_ID="999999") as events:
         threading.Timer(0.2, lambda: happen(cloud, "next")).start()
+        assert next(events)[1]["code"] == "events_missed"  # it was given by another life of the server
         assert next(events)[1]["resource_name"] == "next"
+
+
+def test_whoever_has_missed_something_is_told(cloud: Cloud, url: str) -> None:
+    happen(cloud, *(f"n{number}" for number in range(10)))
+    with cloud.store.read() as tx:
+        last = tx.events.last_seq()
+    cloud.store.transact(lambda tx: tx.events.prune(tx.now - timedelta(days=1), 4))
+    with follow(cloud, url, Last_Event_ID=str(last - 7)) as events:
+        told = next(events)[1]
+        assert (told["code"], told["details"]["first"]) == ("events_missed", last - 3)
+        assert next(events)[0] == last - 3
+    with follow(cloud, url, Last_Event_ID=str(last - 4)) as events:
+        assert next(events)[0] == last - 3  # everything since is there
+    with follow(cloud, url, query="?after=0") as events:
+        assert "code" not in next(events)[1]  # that asked for whatever there is
 
 
 @pytest.mark.parametrize("last", ["x", "-1", "9" * 30, "1.5"])

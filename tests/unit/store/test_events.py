@@ -176,3 +176,22 @@ def test_a_subscriber_that_fails_does_not_reach_the_writer(store: Store, caplog:
         happen(tx, "x")
     assert told.wait(5)
     assert "a subscriber failed" in caplog.text
+
+
+def test_what_is_forgotten_leaves_no_gap(store: Store) -> None:
+    """The oldest go first, whatever their age says, in portions; what is left is whole."""
+    for _ in range(10):
+        store.transact(lambda tx: happen(tx, "host.up"))
+    with store.write() as tx:
+        ancient = tx.now - timedelta(days=9)
+        assert tx.events.prune(ancient, 100) == 0
+        assert tx.events.prune(ancient, 7, limit=2) == 2
+        assert tx.events.prune(ancient, 7, limit=2) == 1
+        assert tx.events.prune(ancient, 7, limit=2) == 0
+    with store.read() as tx:
+        assert [each.seq for each in tx.events.after(0)] == [4, 5, 6, 7, 8, 9, 10]
+        assert [tx.events.missed(seq) for seq in (1, 2, 3, 10, 11)] == [True, True, False, False, True]
+    with store.write() as tx:
+        assert tx.events.prune(tx.now + timedelta(seconds=1), 100) == 7
+    with store.read() as tx:
+        assert (tx.events.first_seq(), tx.events.missed(9), tx.events.missed(10)) == (11, True, False)
