@@ -60,6 +60,7 @@ def stock(cloud: Cloud) -> Stock:
         )
         tx.pools.add(builders.pool(name="idle", host_id=cloud.host.id, is_default=False, options={"path": "/srv/idle"}))
         tx.networks.add(builders.network(name="quiet", cidr="10.8.0.0/16", is_default=False, host_id=cloud.host.id))
+        tx.ports.fence(cloud.network.id, "10.9.0.77", "", cloud.host.id)
         tx.projects.add(builders.project(name="empty"))
         tx.flavors.add(Flavor("gone", 1, 512, 0))
         tx.users.add(builders.user(name="leaver"))
@@ -200,6 +201,7 @@ ASKS: dict[tuple[str, str], Ask] = {
     ("POST", "/v1/operations/{id}/retry"): Ask(202, "/v1/operations/{s.blocked.id}/retry"),
     ("GET", "/v1/events"): Ask(200, "/v1/events"),
     ("GET", "/v1/audit"): Ask(200, "/v1/audit"),
+    ("DELETE", "/v1/networks/{ref}/fences/{address}"): Ask(204, "/v1/networks/lan/fences/10.9.0.77"),
     ("GET", "/v1/reconcile"): Ask(200, "/v1/reconcile"),
     ("GET", "/v1/reconcile/differences"): Ask(200, "/v1/reconcile/differences"),
     ("POST", "/v1/reconcile/finish"): Ask(200, "/v1/reconcile/finish", {"anyway": False}),

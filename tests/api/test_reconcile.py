@@ -87,3 +87,15 @@ def test_the_end(restored: Cloud) -> None:
 def test_hosts_that_do_not_answer_are_compared_later(restored: Cloud) -> None:
     state = restored.post("/v1/reconcile/finish", {"anyway": True}).json()
     assert (state["active"], state["pending_hosts"]) == (False, ["anton"])
+
+
+def test_a_fenced_address_is_given_out_when_the_fence_is_lifted(cloud: Cloud) -> None:
+    cloud.store.transact(lambda tx: tx.ports.fence(cloud.network.id, "10.9.0.1", "", cloud.host.id))
+    with cloud.store.read() as tx:
+        assert "10.9.0.1" in tx.ports.taken(cloud.network.id)
+    assert cloud.call("admin", "DELETE", "/v1/networks/lan/fences/10.9.0.1").status_code == 204
+    again = cloud.call("admin", "DELETE", "/v1/networks/lan/fences/10.9.0.1")
+    assert (again.status_code, again.json()["code"]) == (404, "not_found")
+    assert cloud.call("admin", "DELETE", "/v1/networks/lan/fences/x%20y").status_code == 400
+    with cloud.store.read() as tx:
+        assert "10.9.0.1" not in tx.ports.taken(cloud.network.id)

@@ -99,6 +99,7 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("PATCH", "/v1/networks/{ref}"): OPERATOR,
     ("DELETE", "/v1/networks/{ref}"): OPERATOR,
     ("GET", "/v1/networks/{ref}/records"): VIEWER,
+    ("DELETE", "/v1/networks/{ref}/fences/{address}"): OPERATOR,
     ("GET", "/v1/images"): VIEWER,
     ("POST", "/v1/images"): MEMBER,
     ("GET", "/v1/images/{ref}"): VIEWER,

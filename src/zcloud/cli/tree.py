@@ -108,6 +108,7 @@ TREE: Tree = {
             "set": f"{_C}network:change",
             "delete": f"{_C}network:delete",
             "records": f"{_C}network:records",
+            "unfence": f"{_C}network:unfence",
         },
     ),
     "flavor": Noun(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zcloud.base.ids import new_id
-from zcloud.domain.errors import AlreadyExists, InUse, InvalidInput
+from zcloud.domain.errors import AlreadyExists, InUse, InvalidInput, NotFound
 from zcloud.domain.names import check_name
 from zcloud.domain.network import AddressRange, Network, NetworkKind, NetworkScope, NetworkState, Port, check_network
 from zcloud.domain.operation import Operation
@@ -130,6 +130,18 @@ class Networks:
             return operation
 
         return self._store.transact(work)
+
+    def unfence(self, actor: Actor, ref: str, address: str) -> None:
+        """Let an address be given out again that a host used when no port had it; raises NotFound."""
+        authorize(actor, None, Role.OPERATOR, "Lifting the fence of an address")
+
+        def work(tx: Tx) -> None:
+            network = tx.networks.resolve(ref)
+            if not tx.ports.unfence(network.id, address):
+                fenced = ", ".join(tx.ports.fenced(network.id)[:20]) or "none"
+                raise NotFound(f"{address[:60]!r} is not fenced on {network.name}.", hint=f"Fenced are: {fenced}.")
+
+        self._store.transact(work)
 
     def export_dns(self, actor: Actor, ref: str, form: RecordFormat) -> str:
         """Give the names on a network as a hosts file or a zone file, for a DNS server of one's own."""

@@ -8,7 +8,7 @@ from fastapi import Query
 from starlette.responses import PlainTextResponse, Response
 
 from zcloud.api import show
-from zcloud.api.answers import accepted, answer, listing, one
+from zcloud.api.answers import accepted, answer, listing, nothing, one
 from zcloud.api.params import RefPath, routes
 from zcloud.api.parts import Calling
 from zcloud.domain.network import AddressRange, NetworkKind
@@ -55,6 +55,13 @@ def change_network(call: Calling, ref: RefPath, body: NetworkChange) -> Response
 def delete_network(call: Calling, ref: RefPath) -> Response:
     """Remove a network that has no ports."""
     return accepted(call, call.parts.networks.delete(call.actor, ref, call.revision))
+
+
+@router.delete("/networks/{ref}/fences/{address}", status_code=204)
+def unfence_address(call: Calling, ref: RefPath, address: RefPath) -> Response:
+    """Let an address be given out again that was seen in use after a restore."""
+    call.parts.networks.unfence(call.actor, ref, address)
+    return nothing()
 
 
 @router.get("/networks/{ref}/records", response_class=PlainTextResponse)

@@ -145,5 +145,14 @@ def records(app: App, name: str, form: str) -> None:
     click.echo(app.client.text(route("networks", name, "records"), form=form), nl=False)
 
 
+@command
+@name_argument("networks")
+@click.argument("address")
+def unfence(app: App, name: str, address: str) -> None:
+    """Let an address be given out again that was in use after a restore."""
+    app.client.delete(route("networks", name, "fences", address))
+    say(app, _("{address} can be given out again.").format(address=plain(address)))
+
+
 def _range_text(each: Record) -> str:
     return f"{each['first']}-{each['last']}" + (f" ({_('reserved')})" if each["reserved"] else "")
