@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from zcloud.backup.archive import Manifest
 from zcloud.domain.errors import Restored
 from zcloud.domain.image import ImageState
@@ -12,16 +14,6 @@ from zcloud.domain.reconcile import KEY, Mode
 from zcloud.domain.storage import PoolState, VolumeState
 from zcloud.store import Tx
 
-# What only an operation can bring to its end, and the observer cannot judge.
-_HALFWAY = frozenset(
-    {
-        InstanceStatus.BUILDING,
-        InstanceStatus.STARTING,
-        InstanceStatus.STOPPING,
-        InstanceStatus.RESTARTING,
-        InstanceStatus.DELETING,
-    }
-)
 _FORGOTTEN = ("observer.lease", "backups.state")
 
 
@@ -31,10 +23,11 @@ def settle(tx: Tx, manifest: Manifest, identity: str) -> int:
     Gives how many operations were ended. Their claims are kept until the observer has seen what hosts run.
     """
     error = Restored(f"The server was restored from a backup that was taken at {manifest.made_at[:19]} UTC.")
+    worked_on = [instance.id for instance in tx.instances.all() if instance.operation_id is not None]
     ended = tx.operations.end_unfinished(error.to_record())
     for operation in ended:
         _tell_end(tx, operation, error)
-    _settle_instances(tx)
+    _settle_instances(tx, worked_on)
     _settle_places(tx)
     for image in tx.images.all():
         if image.state is not ImageState.READY and image.state is not ImageState.ERROR:
@@ -56,10 +49,10 @@ def settle(tx: Tx, manifest: Manifest, identity: str) -> int:
     return len(ended)
 
 
-def _settle_instances(tx: Tx) -> None:
-    for instance in tx.instances.all():
-        if instance.status in _HALFWAY:
-            tx.instances.update(instance.id, status=InstanceStatus.UNKNOWN)
+def _settle_instances(tx: Tx, worked_on: Sequence[str]) -> None:
+    """Whatever an operation was doing to an instance, only its host knows how far it came."""
+    for instance_id in worked_on:
+        tx.instances.update(instance_id, status=InstanceStatus.UNKNOWN)
     for volume in tx.volumes.all():
         if volume.state in (VolumeState.CREATING, VolumeState.DELETING):
             tx.volumes.update(volume.id, state=VolumeState.READY)
