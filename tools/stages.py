@@ -91,7 +91,7 @@ def _guests() -> tuple[Stage, ...]:
         "images": ("compute", "images", "imagebuild"),
         "network": ("network", "guest"),
         "cloud": ("cloud",),
-        "servers": ("roles", "crash"),
+        "servers": ("roles", "crash", "operate"),
         "install": ("system", "demo"),
     }
     return tuple(
