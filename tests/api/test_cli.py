@@ -149,6 +149,7 @@ def test_doctor_says_what_to_do(cli: Cli) -> None:
     ran = cli.run("doctor", "-o", "json")
     assert all(each["todo"] for each in ran.json if each["result"] != "ok")
     assert {each["check"] for each in ran.json} >= {"server", "sign-in", "host anton", "pool local"}
+    assert {"store", "workers", "observer"} <= {each["check"] for each in ran.json if each["result"] == "ok"}
     nobody = Cli(cli.home, "http://127.0.0.1:9", {}).run("doctor")
     assert (nobody.code, "zcloud serve" in nobody.out) == (1, True)
 

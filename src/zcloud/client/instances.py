@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -44,9 +44,9 @@ class Instances(Things["Instance"]):
         """Change fields that need no host, such as ``tags`` and ``protected``."""
         return self._change(ref, changes, revision)
 
-    def delete(self, ref: str, *, keep: str = "") -> Change[Instance]:
-        """Delete an instance; ``keep="data"`` or ``"all"`` leaves its disks as volumes."""
-        return self._delete(ref, keep=keep)
+    def delete(self, ref: str, *, keep: Sequence[str] = ()) -> Change[Instance]:
+        """Delete an instance and its disks but those to ``keep`` (names, ids, or ``all``), which become volumes."""
+        return self._delete(ref, keep=list(keep))
 
     def start(self, ref: str) -> Change[Instance]:
         """Start it."""

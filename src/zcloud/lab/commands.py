@@ -41,6 +41,8 @@ def up(count: int, directory: Path) -> None:
         trial.end()  # what a machine that was switched off, or a killed keeper, left
         state = None
     try:
+        if state is not None and state.stage != "ready":
+            raise click.ClickException(f"The lab is {state.stage}. See: zcloud lab status; zcloud lab down")
         if state is None:
             _part("installation", trial.prepare)
             _part(f"{count} hosts and the server", lambda: trial.start(count))

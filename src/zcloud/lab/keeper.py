@@ -33,6 +33,7 @@ def main(directory: str, count: str) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    trial.write(State(keeper=Process.of(os.getpid())))
     try:
         with Lab(int(count)) as lab:
             state = _make(trial, lab)

@@ -27,7 +27,8 @@ from zcloud.lab.hosts import remove_leftovers
 DEFAULT = Path("/var/lib/zcloud-lab")
 MOST_HOSTS = 10
 PROGRAMS = ("libvirtd", "virtlogd", "qemu-system-x86_64", "qemu-img", "sshd", "ssh-keygen", "ip", "mount", "nsenter")
-_START_S, _STOP_S = 180.0, 60.0
+_APPEAR_S, _START_S, _STOP_S = 30.0, 180.0, 60.0
+_LONGEST_DIRECTORY = 44  # characters; the longest path of a Unix socket has 107 (unix(7))
 _SBIN = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
 
@@ -119,14 +120,20 @@ class Trial:
         part.replace(self._state)
 
     def prepare(self) -> None:
-        """Make the directory, a configuration with a free port, the server's installation and a key for guests."""
+        """Make the directory, a configuration with a free port, the server's installation and a key for guests.
+
+        Raises BuildFailed for a directory with something in it: it is removed with the lab.
+        """
+        if len(str(self.directory)) > _LONGEST_DIRECTORY:
+            raise BuildFailed(f"The path {self.directory} is too long: Unix sockets of the server are below it.")
+        if self.directory.exists() and any(self.directory.iterdir()):
+            raise BuildFailed(f"{self.directory} is not empty.", hint="Give one that is not there yet: --dir")
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not self.config.exists():
-            self.config.write_text(f'data_dir = "{self.data}"\n\n[server]\nport = {_free_port()}\n')
+        self.write(State())
+        self.config.write_text(f'data_dir = "{self.data}"\n\n[server]\nport = {_free_port()}\n')
         self.run("init", "--config", str(self.config), "--password-file", str(self.password))
-        if not self.key.exists():
-            argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "zcloud-lab", "-f", str(self.key)]
-            subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
+        argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "zcloud-lab", "-f", str(self.key)]
+        subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
 
     def run(self, *words: str) -> None:
         """Run a zcloud command; raises BuildFailed with its last words."""
@@ -136,19 +143,14 @@ class Trial:
 
     def start(self, count: int) -> State:
         """Start the keeper, which outlives us, and give its state once hosts and server are up; raises BuildFailed."""
-        self.write(State())
-        argv = [sys.executable, "-m", "zcloud.lab.keeper", str(self.directory), str(count)]
-        with self.log.open("ab") as log:
-            child = subprocess.Popen(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=environment(),
-                cwd="/",
-                start_new_session=True,
+        argv = ["setsid", "--fork", sys.executable, "-m", "zcloud.lab.keeper", str(self.directory), str(count)]
+        with self.log.open("ab") as log:  # it forks, so that the keeper is no child of ours and outlives us
+            subprocess.run(
+                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment(), cwd="/", check=True
             )
-        if not poll(lambda: self._now().stage != "starting" or child.poll() is not None, _START_S):
+        if not poll(lambda: self._now().keeper.pid != 0, _APPEAR_S):
+            raise BuildFailed(f"The lab did not start: {_tail(self.log)}")
+        if not poll(lambda: self._now().stage != "starting" or not self._now().keeper.runs, _START_S):
             raise BuildFailed(f"The lab did not start within {_START_S:.0f} s; see {self.log}.")
         state = self._now()
         if state.stage != "ready":
@@ -158,17 +160,14 @@ class Trial:
     def end(self) -> bool:
         """Stop everything by its process id and remove every file; gives whether there was anything."""
         state = self.state()
-        if state is None:
-            there = self.config.exists()
-        else:
-            there = True
-            state.keeper.end(_STOP_S)
-            state.server.end(_STOP_S)  # the keeper ends it, unless it was killed
-            if state.bridge:
-                remove_leftovers(state.bridge, Path(state.directory), [each.name for each in state.hosts])
-        if there:
-            shutil.rmtree(self.directory, ignore_errors=True)
-        return there
+        if state is None:  # then the directory is none of ours
+            return False
+        state.keeper.end(_STOP_S)
+        state.server.end(_STOP_S)  # the keeper ends it, unless it was killed
+        if state.bridge:
+            remove_leftovers(state.bridge, Path(state.directory), [each.name for each in state.hosts])
+        shutil.rmtree(self.directory, ignore_errors=True)
+        return True
 
     def _now(self) -> State:
         return self.state() or State(stage="failed", why="its state is gone")

@@ -7,9 +7,12 @@ from datetime import timedelta
 import pytest
 from tests import builders
 from tests.threads import in_threads
+from tests.unit.store.world import World
 
 from zcloud.domain.errors import IdempotencyInFlight, IdempotencyMismatch
-from zcloud.store import Store, StoredAnswer
+from zcloud.domain.instance import InstanceStatus, Ready
+from zcloud.domain.operation import OperationStatus
+from zcloud.store import OBSERVER_LEASE, QueueFacts, Store, StoredAnswer
 
 ANSWER = StoredAnswer(202, {"Location": "/v1/operations/1"}, '{"id": "1"}')
 
@@ -75,5 +78,39 @@ def test_samples(store: Store) -> None:
         tx.samples.add("other", ticks[0], b"x")
         found = tx.samples.range("h", ticks[0], ticks[2])
         assert found == [(ticks[0], b"again"), (ticks[1], b"\x01")]
+        assert tx.samples.latest("h", ticks[2]) == b"\x04"
+        assert tx.samples.latest("h", ticks[4] + timedelta(seconds=1)) is None
+        assert tx.samples.latest("nosuch", ticks[0]) is None
         assert tx.samples.prune(ticks[1]) == 2
         assert tx.samples.range("h", ticks[0], ticks[4] + timedelta(days=1))[0] == (ticks[1], b"\x01")
+
+
+def test_the_observer_s_last_sign_of_life(store: Store) -> None:
+    with store.write() as tx:
+        assert tx.settings.observer_beat() is None
+        tx.settings.put(OBSERVER_LEASE, {"beaten_at": builders.NOW.isoformat()})
+        assert tx.settings.observer_beat() == builders.NOW
+
+
+def test_what_there_is_to_do(store: Store) -> None:
+    with store.write() as tx:
+        assert tx.operations.queue() == QueueFacts({}, None)
+        for status, seconds in (("queued", 7), ("queued", 3), ("blocked", 1), ("succeeded", 0)):
+            made = builders.NOW + timedelta(seconds=seconds)
+            tx.operations.add(builders.operation(status=OperationStatus(status), created_at=made))
+        counts = {OperationStatus.QUEUED: 2, OperationStatus.BLOCKED: 1}
+        assert tx.operations.queue() == QueueFacts(counts, builders.NOW + timedelta(seconds=3))
+
+
+def test_all_instances_at_a_glance(store: Store) -> None:
+    world = World(store)
+    with store.write() as tx:
+        for name, status in (("b", InstanceStatus.RUNNING), ("a", InstanceStatus.STOPPED)):
+            made = builders.instance(world.project.id, world.host.id, world.image.id, name=name, status=status)
+            tx.instances.add(made)
+        rows = tx.instances.gauges()
+    assert [(row.name, row.status, row.ready) for row in rows] == [
+        ("a", InstanceStatus.STOPPED, Ready.NONE),
+        ("b", InstanceStatus.RUNNING, Ready.NONE),
+    ]
+    assert {(row.project_id, row.host_id) for row in rows} == {(world.project.id, world.host.id)}

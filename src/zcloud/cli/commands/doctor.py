@@ -51,6 +51,7 @@ def examine(app: App) -> Iterator[Finding]:
     trusted = _("its certificate is trusted") if app.url.startswith("https:") else _("plain HTTP on this machine")
     yield Finding(_("server"), "ok", f"{app.url}: {trusted}")
     yield Finding(_("sign-in"), "ok", me["name"])
+    yield from check_ready(app)
     yield from _look_once(app, _("reconcile"), "/v1/reconcile", check_reconcile)
     yield from _look_once(app, _("backup"), "/v1/backups", check_backups)
     checks: tuple[tuple[str, str, Callable[[Record], Iterator[Finding]]], ...] = (
@@ -89,6 +90,18 @@ def check_backups(state: Record) -> Iterator[Finding]:
         todo = _("Is an observer running? Look at the server's log.") if late else ""
         told = _("{file}, {age} ago").format(file=state["last_file"], age=age(state["last_at"]))
         yield Finding(title, "warning" if late else "ok", told, todo)
+
+
+def check_ready(app: App) -> Iterator[Finding]:
+    """Say whether the store can be written, and whether operations are run and hosts are watched."""
+    try:
+        told = app.client.get("/readyz")
+    except ApiError as error:
+        told = error.problem
+    remedy = _("Look at the server's processes (each role must run in one) and its log: journalctl -u zcloud")
+    for check in told.get("checks", ()):
+        result, found = ("ok", _("ok")) if check["ok"] else ("failed", check["reason"])
+        yield Finding(check["name"], result, found, "" if check["ok"] else remedy)
 
 
 def check_host(host: Record) -> Iterator[Finding]:
