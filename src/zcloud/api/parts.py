@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -67,6 +68,7 @@ class ApiParts:
     """All services that the API calls, its settings, and the one read that asks a host."""
 
     settings: Settings
+    first: Callable[[], AbstractContextManager[None]]  # what is in no hurry gives way while it lasts
     read_console_log: Callable[[str, Instance], bytes]  # host id, instance -> the log's end; blocks
     console: WebSocketRoute
     signin: SignIn
@@ -107,6 +109,7 @@ def build_parts(
     """Make every service from the common means."""
     return ApiParts(
         settings=settings,
+        first=services.store.precedence.first,
         read_console_log=read_console_log,
         console=console,
         signin=SignIn(services),

@@ -49,6 +49,7 @@ class RunControl:
         Whoever owned it while its heart beat (which is at least an interval from its timeout then) owns it for that
         interval. Of this a part is used here instead of a look at the store; the rest is for the call to arrive.
         """
+        self._ledger.give_way()
         if self._clock.monotonic() - self._owned_at < self._heart.interval_s * FENCE_SHARE:
             self._heart.check()
         else:

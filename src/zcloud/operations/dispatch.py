@@ -85,6 +85,7 @@ class Dispatcher:
 
     def _sweep(self) -> float:
         """Take what there is room for, and give the seconds until something may be due."""
+        self._store.precedence.give_way()
         self._heart.check()
         busy, resting = self._ours()
         room = self._terms.slots - len(busy)

@@ -67,6 +67,10 @@ class Ledger:
         """Say whether a step was ever begun, by this run or an earlier one."""
         return self._steps[seq].started_at is not None
 
+    def give_way(self) -> None:
+        """Let requests go first."""
+        self._store.precedence.give_way()
+
     def pulse(self) -> Pulse:
         """Read who holds the operation now, and whether it is to stop."""
         with self._store.read() as tx:
@@ -197,6 +201,7 @@ class Ledger:
                 tx.operations.write_steps(self._due, changed)
             return result
 
+        self.give_way()
         try:
             result = self._store.transact(attempt)
         except BaseException:

@@ -153,7 +153,7 @@ class Launch:
             claims += running_claims(host.id, instance.id, sized.vcpus, sized.memory_mib)
         admission.take(tx, cloud, claims)
         _seal(tx, instance.id, spec)
-        return tx.instances.get(instance.id), operation
+        return dataclasses.replace(instance, operation_id=operation.id), operation
 
     def _keep(self, tx: Tx, instance: Instance, failed: Instance | None) -> Instance:
         """Add the record, or let the failed one begin anew on the host that was chosen now."""

@@ -24,6 +24,7 @@ from zcloud.store.misc import Idempotency, Secrets, Settings
 from zcloud.store.networks import Ports
 from zcloud.store.operations import Operations, Workers
 from zcloud.store.people import Projects, Sessions, SshKeys, Tickets, Tokens, Users
+from zcloud.store.precedence import Precedence
 from zcloud.store.repository import Scope
 from zcloud.store.sealing import Sealer
 from zcloud.store.signals import PostgresSignals, Signals
@@ -74,6 +75,7 @@ class Store:
         self._clock, self._sealer = clock, seal
         self._engines = open_engines(url)
         self._writing = threading.local()
+        self.precedence = Precedence()
         postgres = make_url(url).get_backend_name() == "postgresql"
         self.signals: Signals = PostgresSignals(self._engines.write) if postgres else Signals()
 
