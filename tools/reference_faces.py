@@ -170,6 +170,8 @@ def _gives(operation: Mapping[str, Any]) -> Iterator[str]:
 
 def _named(schema: Mapping[str, Any]) -> str:
     """Give a body's type with a link to its fields; a list is told as what it lists."""
+    if "anyOf" in schema:
+        return " Or ".join(map(_named, schema["anyOf"]))
     name = _type(schema)
     if name.startswith("Listing"):
         item = _type(_resolved(schema)["properties"]["items"]["items"])

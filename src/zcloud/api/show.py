@@ -14,24 +14,26 @@ from zcloud.domain import operation as operations
 from zcloud.domain import storage
 from zcloud.domain.claims import BYTES, MEMORY_MIB, VCPUS
 from zcloud.domain.size import pending
-from zcloud.services.instances import InstanceView
+from zcloud.services.instances import BriefView, InstanceView
 from zcloud.wire.flavors import Flavor
 from zcloud.wire.hosts import Host
 from zcloud.wire.images import Image, ImageSource
-from zcloud.wire.instances import Disk, Instance, Nic, Pending
+from zcloud.wire.instances import Disk, Instance, InstanceBrief, Nic, Pending
 from zcloud.wire.networks import Network, Port, Range
 from zcloud.wire.operations import Operation, OperationError, Resource, Step
 from zcloud.wire.pools import Pool
 from zcloud.wire.volumes import Volume
 
+_SHOWN_SIZE = ("vcpus", "memory_mib")
+
 
 def instance(view: InstanceView) -> Instance:
     """Show an instance with its names, NICs and disks."""
-    it = view.instance
+    it, names = view.instance, view.names
     return Instance(
-        id=it.id, name=it.name, project=view.project, project_id=it.project_id, host=view.host, host_id=it.host_id,
-        host_state=view.host_state, accel=view.accel, image=view.image, image_id=it.image_id,
-        default_user=view.default_user, status=it.status, desired=it.desired, vcpus=it.vcpus,
+        id=it.id, name=it.name, project=names.project, project_id=it.project_id, host=names.host, host_id=it.host_id,
+        host_state=names.host_state, accel=names.accel, image=names.image, image_id=it.image_id,
+        default_user=names.default_user, status=it.status, desired=it.desired, vcpus=it.vcpus,
         memory_mib=it.memory_mib, max_vcpus=it.max_vcpus, max_memory_mib=it.max_memory_mib,
         pending={name: Pending(**each) for name, each in pending(it).items()},
         flavor=it.flavor, firmware=it.firmware, machine=it.machine, screen=it.screen, tags=it.tags,
@@ -47,6 +49,17 @@ def instance(view: InstanceView) -> Instance:
         guest=it.guest.get("options", {}), observed=it.observed, error=_error(it.error),
         operation_id=it.operation_id, created_by=it.created_by, created_at=it.created_at, updated_at=it.updated_at,
         started_at=it.started_at, revision=it.revision,
+    )  # fmt: skip
+
+
+def brief(view: BriefView) -> InstanceBrief:
+    """Show what a table shows of an instance: the size is what it has now."""
+    it, names = view.instance, view.names
+    waiting = pending(it)
+    vcpus, memory_mib = (waiting[each]["now"] if each in waiting else getattr(it, each) for each in _SHOWN_SIZE)
+    return InstanceBrief(
+        it.id, it.name, names.project, names.host, names.host_state, names.accel, names.image, it.status.value,
+        it.ready.value, vcpus, memory_mib, bool(waiting), it.address, it.created_at,
     )  # fmt: skip
 
 

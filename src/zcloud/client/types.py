@@ -321,6 +321,26 @@ class Instance(TypedDict):
     revision: int
 
 
+class InstanceBrief(TypedDict):
+    """What a table shows of an instance: the size that it has now (``pending``: another waits for its next
+    start)."""
+
+    id: str
+    name: str
+    project: str
+    host: str
+    host_state: str
+    accel: str
+    image: str
+    status: str
+    ready: str
+    vcpus: int
+    memory_mib: int
+    pending: bool
+    address: str
+    created_at: str
+
+
 class InstanceChange(TypedDict):
     """What is to be changed of an instance; what is not given stays."""
 

@@ -167,6 +167,26 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
+class InstanceBrief:
+    """As much of an instance as a table shows: lists of thousands cost little. The fields are those of ``Instance``."""
+
+    id: str
+    name: str
+    project_id: str
+    host_id: str
+    image_id: str
+    status: InstanceStatus
+    vcpus: int
+    memory_mib: int
+    ready: Ready
+    created_at: datetime
+    max_vcpus: int
+    max_memory_mib: int
+    live: Mapping[str, Any]
+    address: str  # the first that belongs to it, or else that its guest reports
+
+
+@dataclass(frozen=True, slots=True)
 class Verb:
     """What an owner does with an instance: from which statuses, and its past participle for people."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from zcloud.domain.errors import InvalidInput, NotLive
-from zcloud.domain.instance import RUNS, Instance
+from zcloud.domain.instance import RUNS, Instance, InstanceBrief
 
 MAX_VCPUS, MAX_MEMORY_MIB, MIN_MEMORY_MIB = 512, 4 << 20, 64
 BLOCK_MIB = 128
@@ -32,23 +32,23 @@ class Size:
 
     def to_record(self) -> dict[str, Any]:
         """Give it as plain JSON values."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in _NAMES}
 
 
-def wanted_size(instance: Instance) -> Size:
+def wanted_size(instance: Instance | InstanceBrief) -> Size:
     """Give the size that the record asks for."""
     return Size(instance.vcpus, instance.memory_mib, instance.max_vcpus, instance.max_memory_mib)
 
 
-def live_size(instance: Instance) -> Size:
+def live_size(instance: Instance | InstanceBrief) -> Size:
     """Give the size of the run that goes on; of one that began before sizes were recorded, what is wanted."""
     known = {name: int(instance.live[name]) for name in _NAMES if name in instance.live}
     return Size(**known) if len(known) == len(_NAMES) else wanted_size(instance)
 
 
-def pending(instance: Instance) -> dict[str, dict[str, Any]]:
+def pending(instance: Instance | InstanceBrief) -> dict[str, dict[str, Any]]:
     """Give what waits for the next start: for each name its value ``now`` and ``next``; nothing for one that is off."""
-    if instance.status not in RUNS:
+    if instance.status not in RUNS or not instance.live:
         return {}
     now, following = live_size(instance).to_record(), wanted_size(instance).to_record()
     return {name: {"now": now[name], "next": following[name]} for name in _NAMES if now[name] != following[name]}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from zcloud.domain.errors import InvalidInput, NotFound, Protected
 from zcloud.domain.host import HostState
-from zcloud.domain.instance import Instance, InstanceStatus, Power
+from zcloud.domain.instance import Instance, InstanceBrief, InstanceStatus, Power
 from zcloud.domain.names import check_tags
 from zcloud.domain.network import Port
 from zcloud.domain.operation import Operation
@@ -29,20 +29,34 @@ from zcloud.services.usage import InstanceUsage, read_usage
 from zcloud.store import ImageFilter, InstanceFilter, Page, Tx
 
 
-@dataclass(frozen=True, slots=True)
-class InstanceView:
-    """An instance with the names and things that people want to see with it."""
+class Names(NamedTuple):
+    """What an instance's project, host and image are called and are like."""
 
-    instance: Instance
     project: str
     host: str
     host_state: str
     accel: str
     image: str
     default_user: str
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceView:
+    """An instance with the names and things that people want to see with it."""
+
+    instance: Instance
+    names: Names
     ports: tuple[Port, ...]
     networks: dict[str, str]  # names by id
     volumes: tuple[Volume, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BriefView:
+    """What a table shows of an instance, with its names."""
+
+    instance: InstanceBrief
+    names: Names
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +80,15 @@ class Instances:
     def page(self, actor: Actor, query: InstanceQuery, window: Window) -> Page[InstanceView]:
         """List what the actor may see, in one project or in all of them; no host is asked."""
         with self._store.read() as tx:
-            visible = visible_projects(actor)
-            if query.project:
-                visible = {resolve_project(tx, actor, query.project, Role.VIEWER).id}
-            which = InstanceFilter(
-                project_ids=visible,
-                status=query.status,
-                tags=query.tags,
-                host_id=tx.hosts.resolve(query.host).id if query.host else None,
-                image_id=_visible_image(tx, visible, query.image) if query.image else None,
-                search=query.search,
-            )
-            page = tx.instances.page(which, **window.arguments())
+            page = tx.instances.page(_which(tx, actor, query), **window.arguments())
             return Page(tuple(views(tx, page.items)), page.next_cursor, page.total)
+
+    def briefs(self, actor: Actor, query: InstanceQuery, window: Window) -> Page[BriefView]:
+        """List the same, as much of each as a table shows."""
+        with self._store.read() as tx:
+            page = tx.briefs.page(_which(tx, actor, query), **window.arguments())
+            names = _names(tx, page.items)
+            return Page(tuple(BriefView(each, names(each)) for each in page.items), page.next_cursor, page.total)
 
     def show(self, actor: Actor, project: str, ref: str) -> InstanceView:
         """Give one instance by name or id; raises NotFound."""
@@ -226,26 +236,46 @@ def views(tx: Tx, instances: Iterable[Instance]) -> Iterable[InstanceView]:
     """Give instances with what people want to see with them, in a handful of queries for all."""
     rows = list(instances)
     ids = [each.id for each in rows]
-    projects = tx.projects.many({each.project_id for each in rows})
-    hosts = tx.hosts.many({each.host_id for each in rows})
-    images = tx.images.many({each.image_id for each in rows})
+    names = _names(tx, rows)
     ports, volumes = tx.ports.for_instances(ids), tx.volumes.for_instances(ids)
     networks = {key: each.name for key, each in tx.networks.many(_network_ids(ports.values())).items()}
     for each in rows:
-        host, image = hosts[each.host_id], images[each.image_id]
-        lost = host.state in (HostState.LOST, HostState.DEGRADED)
         yield InstanceView(
             instance=each,
-            project=projects[each.project_id].name,
-            host=host.name,
-            host_state=host.state.value if lost else HostState.UP.value,
-            accel=host.accel.value,
-            image=image.name,
-            default_user=image.default_user,
+            names=names(each),
             ports=tuple(ports.get(each.id, ())),
             networks=networks,
             volumes=tuple(volumes.get(each.id, ())),
         )
+
+
+def _names(tx: Tx, rows: Sequence[Instance | InstanceBrief]) -> Callable[[Instance | InstanceBrief], Names]:
+    """Give what tells the names of each of the instances, from three queries for all."""
+    projects = tx.projects.many({each.project_id for each in rows})
+    hosts = tx.hosts.many({each.host_id for each in rows})
+    images = tx.images.many({each.image_id for each in rows})
+
+    def names(each: Instance | InstanceBrief) -> Names:
+        host, image = hosts[each.host_id], images[each.image_id]
+        state = host.state if host.state in (HostState.LOST, HostState.DEGRADED) else HostState.UP
+        project = projects[each.project_id].name
+        return Names(project, host.name, state.value, host.accel.value, image.name, image.default_user)
+
+    return names
+
+
+def _which(tx: Tx, actor: Actor, query: InstanceQuery) -> InstanceFilter:
+    visible = visible_projects(actor)
+    if query.project:
+        visible = {resolve_project(tx, actor, query.project, Role.VIEWER).id}
+    return InstanceFilter(
+        project_ids=visible,
+        status=query.status,
+        tags=query.tags,
+        host_id=tx.hosts.resolve(query.host).id if query.host else None,
+        image_id=_visible_image(tx, visible, query.image) if query.image else None,
+        search=query.search,
+    )
 
 
 def _network_ids(ports: Iterable[Iterable[Port]]) -> set[str]:

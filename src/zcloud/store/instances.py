@@ -12,13 +12,19 @@ from sqlalchemy import ColumnElement, bindparam, delete, or_, select, update
 from sqlalchemy.engine import RowMapping
 
 from zcloud.domain.errors import WrongState
-from zcloud.domain.instance import TRASH_MARK, Flavor, Instance, InstanceStatus, Ready
+from zcloud.domain.instance import TRASH_MARK, Flavor, Instance, InstanceBrief, InstanceStatus, Ready
 from zcloud.store import schema
 from zcloud.store.mapping import Mapper
-from zcloud.store.repository import Lockable, Named, only
+from zcloud.store.repository import Lockable, Named, Records, only
 
 _C, _T = schema.instances.c, schema.instance_tags.c
 _TAGS = select(_T.instance_id, _T.tag).where(_T.instance_id.in_(bindparam("ids", expanding=True))).order_by(_T.tag)
+_ADDRESSES = (  # of several the one with the lowest slot comes last, and stays
+    select(schema.ports.c.instance_id, schema.ports.c.address)
+    .where(schema.ports.c.instance_id.in_(bindparam("ids", expanding=True)), schema.ports.c.address != "")
+    .order_by(schema.ports.c.slot.desc())
+)
+_OBSERVED = select(_C.id, _C.observed).where(_C.id.in_(bindparam("ids", expanding=True)))
 _POWERS = select(_C.id, _C.status, _C.operation_id, _C.updated_at).where(_C.host_id == bindparam("host_id"))
 _BEGIN = (
     update(schema.instances)
@@ -170,22 +176,7 @@ class Instances(Lockable[Instance, InstanceFilter]):
         ]
 
     def _where(self, filter: InstanceFilter) -> list[ColumnElement[bool]]:
-        tags, ports, where = schema.instance_tags.c, schema.ports.c, list[ColumnElement[bool]]()
-        where.append(_C.name.contains(TRASH_MARK) if filter.trashed else _C.name.not_like(f"%{TRASH_MARK}%"))
-        if filter.project_ids is not None:
-            where.append(_C.project_id.in_(list(filter.project_ids)))
-        if filter.status:
-            where.append(_C.status.in_([str(each) for each in filter.status]))
-        for tag in filter.tags:
-            where.append(_C.id.in_(select(tags.instance_id).where(tags.tag == tag)))
-        if filter.host_id is not None:
-            where.append(_C.host_id == filter.host_id)
-        if filter.image_id is not None:
-            where.append(_C.image_id == filter.image_id)
-        if filter.search:
-            addressed = _C.id.in_(select(ports.instance_id).where(ports.address == filter.search))
-            where.append(or_(_C.name.contains(filter.search, autoescape=True), _C.id == filter.search, addressed))
-        return where
+        return _conditions(filter)
 
     def _records(self, rows: Sequence[RowMapping]) -> list[Instance]:
         tags: defaultdict[str, list[str]] = defaultdict(list)
@@ -197,3 +188,43 @@ class Instances(Lockable[Instance, InstanceFilter]):
         rows = [{"instance_id": id, "tag": tag} for tag in sorted(set(tags))]
         if rows:
             self._db.execute(schema.instance_tags.insert(), rows)
+
+
+class InstanceBriefs(Records[InstanceBrief, InstanceFilter]):
+    """Instances as tables show them."""
+
+    noun = "instance"
+    mapper = Mapper(InstanceBrief, schema.instances)
+    sorts = Instances.sorts
+
+    def _where(self, filter: InstanceFilter) -> list[ColumnElement[bool]]:
+        return _conditions(filter)
+
+    def _records(self, rows: Sequence[RowMapping]) -> list[InstanceBrief]:
+        ids = [row["id"] for row in rows]
+        found = self._db.execute(_ADDRESSES, {"ids": ids}).all() if ids else ()
+        addresses = {row[0]: str(row[1]) for row in found}
+        others = [id for id in ids if id not in addresses]
+        for id, observed in self._db.execute(_OBSERVED, {"ids": others}) if others else ():
+            reported = observed.get("addresses")
+            addresses[id] = str(reported[0].get("address", "")) if reported else ""
+        return [self.mapper.to_record(row, address=addresses.get(row["id"], "")) for row in rows]
+
+
+def _conditions(filter: InstanceFilter) -> list[ColumnElement[bool]]:
+    tags, ports, where = schema.instance_tags.c, schema.ports.c, list[ColumnElement[bool]]()
+    where.append(_C.name.contains(TRASH_MARK) if filter.trashed else _C.name.not_like(f"%{TRASH_MARK}%"))
+    if filter.project_ids is not None:
+        where.append(_C.project_id.in_(list(filter.project_ids)))
+    if filter.status:
+        where.append(_C.status.in_([str(each) for each in filter.status]))
+    for tag in filter.tags:
+        where.append(_C.id.in_(select(tags.instance_id).where(tags.tag == tag)))
+    if filter.host_id is not None:
+        where.append(_C.host_id == filter.host_id)
+    if filter.image_id is not None:
+        where.append(_C.image_id == filter.image_id)
+    if filter.search:
+        addressed = _C.id.in_(select(ports.instance_id).where(ports.address == filter.search))
+        where.append(or_(_C.name.contains(filter.search, autoescape=True), _C.id == filter.search, addressed))
+    return where

@@ -242,6 +242,26 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
+class InstanceBrief:
+    """What a table shows of an instance: the size that it has now (``pending``: another waits for its next start)."""
+
+    id: str
+    name: str
+    project: str
+    host: str
+    host_state: str
+    accel: str
+    image: str
+    status: str
+    ready: str
+    vcpus: int
+    memory_mib: int
+    pending: bool
+    address: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A host that would take the instance; the higher the score, the better."""
 

@@ -19,6 +19,7 @@ from zcloud.wire.instances import (
     ConsoleRequest,
     ConsoleTicket,
     Instance,
+    InstanceBrief,
     InstanceChange,
     InstanceCreate,
     Placement,
@@ -32,6 +33,7 @@ router = routes("instances")
 _EVERY = len(InstanceStatus)
 Statuses = Annotated[tuple[InstanceStatus, ...], Query(max_length=_EVERY, description="Only in these states.")]
 Tags = Annotated[tuple[LineQuery, ...], Query(max_length=32, description="Only with all of these tags.")]
+Brief = Annotated[bool, Query(description="Only what a table shows of each (InstanceBrief), in a quarter of the time.")]
 Keep = Annotated[
     tuple[RefQuery, ...],
     Query(max_length=17, description="Disks to keep when it is removed for good: names, ids, or all."),
@@ -57,9 +59,11 @@ Console = Annotated[ConsoleRequest, Body()]
 _GENTLY, _SERIAL = PowerRequest(), ConsoleRequest()  # what a request without a body asks for
 
 
-@router.get("/instances", response_model=Listing[Instance])
-def list_instances(call: Calling, which: Which, part: Part) -> Response:
+@router.get("/instances", response_model=Listing[Instance] | Listing[InstanceBrief])
+def list_instances(call: Calling, which: Which, part: Part, brief: Brief = False) -> Response:
     """List the instances that the caller may see; no host is asked."""
+    if brief:
+        return paged(InstanceBrief, call.parts.instances.briefs(call.actor, which, part), show.brief)
     return paged(Instance, call.parts.instances.page(call.actor, which, part), show.instance)
 
 

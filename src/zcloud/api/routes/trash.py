@@ -34,8 +34,8 @@ def list_trash(call: Calling, part: Part, project: Project = "") -> Response:
         return Trashed(
             id=it.id,
             name=str(it.trash["name"]),
-            project=view.project,
-            host=view.host,
+            project=view.names.project,
+            host=view.names.host,
             vcpus=it.vcpus,
             memory_mib=it.memory_mib,
             disk_size=sum(each.size for each in view.volumes),

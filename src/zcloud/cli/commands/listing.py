@@ -21,11 +21,13 @@ SLOW = "Instances marked tcg run without KVM, many times slower; `zcloud host sh
 
 def address(instance: Record) -> str:
     """Give the first address that belongs to an instance, or else the first that its guest reports."""
+    if "address" in instance:
+        return str(instance["address"])
     for nic in instance["nics"]:
         if nic["address"]:
             return str(nic["address"])
-    reported = instance["observed"].get("addresses") or [""]
-    return str(reported[0])
+    reported = instance["observed"].get("addresses") or [{"address": ""}]
+    return str(reported[0]["address"])
 
 
 def readiness(instance: Record) -> str:
@@ -36,6 +38,8 @@ def readiness(instance: Record) -> str:
 def extent(instance: Record) -> str:
     """Give the size that the instance has now, marked where something waits for its next start."""
     waiting = instance.get("pending") or {}
+    if waiting is True:  # of a brief one, whose size is the present one
+        return f"{instance['vcpus']} cpu {size(instance['memory_mib'] << 20)}{_(' (pending)')}"
     has = {name: waiting[name]["now"] if name in waiting else instance[name] for name in ("vcpus", "memory_mib")}
     mark = _(" (pending)") if waiting else ""
     return f"{has['vcpus']} cpu {size(has['memory_mib'] << 20)}{mark}"
@@ -78,6 +82,7 @@ COLUMNS = (
 @click.option("--limit", type=click.IntRange(1), default=None, help="At most so many.")
 def list_instances(app: App, limit: int | None, **query: Any) -> None:
     """List instances; SEARCH is part of a name, or a whole address."""
+    query["brief"] = app.output == "table"
     if limit is not None and limit <= 1000:
         rows = app.client.get("/v1/instances", limit=limit, project=app.project, **query)["items"]
     else:
