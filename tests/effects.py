@@ -21,7 +21,7 @@ from zcloud.operations.model import Control, Step, Waiting, Workflow
 from zcloud.store import Store, Tx
 
 NAMES = ("one", "two", "three", "four", "five", "six", "seven", "eight")
-DEADLINE_S = 30.0
+DEADLINE_S = 90.0
 
 
 class Files:

@@ -18,7 +18,7 @@ import uvicorn
 from fastapi import FastAPI
 
 PROGRAM = (sys.executable, "-c", "from zcloud.cli import main; main()")
-_DEADLINE_S = 10
+_DEADLINE_S = 40
 
 
 @contextmanager

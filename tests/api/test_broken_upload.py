@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from tests.api.conftest import Cloud
 from tests.api.serving import serve
 
-_DEADLINE_S = 10
+_DEADLINE_S = 40
 
 
 def until(condition: Callable[[], bool]) -> None:

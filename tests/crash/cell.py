@@ -21,7 +21,7 @@ from zcloud.testing.cloud import FakeCloud
 from zcloud.testing.cloudprocess import CloudProcess, Site
 from zcloud.testing.hostprocess import HostProcess, RemoteLinks
 
-DEADLINE_S = 30.0
+DEADLINE_S = 90.0
 
 
 class Cell:

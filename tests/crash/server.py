@@ -1,31 +1,45 @@
-"""A server that only runs operations on files; crash tests start, kill and stop it.
-
-Arguments: the store's URL, the directory, and key=value of engine settings. It prints one line
-when it is ready and runs until its standard input ends.
-"""
+"""A server that only runs operations on files; crash tests start, kill and stop it."""
 
 from __future__ import annotations
 
 import logging
-import sys
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 from tests.conftest import open_store
 from tests.effects import running_engine
 
-from zcloud.testing.faults import from_environment
+from zcloud.testing.faults import Faults, parse_faults
+from zcloud.testing.forked import ForkedProcess, preload, serve
+
+preload(__name__)
 
 
-def main() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    store_url, root, *changes = sys.argv[1:]
-    numbers = {name: float(value) for name, _, value in (change.partition("=") for change in changes)}
-    store = open_store(store_url)
-    with running_engine(store, Path(root), fault=from_environment(), **numbers):
-        print("ready", flush=True)
-        sys.stdin.read()
+@dataclass(frozen=True)
+class Order:
+    """What a server is to run: on which store, where it makes its effects, with which faults and engine settings."""
+
+    url: str
+    root: Path
+    faults: str
+    settings: dict[str, float]
+
+
+class FileServer(ForkedProcess):
+    """The process of such a server."""
+
+    def __init__(self, order: Order) -> None:
+        super().__init__(_run, order)
+
+
+def _run(order: Order, us: Connection[Any, Any]) -> None:
+    logging.basicConfig(
+        filename=order.root / "server.out", level=logging.INFO, format="%(asctime)s %(process)d %(name)s %(message)s"
+    )
+    store = open_store(order.url)
+    fault = Faults(parse_faults(order.faults))
+    with running_engine(store, order.root, fault=fault, **order.settings):
+        serve(us)
     store.close()
-
-
-if __name__ == "__main__":
-    main()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import NewUrl, open_store
+from tests.crash.server import FileServer, Order
 from tests.effects import (
     FILES,
     NAMES,
@@ -32,9 +31,7 @@ from tests.effects import (
 from zcloud.domain.operation import Operation, OperationStatus
 from zcloud.operations.points import fault_points
 from zcloud.store import Store
-from zcloud.testing.faults import VARIABLE
 
-REPOSITORY = Path(__file__).parents[2]
 RANDOM_KILLS = int(os.environ.get("ZCLOUD_RANDOM_KILLS", "20"))
 
 
@@ -47,26 +44,18 @@ class Cell:
     root: Path
 
     @contextmanager
-    def server(self, faults: str = "", *settings: str) -> Iterator[subprocess.Popen[str]]:
+    def server(self, faults: str = "", **settings: float) -> Iterator[FileServer]:
         """Give a server process; it is killed at the end if it still lives."""
-        command = [sys.executable, "-m", "tests.crash.server", self.url, str(self.root)]
-        path = os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY)])
-        environment = {**os.environ, "PYTHONPATH": path, VARIABLE: faults}
-        with (self.root / "server.out").open("a") as output:
-            process = subprocess.Popen(
-                [*command, *settings], env=environment, cwd=REPOSITORY, text=True, stderr=output,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            )  # fmt: skip
-        with process:
-            try:
-                yield process
-            finally:
-                process.kill()
+        process = FileServer(Order(self.url, self.root, faults, settings))
+        try:
+            yield process
+        finally:
+            process.kill()
 
     def killed(self, faults: str) -> None:
         """Run a server until its fault kills it."""
         with self.server(faults) as process:
-            assert process.wait(timeout=30) == -signal.SIGKILL, self.output()
+            assert process.wait(30) == -signal.SIGKILL, self.output()
 
     def output(self) -> str:
         """Give the end of what the servers logged."""
@@ -89,11 +78,6 @@ def cell(new_url: NewUrl, tmp_path: Path) -> Iterator[Cell]:
     store = open_store(url)
     yield Cell(url, store, tmp_path)
     store.close()
-
-
-def ready(process: subprocess.Popen[str]) -> None:
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
 
 
 def test_killed_at_every_fault_point(cell: Cell) -> None:
@@ -127,8 +111,8 @@ def test_after_kill_it_goes_on_without_waiting_for_the_heartbeat(cell: Cell) -> 
     operation = queue(cell.store)
     cell.killed("files_v1.four.after:kill")
     assert look(cell.store, operation).status is OperationStatus.RUNNING
-    with cell.server("", "heartbeat_s=1", "heartbeat_timeout_s=60") as process:
-        ready(process)
+    with cell.server(heartbeat_s=1, heartbeat_timeout_s=60) as process:
+        process.until_ready()
         began = time.monotonic()
         until_ended(cell.store, operation)
         assert time.monotonic() - began < 30
@@ -140,7 +124,7 @@ def test_parked_operations_survive_kills(cell: Cell) -> None:
     operations = [queue(cell.store, wait_at="four"), queue(cell.store, block_at="five")]
     for _ in range(2):
         with cell.server() as process:
-            ready(process)
+            process.until_ready()
             until_status(cell.store, operations[0], OperationStatus.WAITING)
             until_status(cell.store, operations[1], OperationStatus.BLOCKED)
     for operation in operations:
@@ -155,7 +139,7 @@ def test_parked_operations_survive_kills(cell: Cell) -> None:
 def test_two_hundred_at_once_on_eight_threads(cell: Cell) -> None:
     operations = [queue(cell.store) for _ in range(200)]
     with cell.server() as process:
-        ready(process)
+        process.until_ready()
         until(lambda: _ended(cell.store) == len(operations), 80)
         threads = int(_status_of(process.pid, "Threads"))
     assert threads < 40
@@ -177,10 +161,10 @@ def test_a_stopped_worker_lands_nothing_after_the_takeover(cell: Cell, point: st
     with cell.server(f"files_v1.{point}:stop") as stopped:
         until(lambda: _status_of(stopped.pid, "State").startswith("T"))
         with cell.server() as other:
-            ready(other)
+            other.until_ready()
             ended = until_ended(cell.store, operation)
             before = effects_of(cell.root, operation)
-            stopped.send_signal(signal.SIGCONT)
+            stopped.signal(signal.SIGCONT)
             _lives_again(cell.store, stopped.pid)
             witness = queue(cell.store)
             until_ended(cell.store, witness)
@@ -205,11 +189,9 @@ def test_two_workers_share_the_work(cell: Cell) -> None:
 def test_a_clean_stop_leaves_no_worker_and_no_half_operation(cell: Cell) -> None:
     operation = queue(cell.store, sleep=0.1)
     with cell.server() as process:
-        ready(process)
+        process.until_ready()
         until(lambda: "one" in files_of(cell.root, operation))
-        assert process.stdin is not None
-        process.stdin.close()
-        assert process.wait(timeout=20) == 0, cell.output()
+        assert process.stop(20) == 0, cell.output()
     with cell.store.read() as tx:
         assert tx.workers.all() == []
     assert look(cell.store, operation).status is OperationStatus.WAITING

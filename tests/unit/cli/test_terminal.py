@@ -25,7 +25,7 @@ def spawn(tmp_path: Path) -> Any:
         environment |= {"PYTHONPATH": os.pathsep.join(each for each in sys.path if each), "TERM": "xterm"}
         program = ["-c", "from zcloud.cli import main; main()", *arguments]
         child = pexpect.spawn(
-            sys.executable, program, env=environment, encoding="utf-8", timeout=20, dimensions=(40, 120)
+            sys.executable, program, env=environment, encoding="utf-8", timeout=60, dimensions=(40, 120)
         )
         children.append(child)
         return child

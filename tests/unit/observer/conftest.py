@@ -69,7 +69,7 @@ class Watched:
         return Observer(self.cloud.store, self.pool, settings, self.cloud.clock, self.chores)
 
 
-def wait_for(look: Callable[[], T], timeout_s: float = 5.0) -> T:
+def wait_for(look: Callable[[], T], timeout_s: float = 30.0) -> T:
     """Poll until ``look`` gives something true."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:

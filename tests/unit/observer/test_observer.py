@@ -44,21 +44,21 @@ def test_an_event_is_followed_by_a_look(watched: Watched) -> None:
     instance = watched.launch()
     with observing(watched):
         watched.hypervisor.crash(instance.id)
-        wait_for(lambda: status(watched, InstanceStatus.STOPPED), 2)
+        wait_for(lambda: status(watched, InstanceStatus.STOPPED))
         watched.hypervisor.start(instance.id)
-        wait_for(lambda: status(watched, InstanceStatus.RUNNING), 2)
+        wait_for(lambda: status(watched, InstanceStatus.RUNNING))
         watched.hypervisor.define(watched.hypervisor.domains[instance.id].xml.replace("<title>", "<title>x"))
-        wait_for(lambda: watched.events("drift.definition"), 2)
+        wait_for(lambda: watched.events("drift.definition"))
         watched.hypervisor.destroy(instance.id)
         watched.hypervisor.undefine(instance.id)
-        wait_for(lambda: status(watched, InstanceStatus.MISSING), 2)
+        wait_for(lambda: status(watched, InstanceStatus.MISSING))
 
 
 def test_a_lost_event_is_made_up_for_by_the_listing(watched: Watched) -> None:
     instance = watched.launch()
     with observing(watched, Settings(interval_s=0.3, lease_s=2.0)):
         watched.hypervisor.domains[instance.id].state = DomainState.SHUTOFF  # and no event
-        wait_for(lambda: status(watched, InstanceStatus.STOPPED), 2)
+        wait_for(lambda: status(watched, InstanceStatus.STOPPED))
 
 
 def test_events_lost_with_the_connection(watched: Watched) -> None:
@@ -66,14 +66,14 @@ def test_events_lost_with_the_connection(watched: Watched) -> None:
     one, two = watched.launch("one"), watched.launch("two")
     with observing(watched):
         watched.pool.set(watched.host_id, HostState.LOST, "ssh is silent")
-        wait_for(lambda: watched.events("host.lost"), 2)
+        wait_for(lambda: watched.events("host.lost"))
         watched.hypervisor.domains[one.id].state = DomainState.SHUTOFF
         domain = watched.hypervisor.domains[two.id]
         domain.xml = domain.xml.replace("<title>", "<title>edited ")
         assert watched.instance("one").status is InstanceStatus.RUNNING
         watched.pool.set(watched.host_id, HostState.UP)
-        wait_for(lambda: watched.instance("one").status is InstanceStatus.STOPPED, 2)
-        wait_for(lambda: watched.events("drift.definition"), 2)
+        wait_for(lambda: watched.instance("one").status is InstanceStatus.STOPPED)
+        wait_for(lambda: watched.events("drift.definition"))
         assert watched.events("host.lost") == ["alpha is lost: ssh is silent"]
         assert watched.events("host.up") == ["alpha is up."]
 
@@ -84,7 +84,7 @@ def test_a_host_that_was_not_reached_yet_is_not_called_lost(watched: Watched) ->
     observer.start()
     wait_for(lambda: observer.active)
     watched.pool.set(watched.host_id, HostState.UP)
-    wait_for(lambda: watched.hypervisor.calls["list_domains"], 2)
+    wait_for(lambda: watched.hypervisor.calls["list_domains"])
     observer.stop()
     assert watched.events("host.lost") == []
 
@@ -93,7 +93,7 @@ def test_degraded_is_told_once_and_its_reason_kept_fresh(watched: Watched) -> No
     with observing(watched):
         for reason in ("libvirt is silent", "libvirt takes no connection"):
             watched.pool.set(watched.host_id, HostState.DEGRADED, reason)
-            wait_for(lambda reason=reason: _host(watched).state_reason == reason, 2)  # type: ignore[misc]
+            wait_for(lambda reason=reason: _host(watched).state_reason == reason)  # type: ignore[misc]
         assert _host(watched).state is HostState.DEGRADED
         assert len(watched.events("host.degraded")) == 1
 
@@ -108,10 +108,10 @@ def test_a_full_pool_pauses_and_space_lets_go_on(watched: Watched) -> None:
     with observing(watched, Settings(interval_s=0.2, lease_s=2.0)):
         disk.used = disk.total
         watched.hypervisor.pause(instance.id)
-        wait_for(lambda: status(watched, InstanceStatus.PAUSED), 2)
+        wait_for(lambda: status(watched, InstanceStatus.PAUSED))
         assert "no space is left" in watched.instance().observed["power_detail"]
         disk.used = 0
-        wait_for(lambda: status(watched, InstanceStatus.RUNNING), 3)
+        wait_for(lambda: status(watched, InstanceStatus.RUNNING))
         assert watched.instance().observed["paused_for"] == ""
 
 
@@ -119,9 +119,9 @@ def test_paused_by_hand_stays_paused(watched: Watched) -> None:
     instance = watched.launch()
     with observing(watched, Settings(interval_s=0.2, lease_s=2.0)):
         watched.hypervisor.pause(instance.id, "user")
-        wait_for(lambda: status(watched, InstanceStatus.PAUSED), 2)
+        wait_for(lambda: status(watched, InstanceStatus.PAUSED))
         ticks = watched.hypervisor.calls["stats"]
-        wait_for(lambda: watched.hypervisor.calls["stats"] > ticks + 2, 3)
+        wait_for(lambda: watched.hypervisor.calls["stats"] > ticks + 2)
         assert status(watched, InstanceStatus.PAUSED)
 
 
@@ -151,10 +151,10 @@ def test_a_guest_that_is_never_ready_fails_at_its_deadline(watched: Watched) -> 
     instance = watched.launch()
     watched.hypervisor.silent.add(instance.id)
     with observing(watched):
-        wait_for(lambda: watched.instance().ready_detail, 2)
+        wait_for(lambda: watched.instance().ready_detail)
         assert watched.instance().ready is Ready.WAITING
         watched.cloud.store.transact(lambda tx: tx.instances.update(instance.id, ready_deadline=tx.now))
-        wait_for(lambda: watched.instance().ready is Ready.FAILED, 5)
+        wait_for(lambda: watched.instance().ready is Ready.FAILED)
     assert "Not ready in time" in watched.instance().ready_detail
 
 
@@ -165,13 +165,13 @@ def test_what_was_taken_away_by_hand_is_put_back(watched: Watched) -> None:
     driver, guard = registry.network(network, watched.link), registry.guard(watched.link)
     with observing(watched, Settings(heal_interval_s=0.2, lease_s=2.0)):
         guard.remove()
-        wait_for(lambda: guard.elements() == registry.guarded(network, port).elements(), 2)
-        wait_for(lambda: watched.events("host.healed"), 2)
+        wait_for(lambda: guard.elements() == registry.guarded(network, port).elements())
+        wait_for(lambda: watched.events("host.healed"))
         for lease in watched.link.shell.list_files(f"/var/lib/libvirt/dnsmasq/zcloud/{network.id}"):
             watched.link.shell.remove(lease.path)
         assert driver.lacking([port]) == [port]
-        wait_for(lambda: driver.lacking([port]) == [], 2)
-        wait_for(lambda: len(watched.events("host.healed")) == 2, 2)
+        wait_for(lambda: driver.lacking([port]) == [])
+        wait_for(lambda: len(watched.events("host.healed")) == 2)
     assert port.tap in watched.events("host.healed")[0]
     assert port.address in watched.events("host.healed")[1]
 
@@ -183,7 +183,7 @@ def test_loosened_elements_of_our_ports_go_and_strange_taps_stay(watched: Watche
     lines = [f'add element bridge zcloud macs {{ "{tap}" . 52:54:00:00:00:99 }}' for tap in (port.tap, "zc00000000000")]
     watched.link.shell.nft.apply("\n".join(lines))
     with observing(watched, Settings(heal_interval_s=0.2, lease_s=2.0)):
-        wait_for(lambda: watched.events("host.healed"), 2)
+        wait_for(lambda: watched.events("host.healed"))
     taps = {element.key for element in guard.elements() if element.set == "macs"}
     assert taps == {(port.tap, port.mac), ("zc00000000000", "52:54:00:00:00:99")}
 
@@ -191,13 +191,13 @@ def test_loosened_elements_of_our_ports_go_and_strange_taps_stay(watched: Watche
 def test_a_host_that_left_is_forgotten(watched: Watched) -> None:
     with observing(watched):
         watched.cloud.store.transact(lambda tx: tx.hosts.update(watched.host_id, state=HostState.REMOVING))
-        wait_for(lambda: watched.pool.forgotten == [watched.host_id], 2)
+        wait_for(lambda: watched.pool.forgotten == [watched.host_id])
 
 
 def test_usage_comes_from_the_samples(watched: Watched) -> None:
     watched.launch()
     with observing(watched, Settings(interval_s=0.2, lease_s=2.0)):
-        usage = wait_for(lambda: _usage_of_two_ticks(watched), 3)
+        usage = wait_for(lambda: _usage_of_two_ticks(watched))
     assert usage.now.cpu == 0.0
     assert usage.hour[-1].seconds > 0
 
@@ -216,14 +216,14 @@ def test_one_of_two_observers_is_active(watched: Watched) -> None:
     wait_for(lambda: first.active)
     second.start()
     with pytest.raises(TimeoutError):
-        wait_for(lambda: second.active, 1)
+        wait_for(lambda: second.active)
     instance = watched.launch()
     watched.hypervisor.crash(instance.id)
-    wait_for(lambda: watched.events("instance.stopped"), 2)
+    wait_for(lambda: watched.events("instance.stopped"))
     first.stop()
-    wait_for(lambda: second.active, 2)
+    wait_for(lambda: second.active)
     watched.hypervisor.start(instance.id)
-    wait_for(lambda: watched.events("drift.power"), 2)
+    wait_for(lambda: watched.events("drift.power"))
     second.stop()
     assert len(watched.events("instance.stopped")) == len(watched.events("drift.power")) == 1
 
