@@ -53,6 +53,9 @@ def _settle_instances(tx: Tx, worked_on: Sequence[str]) -> None:
     """Whatever an operation was doing to an instance, only its host knows how far it came."""
     for instance_id in worked_on:
         tx.instances.update(instance_id, status=InstanceStatus.UNKNOWN)
+    for instance in tx.instances.all():
+        if instance.down_with:  # to run again after its host's boot: by now that is for people to say
+            tx.instances.update(instance.id, down_with="")
     for volume in tx.volumes.all():
         if volume.state in (VolumeState.CREATING, VolumeState.DELETING):
             tx.volumes.update(volume.id, state=VolumeState.READY)

@@ -11,13 +11,18 @@ from zcloud.store import Store, Tx
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
+def read_boot(link: HostLink) -> str:
+    """Give the name of the boot that a host is in, empty where it does not tell; raises HostUnreachable."""
+    return link.shell.run(["cat", BOOT_ID], check=False).stdout.decode(errors="replace").strip()
+
+
 def note_boot(store: Store, host_id: str, link: HostLink) -> bool:
     """Record which boot a host is in, and give whether that is another one than was known.
 
     To be called before the host's guests are looked at: where it is another boot, what the records say of them is what
     was so before. Raises HostUnreachable.
     """
-    boot_id = link.shell.run(["cat", BOOT_ID], check=False).stdout.decode(errors="replace").strip()
+    boot_id = read_boot(link)
     with store.read() as tx:
         known = tx.hosts.get(host_id).boot_id
     if not boot_id or boot_id == known:

@@ -68,7 +68,7 @@ def judge(instance: Instance, facts: DomainFacts | None, io_reason: str = "") ->
     if instance.operation_id is not None or instance.status in _NOT_OURS or not _was_made(instance):
         return None
     if facts is None:
-        return None if instance.status is InstanceStatus.MISSING else _gone(instance.name)
+        return None if instance.status is InstanceStatus.MISSING else _gone(instance)
     status = _STATUS.get(facts.state)
     if status is None or (status is InstanceStatus.PAUSED and facts.reason in _PASSING):
         return None  # libvirt itself does not know, or will tell in a moment
@@ -84,8 +84,10 @@ def _was_made(instance: Instance) -> bool:
     return not (instance.status is InstanceStatus.ERROR and instance.machine == "")
 
 
-def _gone(name: str) -> Verdict:
-    message = f"The domain of {name} was removed outside zcloud; its disks are still there."
+def _gone(instance: Instance) -> Verdict:
+    message = f"The domain of {instance.name} was removed outside zcloud; its disks are still there."
+    if instance.status is InstanceStatus.UNKNOWN:
+        message = f"The domain of {instance.name} is not on its host."
     return Verdict(InstanceStatus.MISSING, "drift.deleted", message)
 
 

@@ -13,6 +13,7 @@ from zcloud.domain.instance import Instance
 from zcloud.domain.network import Network, Port
 from zcloud.domain.reconcile import KEY, PENDING, Difference, DifferenceKind, report_key
 from zcloud.drivers import registry
+from zcloud.observer.boot import read_boot
 from zcloud.observer.differences import (
     SeenAddress,
     SeenDomain,
@@ -41,10 +42,10 @@ class ReconcileWatch:
         with self._store.read() as tx:
             networks = [each for each in tx.networks.all() if each.host_id in (host_id, None)]
         addresses = _addresses(networks, link)
-        orphans = self._orphans.run(host_id, link)
+        orphans, boot_id = self._orphans.run(host_id, link), read_boot(link)
 
         def work(tx: Tx) -> list[Difference]:
-            host = tx.hosts.get(host_id).name
+            host = tx.hosts.update(host_id, boot_id=boot_id).name  # what ran before a boot does not come back by itself
             instances = tx.instances.on_host(host_id)
             found = _fence_runs(tx, host, instances, seen)
             for domain in seen.values():

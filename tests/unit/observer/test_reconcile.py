@@ -136,6 +136,20 @@ def test_the_end_takes_hosts_as_they_are_and_gives_out_what_is_free(restored: Re
         assert len(orphans - recorded) == 1  # left alone
 
 
+def test_what_ran_before_a_boot_does_not_come_back_by_itself(restored: Restored) -> None:
+    """The host was booted after the backup: whether its guests are wanted is for people to say."""
+    restored.shell.answers["cat /proc/sys/kernel/random/boot_id"] = b"another\n"
+    restored.store.transact(lambda tx: tx.hosts.update(restored.host_id, boot_id="before"))
+    with restored.running():
+        restored.differences()
+        restored.reconcile.finish(ADMIN)
+        wait_for(lambda: restored.status("stopped") is InstanceStatus.STOPPED)
+        with restored.store.read() as tx:
+            assert tx.hosts.get(restored.host_id).boot_id == "another"
+            assert tx.events.after(0, limit=1000, kinds=["host.booted"]) == []
+            assert not any(each.down_with for each in tx.instances.all())
+
+
 def test_a_host_that_does_not_answer_is_compared_when_it_is_back(restored: Restored) -> None:
     restored.pool.set(restored.host_id, HostState.LOST, "silent")
     with restored.running():
