@@ -14,7 +14,7 @@ from zcloud.domain.image import Image, ImageState
 from zcloud.domain.instance import Flavor, Instance, InstanceStatus
 from zcloud.domain.operation import Operation, OperationStatus
 from zcloud.domain.people import SshKey, Token
-from zcloud.domain.storage import VolumeRole
+from zcloud.domain.storage import Volume, VolumeRole
 from zcloud.store import Tx
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8Dcyui7IRzE1bbVJNdfzcqyXBlgAjUOe5VFjwYTFhY me@here"
@@ -32,6 +32,7 @@ class Stock:
     kept: Instance  # in home, saved
     whole: Instance  # in home, running, with a root volume
     trashed: Instance  # in home
+    plugged: Volume  # a data disk of the stopped instance
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,7 @@ def stock(cloud: Cloud) -> Stock:
                 "old~1", status=InstanceStatus.TRASHED, hardware={"trash": {"at": tx.now.isoformat(), "name": "old"}}
             ),
             whole=instance("whole", status=InstanceStatus.RUNNING, hardware={"screen": "vnc"}),
+            plugged=tx.volumes.add(builders.volume(home, cloud.pool.id, instance_id=cloud.instance.id, slot=1)),
         )
 
     return cloud.store.transact(work)
@@ -145,8 +147,11 @@ ASKS: dict[tuple[str, str], Ask] = {
     ("PATCH", "/v1/pools/{ref}"): Ask(200, "/v1/pools/local", {"overcommit": 3.5}),
     ("DELETE", "/v1/pools/{ref}"): Ask(202, "/v1/pools/idle"),
     ("GET", "/v1/volumes"): Ask(200, "/v1/volumes"),
-    ("GET", "/v1/volumes/{id}"): Ask(200, "/v1/volumes/{c.volume.id}"),
-    ("DELETE", "/v1/volumes/{id}"): Ask(202, "/v1/volumes/{c.volume.id}"),
+    ("POST", "/v1/volumes"): Ask(202, "/v1/volumes", {"name": "more", "size": 1 << 30, "project": "default"}),
+    ("GET", "/v1/volumes/{ref}"): Ask(200, "/v1/volumes/{c.volume.id}"),
+    ("PATCH", "/v1/volumes/{ref}"): Ask(200, "/v1/volumes/{c.volume.id}", {"name": "other"}),
+    ("POST", "/v1/volumes/{ref}/resize"): Ask(202, "/v1/volumes/{c.volume.id}/resize", {"size": 2 << 30}),
+    ("DELETE", "/v1/volumes/{ref}"): Ask(202, "/v1/volumes/{c.volume.id}"),
     ("GET", "/v1/networks"): Ask(200, "/v1/networks"),
     ("POST", "/v1/networks"): Ask(202, "/v1/networks", {"name": "inner", "host": "anton", "cidr": "10.77.0.0/24"}),
     ("GET", "/v1/networks/{ref}"): Ask(200, "/v1/networks/lan"),
@@ -189,6 +194,22 @@ ASKS: dict[tuple[str, str], Ask] = {
     ("POST", "/v1/instances/{ref}/save"): Ask(202, "/v1/instances/{s.whole.id}/save"),
     ("POST", "/v1/instances/{ref}/restore"): Ask(202, "/v1/instances/{s.kept.id}/restore"),
     ("POST", "/v1/instances/{ref}/discard-saved"): Ask(202, "/v1/instances/{s.kept.id}/discard-saved"),
+    ("GET", "/v1/instances/{ref}/disks"): Ask(200, "/v1/instances/{c.instance.id}/disks"),
+    ("POST", "/v1/instances/{ref}/disks"): Ask(
+        202, "/v1/instances/{c.running.id}/disks", {"volume": "spare", "limits": {"total_iops": 100}}
+    ),
+    ("PATCH", "/v1/instances/{ref}/disks/{disk}"): Ask(
+        202, "/v1/instances/{c.instance.id}/disks/{s.plugged.id}", {"limits": {"read_bytes": 1000, "burst_s": 0}}
+    ),
+    ("DELETE", "/v1/instances/{ref}/disks/{disk}"): Ask(202, "/v1/instances/{c.instance.id}/disks/{s.plugged.id}"),
+    ("GET", "/v1/instances/{ref}/nics"): Ask(200, "/v1/instances/{c.instance.id}/nics"),
+    ("POST", "/v1/instances/{ref}/nics"): Ask(
+        202, "/v1/instances/{c.running.id}/nics", {"network": "lan", "mac": "52:54:00:01:02:03"}
+    ),
+    ("PATCH", "/v1/instances/{ref}/nics/{nic}"): Ask(
+        202, "/v1/instances/{c.instance.id}/nics/10.9.0.10", {"link": "down"}
+    ),
+    ("DELETE", "/v1/instances/{ref}/nics/{nic}"): Ask(202, "/v1/instances/{c.instance.id}/nics/0"),
     ("GET", "/v1/instances/{ref}/console-log"): Ask(200, "/v1/instances/{c.running.id}/console-log"),
     ("POST", "/v1/instances/{ref}/console"): Ask(201, "/v1/instances/{c.running.id}/console"),
     ("GET", "/v1/trash"): Ask(200, "/v1/trash"),

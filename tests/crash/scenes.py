@@ -11,20 +11,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from zcloud.domain.attachment import Attachment, DiskBus, IoLimits
 from zcloud.domain.errors import NotFound
 from zcloud.domain.host import HostKind
 from zcloud.domain.instance import DiskRequest, Instance, InstanceSpec, NicRequest
 from zcloud.domain.network import NetworkKind
 from zcloud.domain.operation import Operation
+from zcloud.domain.storage import Volume
 from zcloud.drivers import registry
+from zcloud.services.disks import Disks, DiskSpec, Parting
 from zcloud.services.hosts import Hosts, HostSpec
 from zcloud.services.images import Images, ImageSpec
 from zcloud.services.lifecycle import Lifecycle
 from zcloud.services.naming import Naming
 from zcloud.services.networks import Networks, NetworkSpec
+from zcloud.services.nics import Nics
 from zcloud.services.pools import Pools, PoolSpec
 from zcloud.services.sizes import SizeChange, Sizes
 from zcloud.services.trash import Trash
+from zcloud.services.volumes import Volumes, VolumeSpec
 from zcloud.testing.cloud import ADMIN, FakeCloud
 
 _KIT = {"vmlinuz": b"a kernel", "initrd": b"an initramfs"}
@@ -47,6 +52,7 @@ class Stage:
         self.networks, self.images = Networks(services), Images(services)
         self.sizes = Sizes(services)
         self.lifecycle, self.naming, self.trash = Lifecycle(services), Naming(services), Trash(services)
+        self.volumes, self.disks, self.nics = Volumes(services), Disks(services), Nics(services)
         self._numbers = itertools.count()
         self._place_kit(self.cloud.config.probe_dir)
 
@@ -225,7 +231,71 @@ def _delete_volume(stage: Stage, host_id: str) -> Ask:
     instance = stage.instance(host_id, start=False)
     disk = next(each for each in stage.cloud.read(lambda tx: tx.volumes.of_instance(instance.id)) if each.slot)
     stage.done(stage.cloud.instances.delete(ADMIN, "", instance.id, [disk.id]))
-    return lambda: stage.pools.delete_volume(ADMIN, disk.id)
+    return lambda: stage.volumes.delete(ADMIN, "", disk.id)
+
+
+def _volume(stage: Stage, host_id: str) -> Volume:
+    """Make a volume that no instance has."""
+    pool = stage.cloud.read(lambda tx: next(each.id for each in tx.pools.all() if each.host_id == host_id))
+    volume, operation = stage.volumes.create(ADMIN, "", VolumeSpec(stage.name("volume"), 1 << 30, pool))
+    stage.done(operation)
+    return volume
+
+
+def _create_volume(stage: Stage, host_id: str) -> Ask:
+    pool = stage.cloud.read(lambda tx: next(each.id for each in tx.pools.all() if each.host_id == host_id))
+    spec = VolumeSpec(stage.name("volume"), 1 << 30, pool)
+    return lambda: stage.volumes.create(ADMIN, "", spec)[1]
+
+
+def _resize_volume(stage: Stage, host_id: str) -> Ask:
+    """An instance runs with it."""
+    instance = stage.instance(host_id)
+    disk = _data_disk(stage, instance)
+    return lambda: stage.volumes.resize(ADMIN, "", disk.id, 2 << 30)
+
+
+def _data_disk(stage: Stage, instance: Instance) -> Volume:
+    return next(each for each in stage.cloud.read(lambda tx: tx.volumes.of_instance(instance.id)) if each.slot)
+
+
+def _attach_disk(stage: Stage, host_id: str) -> Ask:
+    """A new one by SCSI, which brings its controller."""
+    instance = stage.instance(host_id)
+    spec = DiskSpec(size=1 << 30, attachment=Attachment(DiskBus.SCSI, limits=IoLimits(total_iops=100)))
+    return lambda: stage.disks.attach(ADMIN, "", instance.id, spec)[1]
+
+
+def _detach_disk(stage: Stage, host_id: str) -> Ask:
+    """The guest runs, is asked, and the volume goes too."""
+    instance = stage.instance(host_id)
+    disk = _data_disk(stage, instance)
+    how = Parting(delete=True)
+    return lambda: stage.disks.detach(ADMIN, "", instance.id, disk.id, how)
+
+
+def _limit_disk(stage: Stage, host_id: str) -> Ask:
+    instance = stage.instance(host_id)
+    disk = _data_disk(stage, instance)
+    return lambda: stage.disks.limit(ADMIN, "", instance.id, disk.id, IoLimits(read_bytes=1 << 20))
+
+
+def _attach_nic(stage: Stage, host_id: str) -> Ask:
+    instance = stage.instance(host_id)
+    return lambda: stage.nics.attach(ADMIN, "", instance.id, NicRequest(""))[1]
+
+
+def _detach_nic(stage: Stage, host_id: str) -> Ask:
+    """One of two."""
+    spec = dataclasses.replace(stage.spec(host_id), nics=(NicRequest(""), NicRequest("")))
+    instance, launched = stage.cloud.launch.launch(ADMIN, "", spec)
+    stage.done(launched)
+    return lambda: stage.nics.detach(ADMIN, "", instance.id, "1")
+
+
+def _link_nic(stage: Stage, host_id: str) -> Ask:
+    instance = stage.instance(host_id)
+    return lambda: stage.nics.link(ADMIN, "", instance.id, "0", up=False)
 
 
 def _network_spec(stage: Stage, host_id: str) -> NetworkSpec:
@@ -268,6 +338,8 @@ SCENES: Mapping[str, Callable[[Stage, str], Ask]] = {
     "host_scan_v1": _scan_host,
     "image_delete_v1": _delete_image,
     "image_import_v1": _import_image,
+    "instance_attach_disk_v1": _attach_disk,
+    "instance_attach_nic_v1": _attach_nic,
     "instance_create_v1": _create,
     "instance_delete_v1": _delete,
     "instance_resize_v1": _resize,
@@ -275,6 +347,10 @@ SCENES: Mapping[str, Callable[[Stage, str], Ask]] = {
     "instance_pause_v1": _pause,
     "instance_rename_v1": _rename,
     "instance_reset_v1": _reset,
+    "instance_detach_disk_v1": _detach_disk,
+    "instance_detach_nic_v1": _detach_nic,
+    "instance_limit_disk_v1": _limit_disk,
+    "instance_link_nic_v1": _link_nic,
     "instance_restart_v1": _restart,
     "instance_restore_v1": _restore,
     "instance_resume_v1": _resume,
@@ -287,8 +363,17 @@ SCENES: Mapping[str, Callable[[Stage, str], Ask]] = {
     "network_delete_v1": _delete_network,
     "pool_create_v1": _create_pool,
     "pool_delete_v1": _delete_pool,
+    "volume_create_v1": _create_volume,
     "volume_delete_v1": _delete_volume,
+    "volume_resize_v1": _resize_volume,
 }
+
+
+def _remove_volume(stage: Stage, ref: str) -> Operation:
+    """Remove a volume, or the instance that has it."""
+    owner = stage.volumes.show(ADMIN, "", ref).instance_id
+    return stage.cloud.instances.delete(ADMIN, "", owner) if owner else stage.volumes.delete(ADMIN, "", ref)
+
 
 _REMOVE: Mapping[str, Callable[[Stage, str], Operation]] = {
     "host": lambda stage, ref: stage.hosts.remove(ADMIN, ref),
@@ -296,7 +381,7 @@ _REMOVE: Mapping[str, Callable[[Stage, str], Operation]] = {
     "instance": lambda stage, ref: stage.cloud.instances.delete(ADMIN, "", ref),
     "network": lambda stage, ref: stage.networks.delete(ADMIN, ref),
     "pool": lambda stage, ref: stage.pools.delete(ADMIN, ref),
-    "volume": lambda stage, ref: stage.pools.delete_volume(ADMIN, ref),
+    "volume": _remove_volume,
 }
 
 

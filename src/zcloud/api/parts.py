@@ -19,6 +19,7 @@ from zcloud.services.audit import Audit
 from zcloud.services.catalogue import Catalogue
 from zcloud.services.context import Services
 from zcloud.services.direct import Direct
+from zcloud.services.disks import Disks
 from zcloud.services.events import Events
 from zcloud.services.flavors import Flavors
 from zcloud.services.guests import Guests
@@ -33,6 +34,7 @@ from zcloud.services.maintenance import Maintenance
 from zcloud.services.metrics import Metrics, MetricsOptions
 from zcloud.services.naming import Naming
 from zcloud.services.networks import Networks
+from zcloud.services.nics import Nics
 from zcloud.services.operations import Operations
 from zcloud.services.people import People
 from zcloud.services.pools import Pools
@@ -42,6 +44,7 @@ from zcloud.services.signin import SignIn
 from zcloud.services.sizes import Sizes
 from zcloud.services.tickets import Tickets
 from zcloud.services.trash import Trash
+from zcloud.services.volumes import Volumes
 
 _ETAG = re.compile(r'"(\d{1,15})"')
 
@@ -61,6 +64,15 @@ class Settings:
     open_metrics: bool = False
     metrics: MetricsOptions = field(default_factory=MetricsOptions)
     patience: Patience = field(default_factory=Patience)
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """What instances have plugged in, and what waits for it."""
+
+    volumes: Volumes
+    disks: Disks
+    nics: Nics
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +99,7 @@ class ApiParts:
     naming: Naming
     trash: Trash
     screens: Screens
+    devices: Devices
     operations: Operations
     events: Events
     audit: Audit
@@ -128,6 +141,7 @@ def build_parts(
         naming=Naming(services),
         trash=Trash(services),
         screens=Screens(services, direct),
+        devices=Devices(Volumes(services), Disks(services), Nics(services)),
         operations=Operations(services),
         events=Events(services),
         audit=Audit(services),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,17 +13,18 @@ from zcloud.domain import instance as instances
 from zcloud.domain import network as networks
 from zcloud.domain import operation as operations
 from zcloud.domain import storage
+from zcloud.domain.attachment import disk_target
 from zcloud.domain.claims import BYTES, MEMORY_MIB, VCPUS
 from zcloud.domain.size import pending
 from zcloud.services.instances import BriefView, InstanceView
 from zcloud.wire.flavors import Flavor
 from zcloud.wire.hosts import Host
 from zcloud.wire.images import Image, ImageSource
-from zcloud.wire.instances import Disk, Instance, InstanceBrief, Nic, Pending
+from zcloud.wire.instances import Instance, InstanceBrief, Nic, Pending
 from zcloud.wire.networks import Network, Port, Range
 from zcloud.wire.operations import Operation, OperationError, Resource, Step
 from zcloud.wire.pools import Pool
-from zcloud.wire.volumes import Volume
+from zcloud.wire.volumes import Disk, DiskLimits, Volume
 
 _SHOWN_SIZE = ("vcpus", "memory_mib")
 
@@ -40,12 +42,8 @@ def instance(view: InstanceView) -> Instance:
         protected=it.protected, on_boot=it.on_boot, incarnation=it.incarnation, ready=it.ready,
         ready_detail=it.ready_detail, ready_deadline=it.ready_deadline,
         saved_at=str(it.saved.get("at", "")),
-        nics=tuple(
-            Nic(port.slot, view.networks.get(port.network_id, ""), port.network_id, port.mac, port.address,
-                port.hostname)
-            for port in view.ports
-        ),
-        disks=tuple(_disk(each) for each in view.volumes),
+        nics=tuple(nic(each, view.networks.get(each.network_id, "")) for each in view.ports),
+        disks=tuple(disk(each) for each in view.volumes),
         guest=it.guest.get("options", {}), observed=it.observed, error=_error(it.error),
         operation_id=it.operation_id, created_by=it.created_by, created_at=it.created_at, updated_at=it.updated_at,
         started_at=it.started_at, revision=it.revision,
@@ -63,8 +61,20 @@ def brief(view: BriefView) -> InstanceBrief:
     )  # fmt: skip
 
 
-def _disk(it: storage.Volume) -> Disk:
-    return Disk(it.id, it.slot, it.name, it.role, it.pool_id, it.size, it.allocated, it.state)
+def nic(it: networks.Port, network: str) -> Nic:
+    """Show a NIC; its network is named."""
+    link = "up" if it.link_up else "down"
+    return Nic(it.id, it.slot, network, it.network_id, it.mac, it.address, it.hostname, link)
+
+
+def disk(it: storage.Volume) -> Disk:
+    """Show a volume as its instance has it."""
+    plugged = it.attachment
+    return Disk(
+        id=it.id, slot=it.slot, name=it.name, role=it.role, pool_id=it.pool_id, size=it.size, allocated=it.allocated,
+        state=it.state, bus=plugged.bus, target=disk_target(it.slot or 0, plugged.bus), serial=it.serial,
+        read_only=plugged.read_only, limits=DiskLimits(**asdict(plugged.limits)),
+    )  # fmt: skip
 
 
 def flavor(it: instances.Flavor) -> Flavor:

@@ -45,6 +45,24 @@ TREE: Tree = {
             "on-boot": f"{_C}instance:on_boot",
             "tag": f"{_C}instance:tag",
             "log": f"{_C}instance:log",
+            "nic": Noun(
+                "NICs of an instance, changed while it runs.",
+                {
+                    "list": f"{_C}nic:list_nics",
+                    "add": f"{_C}nic:add",
+                    "set": f"{_C}nic:change",
+                    "remove": f"{_C}nic:remove",
+                },
+            ),
+            "disk": Noun(
+                "Disks of an instance, changed while it runs.",
+                {
+                    "list": f"{_C}disk:list_disks",
+                    "add": f"{_C}disk:add",
+                    "set": f"{_C}disk:change",
+                    "remove": f"{_C}disk:remove",
+                },
+            ),
         },
     ),
     "trash": Noun(
@@ -96,6 +114,11 @@ TREE: Tree = {
         {
             "list": f"{_C}volume:list_volumes",
             "show": f"{_C}volume:show",
+            "create": f"{_C}volume:create",
+            "set": f"{_C}volume:change",
+            "resize": f"{_C}volume:resize",
+            "attach": f"{_C}volume:attach",
+            "detach": f"{_C}volume:detach",
             "delete": f"{_C}volume:delete",
         },
     ),

@@ -94,7 +94,7 @@ class Difference(TypedDict):
 
 
 class Disk(TypedDict):
-    """A volume as the instance sees it."""
+    """A volume as its instance has it; ``target`` is its name in libvirt, the guest knows it by ``serial``."""
 
     id: str
     slot: int | None
@@ -104,6 +104,50 @@ class Disk(TypedDict):
     size: int
     allocated: int
     state: str
+    bus: str
+    target: str
+    serial: str
+    read_only: bool
+    limits: DiskLimits
+
+
+class DiskAttach(TypedDict):
+    """A disk: a ``volume`` that is there, or a new one of ``size`` bytes.  SCSI disks share one place in the guest;
+    SATA cannot be plugged into a guest that runs. An empty ``serial`` is the beginning of the volume's id, an empty
+    ``pool`` the root disk's."""
+
+    volume: NotRequired[str]
+    size: NotRequired[int]
+    pool: NotRequired[str]
+    name: NotRequired[str]
+    bus: NotRequired[Literal["virtio", "scsi", "sata"]]
+    read_only: NotRequired[bool]
+    serial: NotRequired[str]
+    limits: NotRequired[Limits]
+
+
+class DiskChange(TypedDict):
+    """All limits of a disk, anew."""
+
+    limits: Limits
+
+
+class DiskLimits(TypedDict):
+    """What a disk may do a second; 0 is no limit."""
+
+    total_bytes: int
+    read_bytes: int
+    write_bytes: int
+    total_iops: int
+    read_iops: int
+    write_iops: int
+    total_bytes_burst: int
+    read_bytes_burst: int
+    write_bytes_burst: int
+    total_iops_burst: int
+    read_iops_burst: int
+    write_iops_burst: int
+    burst_s: int
 
 
 class DiskRequest(TypedDict):
@@ -414,6 +458,25 @@ class KeysRequest(TypedDict):
     text: NotRequired[str]
 
 
+class Limits(TypedDict):
+    """What a disk may do a second; 0 is no limit. A burst, above its limit, may last ``burst_s`` seconds (0: one).
+    In total, or reads and writes apart; not both."""
+
+    total_bytes: NotRequired[int]
+    read_bytes: NotRequired[int]
+    write_bytes: NotRequired[int]
+    total_iops: NotRequired[int]
+    read_iops: NotRequired[int]
+    write_iops: NotRequired[int]
+    total_bytes_burst: NotRequired[int]
+    read_bytes_burst: NotRequired[int]
+    write_bytes_burst: NotRequired[int]
+    total_iops_burst: NotRequired[int]
+    read_iops_burst: NotRequired[int]
+    write_iops_burst: NotRequired[int]
+    burst_s: NotRequired[int]
+
+
 class LoggedIn(TypedDict):
     """A new session; ``secret`` is shown this once and goes into ``Authorization: Bearer``."""
 
@@ -515,14 +578,22 @@ class NetworkDetail(TypedDict):
 
 
 class Nic(TypedDict):
-    """A NIC with the addresses that belong to it."""
+    """A NIC with the addresses that belong to it; ``link`` is up, or down as if its cable were pulled."""
 
+    id: str
     slot: int
     network: str
     network_id: str
     mac: str
     address: str
     hostname: str
+    link: str
+
+
+class NicChange(TypedDict):
+    """What is to be changed of a NIC."""
+
+    link: Literal["up", "down"]
 
 
 class NicRequest(TypedDict):
@@ -947,6 +1018,27 @@ class Volume(TypedDict):
     operation_id: str | None
     created_at: str
     revision: int
+
+
+class VolumeChange(TypedDict):
+    """What is to be changed of a volume."""
+
+    name: str
+
+
+class VolumeCreate(TypedDict):
+    """A volume that no instance has yet; an empty ``pool`` is the default one, where there is only one."""
+
+    name: str
+    size: int
+    pool: NotRequired[str]
+    project: NotRequired[str]
+
+
+class VolumeResize(TypedDict):
+    """How large a volume is to be; it can only grow."""
+
+    size: int
 
 
 class Problem(TypedDict):

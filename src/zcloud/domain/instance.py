@@ -198,6 +198,7 @@ _S = InstanceStatus
 RUNS = frozenset({_S.RUNNING, _S.PAUSED, _S.STOPPING, _S.RESTARTING, _S.UNKNOWN})
 """The statuses of an instance of which a run goes on."""
 
+_THERE = frozenset({_S.RUNNING, _S.PAUSED, _S.STOPPED})
 VERBS: Mapping[str, Verb] = {
     "start": Verb("started", frozenset({_S.STOPPED, _S.ERROR})),
     "stop": Verb("stopped", frozenset({_S.RUNNING, _S.PAUSED, _S.ERROR})),
@@ -213,8 +214,15 @@ VERBS: Mapping[str, Verb] = {
     "trash": Verb("deleted", frozenset(_S) - {_S.DELETING, _S.TRASHED, _S.BUILDING}),
     "untrash": Verb("brought back", frozenset({_S.TRASHED})),
     "delete": Verb("deleted", frozenset(_S) - {_S.DELETING}),
+    "attach_disk": Verb("given a disk", _THERE),
+    "detach_disk": Verb("relieved of a disk", _THERE),
+    "limit_disk": Verb("given limits for a disk", _THERE),
+    "attach_nic": Verb("given a NIC", _THERE),
+    "detach_nic": Verb("relieved of a NIC", _THERE),
+    "link_nic": Verb("changed at a NIC", _THERE),
+    "grow_disk": Verb("given a larger disk", _THERE),
 }
-"""The operation ``instance_VERB`` of each is in ``workflows/registry.py``."""
+"""The operation ``instance_VERB`` of each is in ``workflows/registry.py``; ``grow_disk`` is the volume's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,9 @@ from typing import Any
 
 from zcloud.domain.errors import InvalidInput, NoAddress
 
+MAX_NICS = 8
+"""NICs of one instance."""
+
 
 class NetworkKind(StrEnum):
     """The foundation's kinds; the driver of each is a file in ``drivers/network``."""
@@ -81,6 +84,12 @@ class Port:
     tap: str  # the host's device, chosen by zcloud, at most 15 bytes
     hostname: str  # fully qualified: instance.project.zone
     created_at: datetime
+    link_up: bool = True  # whether its cable is in, so to say
+
+
+def free_nic_slot(taken: Collection[int]) -> int | None:
+    """Give the lowest place for a NIC that none has; None where all are taken."""
+    return next((slot for slot in range(MAX_NICS) if slot not in taken), None)
 
 
 def port_hostname(instance: str, slot: int, project: str, zone: str) -> str:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from string import ascii_lowercase
+
+from zcloud.domain.attachment import PLAIN, SERIAL_LENGTH, Attachment, disk_target
 
 
 class DiskKind(StrEnum):
@@ -36,6 +37,25 @@ class DiskSource:
     direct_io: bool = True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskPlug:
+    """A volume in its place in an instance: slot 0 is the root, from which it boots."""
+
+    source: DiskSource
+    slot: int
+    attachment: Attachment = PLAIN
+
+    @property
+    def target(self) -> str:
+        """Give the disk's name in libvirt."""
+        return disk_target(self.slot, self.attachment.bus)
+
+    @property
+    def serial(self) -> str:
+        """Give what the guest sees as the disk's serial."""
+        return self.attachment.serial or self.source.volume_id[:SERIAL_LENGTH]
+
+
 class NicKind(StrEnum):
     """What a NIC is plugged into: a Linux bridge, or a network of libvirt's."""
 
@@ -49,7 +69,8 @@ class NicPlug:
 
     ``source`` is the bridge's or the libvirt network's name, ``tap`` the host device (chosen by zcloud, at
     most 15 bytes). ``isolated`` ports of one bridge cannot talk to each other. ``mtu`` None is the network's
-    own. ``boot_order`` None never boots from the NIC; the root disk has order 1.
+    own. ``boot_order`` None never boots from the NIC; the root disk has order 1. ``link_up`` False: as if the cable
+    were pulled.
     """
 
     port_id: str
@@ -60,13 +81,4 @@ class NicPlug:
     isolated: bool = False
     mtu: int | None = None
     boot_order: int | None = None
-
-
-def disk_target(slot: int) -> str:
-    """Give the name of the disk in a slot, as libvirt's events and statistics call it: 0 is ``vda``."""
-    name = ""
-    slot += 1
-    while slot:
-        slot, letter = divmod(slot - 1, 26)
-        name = ascii_lowercase[letter] + name
-    return f"vd{name}"
+    link_up: bool = True

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from zcloud.domain.attachment import PLAIN, SERIAL_LENGTH, Attachment
 from zcloud.domain.claims import BYTES, ProviderKind, ProviderRef
 
 KIB, MIB, GIB, TIB = 1 << 10, 1 << 20, 1 << 30, 1 << 40
@@ -86,3 +87,9 @@ class Volume:
     operation_id: str | None
     created_at: datetime
     revision: int
+    attachment: Attachment = PLAIN  # how it is plugged into its instance
+
+    @property
+    def serial(self) -> str:
+        """Give what the guest sees as the disk's serial."""
+        return self.attachment.serial or self.id[:SERIAL_LENGTH]

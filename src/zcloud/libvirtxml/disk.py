@@ -48,7 +48,11 @@ class IoTune(Node):
     write_iops_max = Int("./write_iops_sec_max")
     group = Text("./group_name")
     total_bytes_max_length = Int("./total_bytes_sec_max_length")
+    read_bytes_max_length = Int("./read_bytes_sec_max_length")
+    write_bytes_max_length = Int("./write_bytes_sec_max_length")
     total_iops_max_length = Int("./total_iops_sec_max_length")
+    read_iops_max_length = Int("./read_iops_sec_max_length")
+    write_iops_max_length = Int("./write_iops_sec_max_length")
 
 
 class DiskOrigin(Node):

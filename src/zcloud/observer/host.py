@@ -24,6 +24,7 @@ _log = logging.getLogger(__name__)
 
 _SPACING_S = 0.1  # a guest that reboots without end must not keep us listing
 _AGAIN_S = 1.0
+_QUICK = frozenset({"power", "devices"})
 
 
 class Looks:
@@ -69,6 +70,7 @@ class HostWatch:
     _normal: dict[str, Lane] = field(init=False)
     _comparing: dict[str, Lane] = field(init=False)
     _defined: set[str] = field(default_factory=set)
+    _released: set[str] = field(default_factory=set)
     _all_definitions: bool = True
     _reconciling: bool = False
     _boot_noted: bool = False
@@ -81,6 +83,7 @@ class HostWatch:
         self._normal = {
             "power": Lane(self._power, settings.interval_s),
             "definitions": Lane(self._definitions, float("inf")),
+            "devices": Lane(self._devices, float("inf")),
             "ready": Lane(self._ready, settings.readiness_interval_s),
             "tick": Lane(lambda link: self.looks.tick.run(self.host_id, link), settings.interval_s),
             "heal": Lane(lambda link: self.looks.healer.run(self.host_id, link), settings.heal_interval_s),
@@ -105,6 +108,9 @@ class HostWatch:
         if event.kind == "definition" and event.detail.startswith("defined"):
             self._defined.add(event.uuid)
             self._normal["definitions"].at = 0.0
+        if event.kind == "device_removed":
+            self._released.add(event.uuid)
+            self._normal["devices"].at = 0.0
         if event.kind != "connection_lost":
             self._normal["power"].at = self._comparing["reconcile"].at = 0.0
 
@@ -118,7 +124,7 @@ class HostWatch:
         """Begin what is due."""
         for name, lane in self.lanes.items():
             if lane.is_due(now) and (name != "ready" or self.waiting):
-                executor = self.quick if name == "power" else self.slow
+                executor = self.quick if name in _QUICK else self.slow
                 lane.begin(executor, lambda name=name, lane=lane: self._do(name, lane, link), now)  # type: ignore[misc]
 
     def _do(self, name: str, lane: Lane, link: Callable[[], HostLink]) -> None:
@@ -157,6 +163,11 @@ class HostWatch:
             self._defined |= again
             lane = self._normal["definitions"]
             lane.at = min(lane.at, lane.begun + _AGAIN_S)
+
+    def _devices(self, _link: HostLink) -> None:
+        """Wake the operations that wait until guests have let go of a device."""
+        while self._released:
+            self.looks.sync.wake(self._released.pop())
 
     def _ready(self, link: HostLink) -> None:
         for instance in self.waiting:

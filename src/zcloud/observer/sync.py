@@ -10,6 +10,7 @@ from zcloud.domain.claims import ProviderKind, ProviderRef, running_claims
 from zcloud.domain.errors import NoRoom
 from zcloud.domain.instance import Instance, InstanceStatus, Ready
 from zcloud.domain.size import wanted_size
+from zcloud.drivers.compute.devices import definition_facts
 from zcloud.drivers.compute.patch import definition_digest
 from zcloud.observer.power import Verdict, agrees, judge
 from zcloud.ports import DomainFacts, Hypervisor
@@ -45,6 +46,10 @@ class PowerSync:
             again |= self._settle(free[start : start + _BATCH], listing)
         return again
 
+    def wake(self, uuid: str) -> None:
+        """Wake the operation that waits for something of an instance."""
+        self._store.transact(lambda tx: tx.operations.wake_resource("instance", uuid))
+
     def definitions(self, host_id: str) -> set[str]:
         """Give the uuids of all that should be defined on a host."""
         with self._store.read() as tx:
@@ -65,7 +70,7 @@ class PowerSync:
         xml = hypervisor.domain_xml(uuid)
         if xml is None or definition_digest(xml) == known:
             return False
-        return self._store.transact(lambda tx: not _record_definition(tx, uuid, known, definition_digest(xml)))
+        return self._store.transact(lambda tx: not _record_definition(tx, uuid, known, definition_facts(xml)))
 
     def _settle(self, rows: Sequence[PowerRow], listing: Mapping[str, DomainFacts]) -> bool:
         """Judge the records that differ from the listing; gives whether one has changed since."""
@@ -148,14 +153,14 @@ def _claim_again(tx: Tx, instance: Instance, observed: Mapping[str, Any]) -> dic
     return {key: value for key, value in observed.items() if key != "unclaimed"}
 
 
-def _record_definition(tx: Tx, uuid: str, known: str, digest: str) -> bool:
+def _record_definition(tx: Tx, uuid: str, known: str, facts: Mapping[str, Any]) -> bool:
     """Record a definition's change, unless the record says something else by now; gives whether it did."""
     instance = tx.instances.many([uuid]).get(uuid)
     if instance is None or instance.operation_id is not None or instance.hardware.get("definition") != known:
         return False
     tx.instances.update(
         instance.id,
-        hardware={**instance.hardware, "definition": digest},
+        hardware={**instance.hardware, **facts},
         observed={**instance.observed, "definition_changed_at": tx.now.isoformat(), "undefined": False},
     )
     message = f"The definition of {instance.name} was changed outside zcloud; it is kept as it is."

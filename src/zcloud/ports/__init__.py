@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from zcloud.ports.devices import DeviceControl, Layer
 from zcloud.ports.domains import ConsoleStream, DomainControl
 from zcloud.ports.hardware import DomainSize, HardwareControl
 from zcloud.ports.networks import NetworkControl, NetworkSection
@@ -28,6 +29,7 @@ from zcloud.ports.shell import Completed, FileFacts, Shell, Space
 __all__ = [
     "Completed",
     "ConsoleStream",
+    "DeviceControl",
     "DomainControl",
     "DomainEvent",
     "DomainFacts",
@@ -39,6 +41,7 @@ __all__ = [
     "HostLink",
     "Hypervisor",
     "InterfaceAddress",
+    "Layer",
     "NetworkControl",
     "NetworkSection",
     "NodeFacts",
@@ -51,7 +54,7 @@ __all__ = [
 ]
 
 
-class Hypervisor(DomainControl, PowerControl, HardwareControl, ScreenControl, NetworkControl, Protocol):
+class Hypervisor(DomainControl, PowerControl, DeviceControl, HardwareControl, ScreenControl, NetworkControl, Protocol):
     """libvirt on one host. Raises HypervisorFailed, HostUnreachable."""
 
     def node(self) -> NodeFacts: ...

@@ -15,7 +15,7 @@ from zcloud.domain.claims import (
     ProviderView,
     running_claims,
 )
-from zcloud.domain.errors import NoRoom, QuotaExceeded
+from zcloud.domain.errors import NoRoom, PoolFull, QuotaExceeded
 from zcloud.domain.host import Host, HostState
 from zcloud.domain.instance import Instance
 from zcloud.domain.network import Network, NetworkScope, NetworkState
@@ -23,6 +23,7 @@ from zcloud.domain.people import Project, Quota, Usage
 from zcloud.domain.size import Size
 from zcloud.domain.storage import Pool, PoolState
 from zcloud.scheduler import Demand, HostView, Placement, place
+from zcloud.scheduler.filters import POOL_RESERVE
 from zcloud.scheduler.model import PoolView
 from zcloud.store import Tx
 
@@ -171,6 +172,23 @@ def take_run(tx: Tx, cloud: Cloud, instance: Instance) -> None:
 def volume_claim(pool_id: str, volume_id: str, size: int) -> Claim:
     """Give what a volume holds of its pool from creation to deletion."""
     return Claim(ProviderRef(ProviderKind.POOL, pool_id), volume_id, BYTES, size)
+
+
+def claim_volume(tx: Tx, pool: Pool, volume_id: str, size: int) -> None:
+    """Claim a pool's bytes for a volume, in place of what it holds; raises PoolFull with what would fit."""
+    provider = next((each for each in tx.claims.views(ProviderKind.POOL) if each.ref == pool.ref), None)
+    held = sum(claim.amount for claim in tx.claims.held_by(volume_id) if claim.provider == pool.ref)
+    room = held + (provider.free(BYTES) if provider else 0)
+    if provider is None or size > room:
+        raise PoolFull(
+            f"The pool {pool.name} can promise {max(room, 0)} bytes to the volume; {size} are needed.",
+            hint="Ask for less, delete volumes that nobody needs, or raise the pool's overcommit.",
+            pool=pool.name,
+            room=max(room, 0),
+        )
+    if size > held and pool.available < POOL_RESERVE:
+        raise PoolFull(f"The pool {pool.name} is full.", hint="Free space in the pool, or add another.", pool=pool.name)
+    tx.claims.claim({provider.ref: provider.generation}, [volume_claim(pool.id, volume_id, size)])
 
 
 def check_quota(tx: Tx, project: Project, more: Usage) -> None:

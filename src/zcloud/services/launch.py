@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from zcloud.base.ids import new_id, new_mac
+from zcloud.base.ids import new_id
 from zcloud.domain.claims import running_claims
 from zcloud.domain.errors import InvalidInput, NotFound, WrongState
 from zcloud.domain.guest import describe_guest
@@ -24,7 +24,7 @@ from zcloud.domain.instance import (
     Ready,
 )
 from zcloud.domain.names import check_name, check_tags
-from zcloud.domain.network import Network, Port, pick_address, port_hostname, tap_name
+from zcloud.domain.network import MAX_NICS, port_hostname
 from zcloud.domain.operation import Operation
 from zcloud.domain.people import Actor, Project, Role, Usage
 from zcloud.domain.size import ask_size, check_size
@@ -34,10 +34,11 @@ from zcloud.scheduler import Demand, Placement
 from zcloud.scheduler.model import HostView
 from zcloud.services import admission
 from zcloud.services.context import Services, Subject, authorize, begin, resolve_project
+from zcloud.services.nics import add_port
 from zcloud.store import Tx
 
 MIN_DISK, MAX_DISK = MIB, 64 * TIB
-MAX_NICS, MAX_DISKS = 8, 16
+MAX_DISKS = 16
 MAX_READY_S = 24 * 3600
 _SEALED = ("user_data", "password_hash")
 
@@ -143,7 +144,17 @@ class Launch:
         tx.instances.lock(instance.id, operation.id)
         volumes = [tx.volumes.add(each) for each in self._volumes(tx, sized, host, instance.id, operation.id)]
         networks = [cloud.networks[host.networks[nic.network]] for nic in spec.nics]
-        ports = [self._add_port(tx, sized, network, instance, slot) for slot, network in enumerate(networks)]
+        ports = [
+            add_port(
+                tx,
+                instance,
+                network,
+                spec.nics[slot],
+                slot,
+                port_hostname(instance.name, slot, sized.project.name, self._services.zone),
+            )
+            for slot, network in enumerate(networks)
+        ]
         # Built here as the worker will build it, so that nothing is admitted that cannot be made.
         build_seed(
             describe_guest(instance, list(zip(ports, networks, strict=True)), spec.user_data, spec.password_hash)
@@ -254,27 +265,6 @@ class Launch:
             )
             for slot, (name, pool, size) in enumerate(wanted)
         ]
-
-    def _add_port(self, tx: Tx, sized: Sized, network: Network, instance: Instance, slot: int) -> Port:
-        asked, identity = sized.spec.nics[slot], new_id()
-        mac = asked.mac or new_mac()
-        while not tx.ports.reserve_mac(mac, identity):
-            if asked.mac:
-                raise InvalidInput(f"The MAC address {mac} was given out before.", field=f"nics.{slot}.mac")
-            mac = new_mac()
-        return tx.ports.add(
-            Port(
-                id=identity,
-                instance_id=instance.id,
-                network_id=network.id,
-                slot=slot,
-                mac=mac,
-                address=pick_address(network, tx.ports.taken(network.id), asked.address) if network.cidr else "",
-                tap=tap_name(identity),
-                hostname=port_hostname(instance.name, slot, sized.project.name, self._services.zone),
-                created_at=tx.now,
-            )
-        )
 
 
 def check_spec(spec: InstanceSpec) -> InstanceSpec:

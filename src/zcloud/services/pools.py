@@ -1,4 +1,4 @@
-"""Storage pools and the volumes in them."""
+"""Storage pools."""
 
 from __future__ import annotations
 
@@ -6,23 +6,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zcloud.base.ids import new_id
-from zcloud.domain.errors import AlreadyExists, InUse, InvalidInput, WrongState
+from zcloud.domain.errors import AlreadyExists, InUse, InvalidInput
 from zcloud.domain.names import check_name
 from zcloud.domain.operation import Operation
 from zcloud.domain.people import Actor, Role
-from zcloud.domain.storage import Pool, PoolState, Volume, VolumeState
+from zcloud.domain.storage import Pool, PoolState
 from zcloud.drivers import registry
 from zcloud.services.context import (
     Services,
     Subject,
-    Window,
     authorize,
     begin,
     expect,
-    resolve_project,
-    visible_projects,
 )
-from zcloud.store import Page, Tx, VolumeFilter
+from zcloud.store import Tx, VolumeFilter
 
 MAX_OVERCOMMIT = 100.0
 
@@ -40,7 +37,7 @@ class PoolSpec:
 
 
 class Pools:
-    """The service behind ``zcloud pool`` and ``zcloud volume``."""
+    """The service behind ``zcloud pool``."""
 
     def __init__(self, services: Services) -> None:
         self._store = services.store
@@ -123,43 +120,6 @@ class Pools:
             return operation
 
         return self._store.transact(work)
-
-    def volumes(self, actor: Actor, project: str, pool: str, window: Window) -> Page[Volume]:
-        """List volumes that the actor may see, perhaps of one pool only."""
-        with self._store.read() as tx:
-            visible = {resolve_project(tx, actor, project, Role.VIEWER).id} if project else visible_projects(actor)
-            pool_id = tx.pools.resolve(pool).id if pool else None
-            return tx.volumes.page(VolumeFilter(project_ids=visible, pool_id=pool_id), **window.arguments())
-
-    def show_volume(self, actor: Actor, volume_id: str) -> Volume:
-        """Give one volume by id; raises NotFound."""
-        with self._store.read() as tx:
-            return _find_volume(tx, actor, volume_id, Role.VIEWER)
-
-    def delete_volume(self, actor: Actor, volume_id: str, revision: int | None = None) -> Operation:
-        """Delete a volume that no instance has; raises InUse, Busy."""
-
-        def work(tx: Tx) -> Operation:
-            volume = _find_volume(tx, actor, volume_id, Role.MEMBER)
-            expect(volume, revision)
-            if volume.instance_id:
-                owner = tx.instances.get(volume.instance_id)
-                raise InUse(f"The volume {volume.name} belongs to the instance {owner.name}.")
-            if volume.state is VolumeState.DELETING:
-                raise WrongState(f"The volume {volume.name} is being deleted already.")
-            subject = Subject("volume", volume.id, volume.name, volume.project_id)
-            operation = begin(tx, actor, "delete", "volume_delete_v1", subject)
-            tx.volumes.lock(volume.id, operation.id)
-            tx.volumes.update(volume.id, state=VolumeState.DELETING)
-            return operation
-
-        return self._store.transact(work)
-
-
-def _find_volume(tx: Tx, actor: Actor, volume_id: str, needed: Role) -> Volume:
-    volume = tx.volumes.get(volume_id)
-    authorize(actor, volume.project_id, needed, "The volume")
-    return volume
 
 
 def _begin(tx: Tx, actor: Actor, pool: Pool, verb: str) -> Operation:

@@ -13,12 +13,15 @@ from zcloud.domain.operation import Operation, OperationStatus
 from zcloud.domain.people import Actor
 from zcloud.domain.storage import PoolState, VolumeState
 from zcloud.services.context import Services, Subject, begin
+from zcloud.services.disks import Disks
 from zcloud.services.instances import Instances
 from zcloud.services.launch import Launch
 from zcloud.services.lifecycle import ADMIT, Lifecycle
 from zcloud.services.naming import Naming
+from zcloud.services.nics import Nics
 from zcloud.services.sizes import SizeChange, Sizes
 from zcloud.services.trash import Trash
+from zcloud.services.volumes import Volumes
 from zcloud.store import Tx
 
 # What a thing is while the operation works on it; a host's state is the observer's.
@@ -27,6 +30,7 @@ _STATES: dict[tuple[str, str], Any] = {
     ("pool", "delete"): PoolState.DELETING,
     ("network", "create"): NetworkState.CREATING,
     ("network", "delete"): NetworkState.DELETING,
+    ("volume", "create"): VolumeState.CREATING,
     ("volume", "delete"): VolumeState.DELETING,
     ("image", "import"): ImageState.IMPORTING,
     ("image", "delete"): ImageState.DELETING,
@@ -40,6 +44,7 @@ class Retry:
         self._store = services.store
         self._launch, self._instances, self._sizes = Launch(services), Instances(services), Sizes(services)
         self._lifecycle, self._naming, self._trash = Lifecycle(services), Naming(services), Trash(services)
+        self._disks, self._volumes, self._nics = Disks(services), Volumes(services), Nics(services)
 
     def again(self, actor: Actor, old: Operation) -> Operation:
         """Give the new operation; raises WrongState where there is nothing to repeat, and what the verb raises."""
@@ -59,10 +64,15 @@ class Retry:
             ),
         }
         verbs |= {verb: partial(self._lifecycle.act, actor, "", old.resource_id, verb) for verb in ADMIT}
+        disks = ("attach_disk", "detach_disk", "limit_disk")
+        verbs |= {f"{verb}_nic": partial(self._nics.again, actor, old) for verb in ("attach", "detach", "link")}
+        verbs |= {verb: partial(self._disks.again, actor, old) for verb in disks}
         if old.resource_kind == "instance":
             if old.verb not in verbs:
                 raise WrongState(f"An operation {old.verb} cannot be repeated as it was; ask for it anew.")
             new = verbs[old.verb]()
+        elif (old.resource_kind, old.verb) == ("volume", "resize"):  # what it had claimed was given back
+            new = self._volumes.resize(actor, "", old.resource_id, old.args["size"])
         else:
             new = self._store.transact(lambda tx: _repeat(tx, actor, old))
         return self._store.transact(lambda tx: tx.operations.update(new.id, retry_of=old.id))

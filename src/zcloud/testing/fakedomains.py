@@ -14,10 +14,9 @@ from typing import Any
 from zcloud.domain.errors import HypervisorFailed, InUse, NotFound
 from zcloud.libvirtxml.parser import parse_xml
 from zcloud.ports import DomainEvent, DomainFacts, DomainState, DomainStats
+from zcloud.testing.fakedevices import OFF, FakeDevices, Plugged
 
 Listener = Callable[[DomainEvent], None]
-
-OFF = (DomainState.SHUTOFF, DomainState.CRASHED)
 
 
 class FakeConsole:
@@ -58,7 +57,6 @@ class FakeDomain:
     uuid: str
     name: str
     xml: str
-    macs: tuple[str, ...] = ()
     state: DomainState = DomainState.SHUTOFF
     reason: str = "unknown"
     starts: int = 0
@@ -66,12 +64,20 @@ class FakeDomain:
     memory: int = 0
     console: FakeConsole | None = None
     guest: dict[str, Any] = field(default_factory=dict)  # agent command -> answer
+    plugged: Plugged = field(default_factory=Plugged)
+
+    @property
+    def macs(self) -> tuple[str, ...]:
+        """Give the MAC addresses of its NICs, as it runs or would."""
+        root = parse_xml(self.plugged.xml or self.xml)
+        return tuple(str(mac.get("address")) for mac in root.findall("devices/interface/mac"))
 
 
-class FakeDomains:
+class FakeDomains(FakeDevices):
     """The domain half. Events go to every listener at once, in the thread that caused them."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.domains: dict[str, FakeDomain] = {}
         self.stubborn: set[str] = set()
         self._listeners: list[Listener] = []
@@ -96,11 +102,16 @@ class FakeDomains:
         active = [domain for domain in self.domains.values() if domain.state not in OFF]
         return [DomainStats(uuid=domain.uuid, state=domain.state, reason=domain.reason) for domain in active]
 
-    def domain_xml(self, uuid: str, *, inactive: bool = True) -> str | None:  # noqa: ARG002
-        """Give a domain's XML as it was defined."""
+    def domain_xml(self, uuid: str, *, inactive: bool = True) -> str | None:
+        """Give a domain's XML as it is defined, or as it runs."""
         self.enter("domain_xml")
         domain = self.domains.get(uuid)
-        return domain.xml if domain else None
+        if domain is None or inactive or domain.state in OFF:
+            return domain.xml if domain else None
+        xml, gone = self.live_xml(domain)
+        for alias in gone:
+            self._tell(domain, "device_removed", alias, "")
+        return xml
 
     def define(self, xml: str) -> None:
         """Define a domain, or change the definition of the one with the same uuid and name."""
@@ -110,13 +121,12 @@ class FakeDomains:
         for other in (self.domains.get(uuid), self._named(name)):
             if other is not None and (other.uuid, other.name) != (uuid, name):
                 raise HypervisorFailed(f"domain '{other.name}' already exists with uuid {other.uuid}")
-        macs = tuple(str(mac.get("address")) for mac in root.findall("devices/interface/mac"))
         known = self.domains.get(uuid)
         if known is None:
             self._names[name] = uuid
-            self.domains[uuid] = FakeDomain(uuid, name, xml, macs)
+            self.domains[uuid] = FakeDomain(uuid, name, xml)
         else:
-            known.xml, known.macs = xml, macs
+            known.xml = xml
         self._tell(self.domains[uuid], "definition", "defined", "updated" if known else "added")
 
     def undefine(self, uuid: str) -> None:
@@ -138,6 +148,7 @@ class FakeDomains:
             domain.starts += 1
             domain.boots += 1
             domain.memory = domain.boots
+            domain.plugged = Plugged()
             self._change(domain, DomainState.RUNNING, "booted", "started:booted")
             self._tell(domain, "agent", "connected", "")
 

@@ -78,7 +78,7 @@ class FakeHypervisor(FakePower, FakeHardware, FakeScreen, FakeNetworks):
     def agent(self, uuid: str, command: str, arguments: Mapping[str, Any], *, timeout_s: int = 5) -> Any:  # noqa: ARG002
         """Give what the guest was told to answer, else an empty answer; raises GuestSilent."""
         self.enter("agent")
-        return self._awake(uuid).guest.get(command, {})
+        return self._awake(uuid).guest.get(command, [] if command == "guest-get-fsinfo" else {})
 
     def guest_addresses(self, uuid: str) -> list[InterfaceAddress]:
         """Give the addresses that the guest's NICs get by DHCP; raises GuestSilent."""

@@ -11,8 +11,9 @@ from typing import Any
 
 from zcloud.domain.errors import HypervisorFailed
 from zcloud.ports import DomainState
+from zcloud.testing.fakedevices import OFF
 from zcloud.testing.fakedisk import FakeDisk, FakeError
-from zcloud.testing.fakedomains import OFF, FakeDomain, FakeDomains
+from zcloud.testing.fakedomains import FakeDomain, FakeDomains
 
 
 class FakePower(FakeDomains):

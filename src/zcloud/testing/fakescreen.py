@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from zcloud.domain.errors import HypervisorFailed
 from zcloud.ports import Picture
-from zcloud.testing.fakedomains import OFF, FakeDomains
+from zcloud.testing.fakedevices import OFF
+from zcloud.testing.fakedomains import FakeDomains
 
 
 class FakeScreen(FakeDomains):

@@ -24,6 +24,7 @@ from zcloud.wire.base import (
     Text,
 )
 from zcloud.wire.operations import OperationError
+from zcloud.wire.volumes import Disk
 
 Mac = Annotated[str, StringConstraints(max_length=17, pattern=r"^([0-9a-f]{2}(:[0-9a-f]{2}){5})?$")]
 PasswordHash = Annotated[str, StringConstraints(max_length=512, pattern=r"^[!-~]*$")]
@@ -108,6 +109,12 @@ class InstanceRename(Request):
     hostname: Flag = False
 
 
+class NicChange(Request):
+    """What is to be changed of a NIC."""
+
+    link: Literal["up", "down"]
+
+
 class PowerRequest(Request):
     """How to stop or restart: ``force`` takes the power, else the guest has ``deadline_s`` to shut down."""
 
@@ -157,28 +164,16 @@ class ConsoleTicket:
 
 @dataclass(frozen=True, slots=True)
 class Nic:
-    """A NIC with the addresses that belong to it."""
+    """A NIC with the addresses that belong to it; ``link`` is up, or down as if its cable were pulled."""
 
+    id: str
     slot: int
     network: str
     network_id: str
     mac: str
     address: str
     hostname: str
-
-
-@dataclass(frozen=True, slots=True)
-class Disk:
-    """A volume as the instance sees it."""
-
-    id: str
-    slot: int | None
-    name: str
-    role: str
-    pool_id: str
-    size: int
-    allocated: int
-    state: str
+    link: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,121 @@
-"""Volumes."""
+"""Volumes, and disks: volumes as their instance has them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from zcloud.wire.base import Bytes, Flag, Name, OptionalRef, Request
+
+Rate = Annotated[int, Field(strict=True, ge=0, le=1 << 50)]
+OptionalName = Annotated[str, StringConstraints(max_length=63, pattern=r"^[a-z0-9-]*$")]
+Serial = Annotated[str, StringConstraints(max_length=20, pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*)?$")]
+
+
+class VolumeCreate(Request):
+    """A volume that no instance has yet; an empty ``pool`` is the default one, where there is only one."""
+
+    name: Name
+    size: Bytes
+    pool: OptionalRef = ""
+    project: OptionalRef = ""
+
+
+class VolumeChange(Request):
+    """What is to be changed of a volume."""
+
+    name: Name
+
+
+class VolumeResize(Request):
+    """How large a volume is to be; it can only grow."""
+
+    size: Bytes
+
+
+class Limits(Request):
+    """What a disk may do a second; 0 is no limit. A burst, above its limit, may last ``burst_s`` seconds (0: one).
+
+    In total, or reads and writes apart; not both.
+    """
+
+    total_bytes: Rate = 0
+    read_bytes: Rate = 0
+    write_bytes: Rate = 0
+    total_iops: Rate = 0
+    read_iops: Rate = 0
+    write_iops: Rate = 0
+    total_bytes_burst: Rate = 0
+    read_bytes_burst: Rate = 0
+    write_bytes_burst: Rate = 0
+    total_iops_burst: Rate = 0
+    read_iops_burst: Rate = 0
+    write_iops_burst: Rate = 0
+    burst_s: Annotated[int, Field(strict=True, ge=0, le=3600)] = 0
+
+
+class DiskAttach(Request):
+    """A disk: a ``volume`` that is there, or a new one of ``size`` bytes.
+
+    SCSI disks share one place in the guest; SATA cannot be plugged into a guest that runs. An empty ``serial`` is the
+    beginning of the volume's id, an empty ``pool`` the root disk's.
+    """
+
+    volume: OptionalRef = ""
+    size: Bytes = 0
+    pool: OptionalRef = ""
+    name: OptionalName = ""
+    bus: Literal["virtio", "scsi", "sata"] = "virtio"
+    read_only: Flag = False
+    serial: Serial = ""
+    limits: Limits = Limits()
+
+
+class DiskChange(Request):
+    """All limits of a disk, anew."""
+
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class DiskLimits:
+    """What a disk may do a second; 0 is no limit."""
+
+    total_bytes: int
+    read_bytes: int
+    write_bytes: int
+    total_iops: int
+    read_iops: int
+    write_iops: int
+    total_bytes_burst: int
+    read_bytes_burst: int
+    write_bytes_burst: int
+    total_iops_burst: int
+    read_iops_burst: int
+    write_iops_burst: int
+    burst_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A volume as its instance has it; ``target`` is its name in libvirt, the guest knows it by ``serial``."""
+
+    id: str
+    slot: int | None
+    name: str
+    role: str
+    pool_id: str
+    size: int
+    allocated: int
+    state: str
+    bus: str
+    target: str
+    serial: str
+    read_only: bool
+    limits: DiskLimits
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,9 @@ from typing import Any
 from zcloud.domain.errors import WrongState
 from zcloud.domain.host import Host
 from zcloud.domain.instance import Firmware, Instance
+from zcloud.domain.plug import DiskPlug
 from zcloud.domain.size import wanted_size
+from zcloud.domain.storage import Pool, Volume
 from zcloud.drivers.compute.design import DomainPlan, UefiFirmware
 from zcloud.workflows.context import Run, Whole
 
@@ -58,13 +60,19 @@ def plan_domain(run: Run, whole: Whole, host: Host, project: str, incarnation: i
         accel=host.accel,
         machine=instance.machine or _known(host, "machine"),
         uefi=_uefi(host, instance, storage.artifact_path(nvram_name(instance))),
-        disks=tuple(run.storage(pool, host.id).disk_source(whole.volume_spec(each)) for each, pool in whole.volumes),
+        disks=tuple(plug_disk(run, whole, each, pool) for each, pool in whole.volumes),
         seed=storage.artifact_path(seed_name(instance)),
         nics=tuple(run.network(network, host.id).plug(port) for port, network in whole.ports),
         console_log=console_log(instance),
         screen=bool(instance.screen),
         free_page_reporting=bool(host.inventory.get("free_page_reporting", True)),
     )
+
+
+def plug_disk(run: Run, whole: Whole, volume: Volume, pool: Pool) -> DiskPlug:
+    """Give how a volume of the instance is plugged in."""
+    source = run.storage(pool, whole.instance.host_id).disk_source(whole.volume_spec(volume))
+    return DiskPlug(source=source, slot=volume.slot or 0, attachment=volume.attachment)
 
 
 def _uefi(host: Host, instance: Instance, nvram: str) -> UefiFirmware | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from zcloud.domain.errors import NotFound
 from zcloud.domain.guest import describe_guest
 from zcloud.domain.instance import Instance
 from zcloud.drivers.compute.design import design_domain
-from zcloud.drivers.compute.patch import definition_digest, patch_accel, patch_incarnation
+from zcloud.drivers.compute.devices import definition_facts
+from zcloud.drivers.compute.patch import patch_accel, patch_incarnation
 from zcloud.drivers.guest.cloudinit import build_seed
 from zcloud.drivers.guest.seed import build_iso
 from zcloud.ports import DomainState, Hypervisor
@@ -101,8 +103,8 @@ def define(run: Run) -> None:
     with run.store.read() as tx:
         host, project = tx.hosts.get(instance.host_id), tx.projects.get(instance.project_id)
     plan = plan_domain(run, whole, host, project.name, instance.incarnation + 1)
-    digest = _define(run.link(host.id).hypervisor, instance.id, design_domain(plan))
-    hardware = {**instance.hardware, "console_log": plan.console_log, "definition": digest}
+    facts = _define(run.link(host.id).hypervisor, instance.id, design_domain(plan))
+    hardware = {**instance.hardware, "console_log": plan.console_log, **facts}
     with run.store.write() as tx:
         tx.instances.update(instance.id, machine=plan.machine, hardware=hardware)
 
@@ -135,9 +137,9 @@ def redefine(run: Run, patch: Callable[[str], str]) -> None:
     patched = patch(xml)
     if patched == xml:
         return
-    digest = _define(hypervisor, instance.id, patched)
+    facts = _define(hypervisor, instance.id, patched)
     with run.store.write() as tx:
-        tx.instances.update(instance.id, hardware={**instance.hardware, "definition": digest})
+        tx.instances.update(instance.id, hardware={**instance.hardware, **facts})
 
 
 def power_on(run: Run) -> None:
@@ -175,10 +177,10 @@ def load_instance(run: Run) -> Instance:
         return tx.instances.get(run.resource_id)
 
 
-def _define(hypervisor: Hypervisor, uuid: str, xml: str) -> str:
-    """Define a domain, and give the digest by which the observer tells a change that was not ours."""
+def _define(hypervisor: Hypervisor, uuid: str, xml: str) -> Mapping[str, Any]:
+    """Define a domain, and give what is kept of it: by its digest the observer tells a change that was not ours."""
     hypervisor.define(xml)
-    return definition_digest(hypervisor.domain_xml(uuid) or xml)
+    return definition_facts(hypervisor.domain_xml(uuid) or xml)
 
 
 def _secret(run: Run, kind: str, instance: Instance) -> str:

@@ -1,9 +1,9 @@
-"""Pools and free volumes: make, remove."""
+"""Pools: make, remove."""
 
 from __future__ import annotations
 
 from zcloud.domain.errors import ZcloudError
-from zcloud.domain.storage import Pool, PoolState, VolumeState
+from zcloud.domain.storage import Pool, PoolState
 from zcloud.drivers.storage.base import StorageDriver
 from zcloud.operations.model import Step, Workflow
 from zcloud.store import Tx
@@ -39,14 +39,6 @@ def remove_pool(run: Run) -> None:
     driver.remove_pool()
 
 
-def remove_volume(run: Run) -> None:
-    """Remove the volume's file."""
-    with run.store.read() as tx:
-        volume = tx.volumes.get(run.resource_id)
-        pool = tx.pools.get(volume.pool_id)
-    _driver(run, pool).delete_volume(volume.id)
-
-
 def _made(run: Run, tx: Tx) -> None:
     pool = tx.pools.get(run.resource_id)
     tx.claims.set_capacity(pool.ref, pool.capacity)
@@ -63,16 +55,6 @@ def _removed(run: Run, tx: Tx) -> None:
     tx.pools.delete(run.resource_id)
 
 
-def _volume_removed(run: Run, tx: Tx) -> None:
-    tx.claims.release(run.resource_id)
-    tx.volumes.delete(run.resource_id)
-
-
-def _volume_failed(run: Run, tx: Tx, error: ZcloudError) -> None:
-    del error
-    tx.volumes.update(run.resource_id, state=VolumeState.ERROR)
-
-
 POOL_CREATE = Workflow(
     name="pool_create_v1",
     title="Make a pool",
@@ -87,14 +69,5 @@ POOL_DELETE = Workflow(
     steps=(Step("remove", "Remove the pool from its host", remove_pool),),
     succeed=_removed,
     fail=_failed,
-    cancellable=False,
-)
-
-VOLUME_DELETE = Workflow(
-    name="volume_delete_v1",
-    title="Delete a volume",
-    steps=(Step("remove", "Remove the volume", remove_volume),),
-    succeed=_volume_removed,
-    fail=_volume_failed,
     cancellable=False,
 )

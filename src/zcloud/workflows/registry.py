@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from zcloud.operations.model import Workflow
 from zcloud.workflows.context import Run
+from zcloud.workflows.disks import DISK_ATTACH, DISK_DETACH, DISK_LIMIT
 from zcloud.workflows.hosts import HOST_ENLIST, HOST_REMOVE, HOST_SCAN
 from zcloud.workflows.images import IMAGE_DELETE, IMAGE_IMPORT
 from zcloud.workflows.instance_create import INSTANCE_CREATE
@@ -16,11 +17,16 @@ from zcloud.workflows.instance_resize import INSTANCE_RESIZE
 from zcloud.workflows.instance_save import INSTANCE_DISCARD, INSTANCE_RESTORE, INSTANCE_SAVE
 from zcloud.workflows.names import INSTANCE_RENAME, INSTANCE_TRASH, INSTANCE_UNTRASH
 from zcloud.workflows.networks import NETWORK_CREATE, NETWORK_DELETE
-from zcloud.workflows.pools import POOL_CREATE, POOL_DELETE, VOLUME_DELETE
+from zcloud.workflows.nics import NIC_ATTACH, NIC_DETACH, NIC_LINK
+from zcloud.workflows.pools import POOL_CREATE, POOL_DELETE
+from zcloud.workflows.volumes import VOLUME_CREATE, VOLUME_DELETE, VOLUME_RESIZE
 
 WORKFLOWS: Mapping[str, Workflow[Run]] = {
     each.name: each
     for each in (
+        DISK_ATTACH,
+        DISK_DETACH,
+        DISK_LIMIT,
         HOST_ENLIST,
         HOST_REMOVE,
         HOST_SCAN,
@@ -43,8 +49,13 @@ WORKFLOWS: Mapping[str, Workflow[Run]] = {
         INSTANCE_UNTRASH,
         NETWORK_CREATE,
         NETWORK_DELETE,
+        NIC_ATTACH,
+        NIC_DETACH,
+        NIC_LINK,
         POOL_CREATE,
         POOL_DELETE,
+        VOLUME_CREATE,
         VOLUME_DELETE,
+        VOLUME_RESIZE,
     )
 }

@@ -13,8 +13,9 @@ from tests.real.cloud.test_life import traces
 from tests.real.crash.conftest import Site
 
 from zcloud.domain.host import HostState
-from zcloud.domain.instance import Firmware, InstanceSpec, InstanceStatus, NicRequest
+from zcloud.domain.instance import Firmware, InstanceSpec, InstanceStatus, NicRequest, Ready
 from zcloud.domain.operation import Operation
+from zcloud.services.disks import Disks, DiskSpec, Parting
 
 KILLS = int(os.environ.get("ZCLOUD_REAL_KILLS", "5"))
 DEADLINE_S = 60
@@ -56,6 +57,28 @@ def _break_libvirtd_at(site: Site, operation: Operation, step: str) -> None:
     site.until_host_is(HostState.DEGRADED)
     site.cloud.host.daemons.start_libvirtd()
     site.until_host_is(HostState.UP)
+
+
+def test_server_killed_while_a_disk_is_plugged_in_and_taken_out(site: Site) -> None:
+    """At the very call to libvirt, twice: the next server finds out how far it came."""
+    cloud, disks = site.cloud, Disks(site.cloud.runtime.services)
+    with site.server():
+        instance, launched = cloud.launch.launch(ADMIN, "", spec("plugged"))
+        cloud.done(launched)
+        wait_for(lambda: cloud.instance("plugged").ready is Ready.READY, DEADLINE_S, "readiness")
+    with site.server("instance_attach_disk_v1.plug.attach_device@2:kill") as server:
+        volume, attached = disks.attach(ADMIN, "", instance.id, DiskSpec(size=32 << 20))
+        assert server.wait(DEADLINE_S) == -signal.SIGKILL
+    with site.server():
+        cloud.done(attached)
+        assert cloud.host.virsh("dumpxml", instance.id).count(f"{volume.id}.qcow2") == 1
+    with site.server("instance_detach_disk_v1.forget.before:kill") as server:
+        detached = disks.detach(ADMIN, "", instance.id, volume.name, Parting(delete=True))
+        assert server.wait(DEADLINE_S) == -signal.SIGKILL
+    with site.server():
+        cloud.done(detached)
+        assert volume.id not in cloud.host.virsh("dumpxml", instance.id)
+        cloud.done(cloud.instances.delete(ADMIN, "", "plugged"))
 
 
 def test_server_killed_during_launches(site: Site) -> None:

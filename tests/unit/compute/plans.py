@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from zcloud.domain.attachment import Attachment, DiskBus, IoLimits
 from zcloud.domain.host import Accel
-from zcloud.domain.plug import DiskFormat, DiskKind, DiskSource, NicKind, NicPlug
+from zcloud.domain.plug import DiskFormat, DiskKind, DiskPlug, DiskSource, NicKind, NicPlug
 from zcloud.domain.size import Size
 from zcloud.drivers.compute.design import CpuMode, DomainPlan, UefiFirmware
 
@@ -25,12 +26,35 @@ SHARED_TOOLS = DiskSource(
     read_only=True,
     direct_io=False,
 )
+LIMITED_ROOT = DiskPlug(
+    source=ROOT,
+    slot=0,
+    attachment=Attachment(
+        limits=IoLimits(
+            total_bytes=50 << 20, total_bytes_burst=80 << 20, total_iops=500, total_iops_burst=900, burst_s=10
+        )
+    ),
+)
+SLOW_DATA = DiskPlug(
+    source=DATA,
+    slot=1,
+    attachment=Attachment(
+        bus=DiskBus.SCSI,
+        read_only=True,
+        serial="archive",
+        limits=IoLimits(
+            read_bytes=1000, read_bytes_burst=2000, write_bytes=3000, write_bytes_burst=4000,
+            read_iops=5, read_iops_burst=6, write_iops=7, write_iops_burst=8,
+        ),
+    ),
+)  # fmt: skip
 NAT_NIC = NicPlug(
     port_id="7e0d7c1e-1b7c-4a53-8d0b-000000000001",
     mac="52:54:00:4d:1a:01",
     tap="zc7e0d7c1e1b7",
     kind=NicKind.NETWORK,
     source="zcloud-nat",
+    link_up=False,
 )
 BRIDGE_NIC = NicPlug(
     port_id="7e0d7c1e-1b7c-4a53-8d0b-000000000002",
@@ -63,7 +87,7 @@ DEMO = DomainPlan(
     size=Size(1, 512),
     accel=Accel.TCG,
     machine="pc-q35-7.2",
-    disks=(ROOT,),
+    disks=(DiskPlug(source=ROOT, slot=0),),
     seed="/var/lib/zcloud/pools/default/demo.seed.iso",
     nics=(NAT_NIC,),
     console_log="/var/log/zcloud/console/5a2e6a4c.log",
@@ -89,7 +113,7 @@ CASES: dict[str, DomainPlan] = {
         size=Size(2, 4096, 8),
         accel=Accel.KVM,
         cpu_mode=CpuMode.HOST_PASSTHROUGH,
-        disks=(ROOT, DATA, SHARED_TOOLS),
+        disks=(LIMITED_ROOT, SLOW_DATA, DiskPlug(source=SHARED_TOOLS, slot=2)),
         nics=(NAT_NIC, BRIDGE_NIC),
         console_log="/var/log/zcloud/console/5a2e6a4d.log",
     ),

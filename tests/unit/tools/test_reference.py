@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,7 +14,7 @@ from tools.reference_text import Undocumented, page, table
 
 import zcloud
 from zcloud.api.access import ROUTES
-from zcloud.cli.base import Noun
+from zcloud.cli.base import Noun, Tree
 from zcloud.cli.tree import TREE
 from zcloud.domain.driver import Option, OptionType
 from zcloud.domain.errors import Refused
@@ -43,9 +44,13 @@ def test_every_route_is_told() -> None:
 
 def test_every_command_is_told() -> None:
     text = reference_faces.commands()
-    names = [f"{name} {verb}" for name, entry in TREE.items() if isinstance(entry, Noun) for verb in entry.verbs]
-    names += [name for name, entry in TREE.items() if not isinstance(entry, Noun)]
-    assert [name for name in names if f"## zcloud {name}\n" not in text] == []
+    assert [name for name in _names(TREE) if f"## zcloud {name}\n" not in text] == []
+
+
+def _names(tree: Tree) -> Iterator[str]:
+    """Give every command with the nouns before it."""
+    for name, entry in tree.items():
+        yield from (f"{name} {verb}" for verb in _names(entry.verbs)) if isinstance(entry, Noun) else [name]
 
 
 def test_an_error_without_a_docstring_stops_it(monkeypatch: pytest.MonkeyPatch) -> None:

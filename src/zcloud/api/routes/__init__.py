@@ -8,6 +8,7 @@ from zcloud.api.routes import (
     log,
     maintenance,
     networks,
+    nics,
     people,
     projects,
     screens,
@@ -15,6 +16,7 @@ from zcloud.api.routes import (
     sizes,
     storage,
     trash,
+    volumes,
 )
 
 ROUTERS = (
@@ -23,6 +25,8 @@ ROUTERS = (
     projects.router,
     hosts.router,
     storage.router,
+    volumes.router,
+    nics.router,
     networks.router,
     images.router,
     instances.router,

@@ -1,18 +1,17 @@
-"""Pools and volumes."""
+"""Pools."""
 
 from __future__ import annotations
 
 from starlette.responses import Response
 
 from zcloud.api import show
-from zcloud.api.answers import accepted, listing, one, paged
-from zcloud.api.params import IdPath, Part, Project, RefPath, RefQuery, routes
+from zcloud.api.answers import accepted, listing, one
+from zcloud.api.params import RefPath, routes
 from zcloud.api.parts import Calling
 from zcloud.services.pools import PoolSpec
 from zcloud.wire.base import Listing
 from zcloud.wire.operations import Accepted
 from zcloud.wire.pools import Pool, PoolChange, PoolCreate
-from zcloud.wire.volumes import Volume
 
 router = routes("storage")
 
@@ -46,21 +45,3 @@ def change_pool(call: Calling, ref: RefPath, body: PoolChange) -> Response:
 def delete_pool(call: Calling, ref: RefPath) -> Response:
     """Remove a pool that has no volumes."""
     return accepted(call, call.parts.pools.delete(call.actor, ref, call.revision))
-
-
-@router.get("/volumes", response_model=Listing[Volume])
-def list_volumes(call: Calling, part: Part, project: Project = "", pool: RefQuery = "") -> Response:
-    """List the volumes that the caller may see."""
-    return paged(Volume, call.parts.pools.volumes(call.actor, project, pool, part), show.volume)
-
-
-@router.get("/volumes/{id}", response_model=Volume)
-def show_volume(call: Calling, id: IdPath) -> Response:
-    """Show a volume."""
-    return one(Volume, show.volume(call.parts.pools.show_volume(call.actor, id)))
-
-
-@router.delete("/volumes/{id}", status_code=202, response_model=Accepted)
-def delete_volume(call: Calling, id: IdPath) -> Response:
-    """Delete a volume that no instance has."""
-    return accepted(call, call.parts.pools.delete_volume(call.actor, id, call.revision))

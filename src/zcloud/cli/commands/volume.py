@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import click
 
-from zcloud.cli.asking import completer, confirm, wait_option, yes_option
+from zcloud.cli.asking import completer, confirm, name_argument, wait_option, yes_option
 from zcloud.cli.base import command
+from zcloud.cli.disks import ask_to_attach, ask_to_detach, how_options, plug_options
 from zcloud.cli.names import namer
-from zcloud.cli.output import Column, show_record, show_rows
+from zcloud.cli.output import Column, say, show_data, show_record, show_rows
+from zcloud.cli.params import SIZE
 from zcloud.cli.progress import finish
 from zcloud.cli.settings import App
 from zcloud.cli.text import _, plain
@@ -41,18 +43,79 @@ def list_volumes(app: App, pool: str, unused: bool) -> None:
 
 
 @command
-@click.argument("volume", shell_complete=completer("volumes", "id"))
+@name_argument("volumes", name="volume")
 def show(app: App, volume: str) -> None:
-    """Show a volume, by its id or its name."""
+    """Show a volume, by its name or its id."""
     show_record(app, _find(app, volume), columns(app))
 
 
 @command
-@click.argument("volume", shell_complete=completer("volumes", "id"))
+@click.argument("name")
+@click.option("--size", "bytes_", type=SIZE, required=True, help="How large it is, like 10G.")
+@click.option("--pool", default="", shell_complete=completer("pools"), help="Where it is [the default pool].")
+@wait_option
+def create(app: App, name: str, bytes_: int, pool: str, wait: bool) -> None:
+    """Make a volume that no instance has yet."""
+    body = {"name": name, "size": bytes_, "pool": pool, "project": app.project or ""}
+    answer = app.client.post("/v1/volumes", body)
+    finish(app, answer, _("The volume {name} is ready.").format(name=plain(name)), wait=wait)
+
+
+@command
+@name_argument("volumes", name="volume")
+@click.option("--name", required=True, metavar="NAME", help="Its new name; the guest knows it by its serial.")
+def change(app: App, volume: str, name: str) -> None:
+    """Give a volume another name."""
+    found = _find(app, volume)
+    changed = app.client.patch(route("volumes", found["id"]), {"name": name}, revision=found["revision"])
+    if app.for_people:
+        say(app, _("{old} is {name} now.").format(old=plain(found["name"]), name=plain(name)))
+    else:
+        show_data(app, changed)
+
+
+@command
+@name_argument("volumes", name="volume")
+@click.option("--size", "bytes_", type=SIZE, required=True, help="How large it is to be, like 20G.")
+@wait_option
+def resize(app: App, volume: str, bytes_: int, wait: bool) -> None:
+    """Make a volume larger; a guest that runs with it sees the new size at once."""
+    answer = app.client.post(route("volumes", volume, "resize"), {"size": bytes_}, project=app.project)
+    told = _("{name} has {size} now.").format(name=plain(volume), size=size(bytes_))
+    finish(app, answer, told, wait=wait)
+
+
+@command
+@name_argument("volumes", name="volume")
+@name_argument("instances", name="instance")
+@plug_options
+@wait_option
+def attach(app: App, volume: str, instance: str, wait: bool, **settings: object) -> None:
+    """Attach a volume to an instance, while it runs, too."""
+    answer = ask_to_attach(app, instance, {"volume": volume, **settings})
+    told = _("{instance} has {name}.").format(instance=plain(instance), name=plain(volume))
+    finish(app, answer, told, wait=wait)
+
+
+@command
+@name_argument("volumes", name="volume")
+@how_options
+@wait_option
+def detach(app: App, volume: str, wait: bool, **how: object) -> None:
+    """Take a volume from the instance that has it."""
+    found = _find(app, volume)
+    if not found["instance_id"]:
+        raise click.UsageError(_("No instance has {name}.").format(name=plain(found["name"])))
+    answer = ask_to_detach(app, found["instance_id"], found["id"], how)
+    finish(app, answer, _("{name} is free.").format(name=plain(found["name"])), wait=wait)
+
+
+@command
+@name_argument("volumes", name="volume")
 @yes_option
 @wait_option
 def delete(app: App, volume: str, yes: bool, wait: bool) -> None:
-    """Delete a volume that no instance has, by its id or its name."""
+    """Delete a volume that no instance has, by its name or its id."""
     found = _find(app, volume)
     name = plain(found["name"])
     confirm(_("Delete the volume {name} ({size}) with its data?").format(name=name, size=size(found["size"])), yes=yes)
@@ -60,9 +123,6 @@ def delete(app: App, volume: str, yes: bool, wait: bool) -> None:
 
 
 def _find(app: App, ref: str) -> Record:
-    """Give a volume by id, or by a name that only one has; raises ApiError, click.UsageError."""
-    named = [each for each in app.client.pages("/v1/volumes", project=app.project) if ref in (each["id"], each["name"])]
-    if len(named) > 1:
-        raise click.UsageError(_("{n} volumes are named {name}; give the id.").format(n=len(named), name=plain(ref)))
-    found: Record = named[0] if named else app.client.get(route("volumes", ref))
+    """Give a volume by name or id; raises ApiError."""
+    found: Record = app.client.get(route("volumes", ref), project=app.project)
     return found

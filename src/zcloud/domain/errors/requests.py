@@ -170,3 +170,30 @@ class NoAddress(Refused):
 
     code = "no_address"
     kind = Kind.CONFLICT
+
+
+class NoPlace(Refused):
+    """A running guest has no PCI place left for another device."""
+
+    code = "no_place"
+    kind = Kind.CONFLICT
+    default_hint = (
+        "Detach a device that is not needed, attach disks by SCSI (`--bus scsi`: all of them share one place), "
+        "or stop the instance: what is attached then gets new places."
+    )
+
+
+class DiskMounted(Refused):
+    """The guest has file systems of the disk mounted, so it is not taken away."""
+
+    code = "disk_mounted"
+    kind = Kind.CONFLICT
+    default_hint = "Unmount it in the guest first, or repeat with `--force`: what was not written yet is lost then."
+
+
+class DiskUnchecked(Refused):
+    """The guest's agent could not tell whether the disk is mounted, so it is not taken away."""
+
+    code = "disk_unchecked"
+    kind = Kind.CONFLICT
+    default_hint = "Unmount it in the guest, and repeat with `--force`; with an agent in the guest zcloud looks itself."

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from zcloud.domain.attachment import SEED_SLOT, IoLimits
 from zcloud.domain.host import Accel
-from zcloud.domain.plug import DiskFormat, DiskKind, DiskSource, NicKind, NicPlug, disk_target
+from zcloud.domain.plug import DiskFormat, DiskKind, DiskPlug, DiskSource, NicKind, NicPlug
 from zcloud.domain.size import Size, modules
 from zcloud.libvirtxml.device import MemoryModule
 from zcloud.libvirtxml.disk import Disk
@@ -19,12 +20,6 @@ from zcloud.libvirtxml.nic import Interface
 
 SPARE_ROOT_PORTS = 12
 """PCI Express places left for hot-plug: q35 itself has one."""
-
-SEED_TARGET = "vdz"
-"""The seed's name in libvirt, out of the way of data disks that come later."""
-
-SERIAL_LENGTH = 20
-"""What a virtio disk's serial holds (VIRTIO_BLK_ID_BYTES)."""
 
 MEMORY_SLOTS = 16
 """Places for memory modules in a guest whose memory can grow: how often it can."""
@@ -55,7 +50,7 @@ class UefiFirmware:
 class DomainPlan:
     """All that the design needs. Paths are absolute paths on the host.
 
-    ``disks`` are in the order of their slots, the root first. ``machine`` is a canonical q35 type, such as
+    ``disks`` have the root in slot 0. ``machine`` is a canonical q35 type, such as
     pc-q35-7.2. ``cpu_mode`` counts where KVM is. ``uefi`` None boots by BIOS; without ``screen`` there is no
     graphics; ``seed`` empty means no cloud-init disk.
     """
@@ -72,7 +67,7 @@ class DomainPlan:
     machine: str
     cpu_mode: CpuMode = CpuMode.HOST_MODEL
     uefi: UefiFirmware | None = None
-    disks: tuple[DiskSource, ...]
+    disks: tuple[DiskPlug, ...]
     seed: str = ""
     nics: tuple[NicPlug, ...] = ()
     console_log: str
@@ -88,8 +83,8 @@ def design_domain(plan: DomainPlan) -> str:
     _boot(domain, plan)
     set_cpu(domain, plan.accel, plan.cpu_mode)
     _run(domain)
-    for slot, source in enumerate(plan.disks):
-        _fill_disk(domain.disks.add(), source, disk_target(slot), boot_order=1 if slot == 0 else None)
+    for disk in plan.disks:
+        _fill_disk(domain.disks.add(), disk)
     if plan.seed:
         _fill_seed(domain.disks.add(), plan.seed)
     for plug in plan.nics:
@@ -100,10 +95,10 @@ def design_domain(plan: DomainPlan) -> str:
     return domain.to_xml(pretty=True)
 
 
-def design_disk(source: DiskSource, target: str) -> str:
+def design_disk(plug: DiskPlug) -> str:
     """Give the XML of a disk that is attached to a domain later."""
     disk = Disk.create()
-    _fill_disk(disk, source, target, boot_order=None)
+    _fill_disk(disk, plug)
     return disk.to_xml(pretty=True)
 
 
@@ -206,29 +201,40 @@ def _run(domain: Domain) -> None:
     domain.power_management.suspend_to_disk = False
 
 
-def _fill_disk(disk: Disk, source: DiskSource, target: str, boot_order: int | None) -> None:
-    block = source.kind is DiskKind.BLOCK
+def _fill_disk(disk: Disk, plug: DiskPlug) -> None:
+    source = plug.source
+    block, read_only = source.kind is DiskKind.BLOCK, source.read_only or plug.attachment.read_only
     disk.type, disk.device = source.kind.value, "disk"
     disk.driver, disk.format = "qemu", source.format.value
     disk.cache = "none" if source.direct_io else "writeback"
     # Native I/O needs O_DIRECT and blocks where a file's blocks are yet to be allocated.
     disk.io = "native" if block and source.direct_io else "threads"
-    if not source.read_only:
+    if not read_only:
         disk.error_policy = "enospace"  # a full pool pauses the guest
         disk.read_error_policy = "report"
         disk.discard = disk.detect_zeroes = "unmap"
     disk.source.dev = source.path if block else None
     disk.source.file = None if block else source.path
-    disk.target, disk.bus = target, "virtio"
-    disk.read_only = source.read_only
-    disk.serial = source.volume_id[:SERIAL_LENGTH]
-    disk.boot_order = boot_order
+    disk.target, disk.bus = plug.target, plug.attachment.bus.value
+    disk.read_only = read_only
+    disk.serial = plug.serial
+    disk.boot_order = 1 if plug.slot == 0 else None
+    fill_limits(disk, plug.attachment.limits)
+
+
+def fill_limits(disk: Disk, limits: IoLimits) -> None:
+    """Write a disk's limits in place of those that it had; without any, none are written."""
+    del disk.iotune
+    for name, (rate, burst) in limits.rates().items():
+        setattr(disk.iotune, name, rate or None)
+        setattr(disk.iotune, f"{name}_max", burst or None)
+        setattr(disk.iotune, f"{name}_max_length", (limits.burst_s or None) if burst else None)
 
 
 def _fill_seed(disk: Disk, path: str) -> None:
     """A read-only virtio disk: cloud kernels have no AHCI and would never see a CD-ROM on q35."""
     seed = DiskSource(volume_id="seed", path=path, format=DiskFormat.RAW, read_only=True, direct_io=False)
-    _fill_disk(disk, seed, SEED_TARGET, boot_order=None)
+    _fill_disk(disk, DiskPlug(source=seed, slot=SEED_SLOT))
     disk.snapshot = "no"
 
 
@@ -242,6 +248,7 @@ def _fill_nic(nic: Interface, plug: NicPlug) -> None:
     nic.model = "virtio"
     nic.isolated = True if plug.isolated else None
     nic.mtu = plug.mtu
+    nic.link = None if plug.link_up else "down"
     nic.boot_order = plug.boot_order
     if plug.boot_order is None:
         nic.rom = False  # without a boot ROM the firmware is through sooner

@@ -90,6 +90,7 @@ class BridgeNetwork:
             kind=NicKind.BRIDGE,
             source=self._bridge,
             isolated=self._isolated,
+            link_up=port.link_up,
         )
 
     def remove_port(self, port: Port) -> None:

@@ -123,6 +123,7 @@ class NatNetwork:
             kind=NicKind.NETWORK,
             source=self._name,
             isolated=self._isolated,
+            link_up=port.link_up,
         )
 
     def remove_port(self, port: Port) -> None:

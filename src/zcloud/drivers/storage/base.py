@@ -109,6 +109,13 @@ class StorageDriver(Protocol):
         """Give where the volume is, without looking."""
         ...
 
+    def grow_volume(self, spec: VolumeSpec, *, in_use: bool) -> None:
+        """Make a volume as large as ``spec`` says; one that is as large already is fine, none is ever made smaller.
+
+        ``in_use``: a running guest has it open. What QEMU itself grows then (an image file) is left to it.
+        """
+        ...
+
     def delete_volume(self, volume_id: str) -> None: ...
 
     def list_volumes(self) -> list[VolumeFacts]:

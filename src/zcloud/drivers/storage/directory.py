@@ -33,7 +33,7 @@ from zcloud.drivers import passage, qemu_img
 from zcloud.drivers.poolfiles import PoolFiles
 from zcloud.drivers.qemu_img import Backing, ImageFacts
 from zcloud.drivers.storage.base import BaseImage, Capacity, Feature, StorageInfo, VolumeFacts, VolumeSpec
-from zcloud.ports import HostLink
+from zcloud.ports import HostLink, Shell
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -132,22 +132,10 @@ class DirectoryPool:
             raise _full(self, what)
         try:
             with self._making(name, what):
-                self._bring(base, name, source, progress)
+                _bring(self._shell, self._files, base, source, progress)
         except CommandFailed:
             if not self.has_base(base):  # else another operation brought it meanwhile, and took the part away
                 raise
-
-    def _bring(
-        self, base: BaseImage, name: str, source: Callable[[], BinaryIO], progress: Callable[[int], None] | None
-    ) -> None:
-        part = self._files.part(name)
-        with source() as stream:
-            self._shell.upload(stream, part, mode=0o444, progress=progress)
-        answer = self._shell.run(["sha256sum", "--", part], timeout_s=_SLOW_S).stdout.decode()
-        found = answer.lstrip("\\")[:64]
-        if found != base.digest:
-            raise StorageFailed(f"The image arrived with the digest {found}, not {base.digest}.")
-        self._shell.run(self._files.settling(name))
 
     def delete_base(self, digest: str) -> None:
         """Remove an image's file; absent is fine."""
@@ -171,7 +159,7 @@ class DirectoryPool:
                 timeout_s = _QUICK_S if self._preallocation == "off" else _SLOW_S
                 self._shell.run_all([make, self._files.settling(name)], timeout_s=timeout_s)
             return source
-        found = qemu_img.parse_info(self._shell.run(qemu_img.info_argv(source.path, source.format)).stdout)
+        found = _look(self._shell, source)
         if found != wanted:
             raise StorageFailed(
                 f"The volume {spec.id} is there already, but not as it should be.",
@@ -186,6 +174,18 @@ class DirectoryPool:
         format = DiskFormat.QCOW2 if spec.base else self._format
         path = self._files.at(_volume_name(spec.id, format))
         return DiskSource(volume_id=spec.id, path=path, format=format, direct_io=self._direct_io)
+
+    def grow_volume(self, spec: VolumeSpec, *, in_use: bool) -> None:
+        """Grow the image; QEMU locks and grows one that it has open."""
+        source, wanted = self.disk_source(spec), qemu_img.round_up(spec.size)
+        if in_use or _look(self._shell, source).size >= wanted:
+            return
+        try:
+            self._shell.run(["qemu-img", "resize", "-q", "-f", source.format, "--", source.path, str(wanted)])
+        except CommandFailed as error:
+            if _FULL in error.message:
+                raise _full(self, f"{spec.size} bytes of the volume {spec.id}") from error
+            raise
 
     def delete_volume(self, volume_id: str) -> None:
         """Remove a volume's file, a half-made one too; absent is fine."""
@@ -238,6 +238,29 @@ class DirectoryPool:
             if _FULL in error.message:
                 raise _full(self, what) from error
             raise
+
+
+def _bring(
+    shell: Shell,
+    files: PoolFiles,
+    base: BaseImage,
+    source: Callable[[], BinaryIO],
+    progress: Callable[[int], None] | None,
+) -> None:
+    """Upload an image, and give it its name where it arrived whole."""
+    name = _base_name(base.digest, base.format)
+    part = files.part(name)
+    with source() as stream:
+        shell.upload(stream, part, mode=0o444, progress=progress)
+    answer = shell.run(["sha256sum", "--", part], timeout_s=_SLOW_S).stdout.decode()
+    found = answer.lstrip("\\")[:64]
+    if found != base.digest:
+        raise StorageFailed(f"The image arrived with the digest {found}, not {base.digest}.")
+    shell.run(files.settling(name))
+
+
+def _look(shell: Shell, source: DiskSource) -> ImageFacts:
+    return qemu_img.parse_info(shell.run(qemu_img.info_argv(source.path, source.format)).stdout)
 
 
 def _full(pool: DirectoryPool, what: str) -> PoolFull:

@@ -113,11 +113,13 @@ volumes = Table(
     ref("image_id", "images.id", nullable=True),
     ref("instance_id", "instances.id", nullable=True),
     integer("slot", nullable=True),
+    json("attachment"),
     key("state"),
     key("operation_id", nullable=True),
     time("created_at"),
     revision(),
     UniqueConstraint("project_id", "name"),
+    Index(None, "instance_id", "slot", unique=True),
 )
 
 ports = Table(
@@ -131,6 +133,7 @@ ports = Table(
     key("address"),
     key("tap", unique=True),
     key("hostname"),
+    flag("link_up"),
     time("created_at"),
     UniqueConstraint("network_id", "address"),
     UniqueConstraint("instance_id", "slot"),

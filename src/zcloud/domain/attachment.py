@@ -1,0 +1,127 @@
+"""How a volume is plugged into an instance: its place, its bus, and how much it may do a second. Pure.
+
+Limits are those of QEMU's throttling (https://www.qemu.org/docs/master/system/qemu-block-drivers.html and
+docs/throttle.txt in its source; https://libvirt.org/formatdomain.html#hard-drives-floppy-disks-cdroms, ``iotune``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from string import ascii_lowercase
+from typing import Any
+
+from zcloud.domain.errors import InvalidInput, WrongState
+
+SERIAL_LENGTH = 20
+"""What a virtio or SATA disk's serial holds (VIRTIO_BLK_ID_BYTES)."""
+
+SEED_SLOT = 25
+"""The seed's place, out of the way of data disks: ``vdz``."""
+
+MAX_DISKS = 17
+"""Disks of one instance, the root included."""
+
+MAX_RATE, MAX_BURST_S = 1 << 50, 3600
+_SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,19}")
+
+
+class DiskBus(StrEnum):
+    """How the guest sees a disk. SCSI disks share one controller, and so one place; SATA cannot be plugged live."""
+
+    VIRTIO = "virtio"
+    SCSI = "scsi"
+    SATA = "sata"
+
+
+@dataclass(frozen=True, slots=True)
+class IoLimits:
+    """What a disk may do a second; 0 is no limit. A burst may last ``burst_s`` seconds (0: QEMU's own, one)."""
+
+    total_bytes: int = 0
+    read_bytes: int = 0
+    write_bytes: int = 0
+    total_iops: int = 0
+    read_iops: int = 0
+    write_iops: int = 0
+    total_bytes_burst: int = 0
+    read_bytes_burst: int = 0
+    write_bytes_burst: int = 0
+    total_iops_burst: int = 0
+    read_iops_burst: int = 0
+    write_iops_burst: int = 0
+    burst_s: int = 0
+
+    def rates(self) -> dict[str, tuple[int, int]]:
+        """Give each rate with its burst, by name: ``total_bytes``, ``read_iops``, ..."""
+        names = [each.name for each in fields(self) if not each.name.endswith(("_burst", "burst_s"))]
+        return {name: (getattr(self, name), getattr(self, f"{name}_burst")) for name in names}
+
+    def check(self) -> IoLimits:
+        """Give the limits back; raises InvalidInput naming the field where QEMU would not take them."""
+        for name, (rate, burst) in self.rates().items():
+            if not (0 <= rate <= MAX_RATE and 0 <= burst <= MAX_RATE):
+                raise InvalidInput(f"The limit {name} is out of bounds.", field=f"limits.{name}")
+            if burst and not rate < burst:
+                raise InvalidInput(f"The burst of {name} has to be above its limit.", field=f"limits.{name}_burst")
+            if burst and not rate:
+                raise InvalidInput(f"A burst of {name} needs a limit.", field=f"limits.{name}_burst")
+        for unit in ("bytes", "iops"):
+            if getattr(self, f"total_{unit}") and (getattr(self, f"read_{unit}") or getattr(self, f"write_{unit}")):
+                raise InvalidInput(
+                    f"Limit {unit} in total, or reads and writes apart, not both.", field=f"limits.total_{unit}"
+                )
+        if not 0 <= self.burst_s <= MAX_BURST_S:
+            raise InvalidInput(f"A burst lasts at most {MAX_BURST_S} seconds.", field="limits.burst_s")
+        if self.burst_s and not any(burst for _, burst in self.rates().values()):
+            raise InvalidInput("There is no burst whose length could be set.", field="limits.burst_s")
+        return self
+
+
+NO_LIMITS = IoLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """How a volume is, or is to be, plugged in; an empty serial is the beginning of the volume's id."""
+
+    bus: DiskBus = DiskBus.VIRTIO
+    read_only: bool = False
+    serial: str = ""
+    limits: IoLimits = NO_LIMITS
+
+    def check(self) -> Attachment:
+        """Give the attachment back; raises InvalidInput naming the field that is wrong."""
+        if self.serial and not _SERIAL.fullmatch(self.serial):
+            raise InvalidInput("A serial is at most 20 letters, digits, dots, dashes and underscores.", field="serial")
+        self.limits.check()
+        return self
+
+
+PLAIN = Attachment()
+"""A disk as most are: virtio, unlimited."""
+
+
+def limits_of(values: Mapping[str, Any]) -> IoLimits:
+    """Give the limits of plain JSON values, as an operation's arguments keep them."""
+    return IoLimits(**values)
+
+
+def free_slot(taken: Collection[int | None]) -> int:
+    """Give the lowest place for a data disk that none has; raises WrongState where all are taken."""
+    for slot in range(1, MAX_DISKS):
+        if slot not in taken:
+            return slot
+    raise WrongState(f"An instance has at most {MAX_DISKS - 1} data disks.", hint="Detach one that is not needed.")
+
+
+def disk_target(slot: int, bus: DiskBus = DiskBus.VIRTIO) -> str:
+    """Give the name of the disk in a slot, as libvirt's events and statistics call it: 0 is ``vda`` or ``sda``."""
+    name = ""
+    slot += 1
+    while slot:
+        slot, letter = divmod(slot - 1, 26)
+        name = ascii_lowercase[letter] + name
+    return ("vd" if bus is DiskBus.VIRTIO else "sd") + name

@@ -1,0 +1,193 @@
+"""Volumes: made and grown, listed, removed. Plugging them in is ``disks``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zcloud.base.ids import new_id
+from zcloud.domain.errors import AlreadyExists, InUse, InvalidInput, NotFound, WrongState
+from zcloud.domain.names import check_name
+from zcloud.domain.operation import Operation
+from zcloud.domain.people import Actor, Project, Role, Usage
+from zcloud.domain.storage import MIB, TIB, Pool, PoolState, Volume, VolumeRole, VolumeState
+from zcloud.services import admission
+from zcloud.services.context import (
+    Services,
+    Subject,
+    Window,
+    authorize,
+    begin,
+    expect,
+    resolve_project,
+    visible_projects,
+)
+from zcloud.services.owned import check_state
+from zcloud.store import Page, Tx, VolumeFilter
+
+MIN_SIZE, MAX_SIZE = MIB, 64 * TIB
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeSpec:
+    """A volume that is to be made: bytes; an empty pool is the default one, where there is only one."""
+
+    name: str
+    size: int
+    pool: str = ""
+
+
+class Volumes:
+    """The service behind ``zcloud volume``."""
+
+    def __init__(self, services: Services) -> None:
+        self._store = services.store
+
+    def page(self, actor: Actor, project: str, pool: str, window: Window) -> Page[Volume]:
+        """List volumes that the actor may see, perhaps of one pool only."""
+        with self._store.read() as tx:
+            visible = {resolve_project(tx, actor, project, Role.VIEWER).id} if project else visible_projects(actor)
+            pool_id = tx.pools.resolve(pool).id if pool else None
+            return tx.volumes.page(VolumeFilter(project_ids=visible, pool_id=pool_id), **window.arguments())
+
+    def show(self, actor: Actor, project: str, ref: str) -> Volume:
+        """Give one volume by name or id; raises NotFound."""
+        with self._store.read() as tx:
+            return find_volume(tx, actor, project, ref, Role.VIEWER)
+
+    def create(self, actor: Actor, project: str, spec: VolumeSpec) -> tuple[Volume, Operation]:
+        """Record a volume that no instance has, and make it; raises InvalidInput, PoolFull, QuotaExceeded."""
+
+        def work(tx: Tx) -> tuple[Volume, Operation]:
+            owner = resolve_project(tx, actor, project, Role.MEMBER)
+            volume = add_volume(tx, owner, find_pool(tx, spec.pool), spec)
+            return tx.volumes.get(volume.id), _begin(tx, actor, volume, "create")
+
+        return self._store.transact(work)
+
+    def rename(self, actor: Actor, project: str, ref: str, name: str, revision: int | None) -> Volume:
+        """Give a volume another name; the guest knows it by its serial, which stays. Raises AlreadyExists."""
+        check_name(name)
+
+        def work(tx: Tx) -> Volume:
+            volume = find_volume(tx, actor, project, ref)
+            return tx.volumes.update(volume.id, expect_revision=revision, name=name, bump=True)
+
+        return self._store.transact(work)
+
+    def resize(self, actor: Actor, project: str, ref: str, size: int, revision: int | None = None) -> Operation:
+        """Make a volume larger, while its guest runs too; raises InvalidInput (smaller), PoolFull, QuotaExceeded."""
+
+        def work(tx: Tx) -> Operation:
+            volume = find_volume(tx, actor, project, ref)
+            expect(volume, revision)
+            _check_size(size)
+            if size <= volume.size:
+                raise InvalidInput(
+                    f"The volume {volume.name} has {volume.size} bytes already; it can only grow.",
+                    hint="Make a smaller volume and copy the data in the guest.",
+                    field="size",
+                )
+            if volume.state is not VolumeState.READY:
+                raise WrongState(f"The volume {volume.name} is {volume.state}.")
+            owner = tx.projects.get(volume.project_id)
+            admission.check_quota(tx, owner, Usage(0, 0, 0, size - volume.size))
+            operation = _begin(tx, actor, volume, "resize", size=size)
+            if volume.instance_id:
+                instance = tx.instances.get(volume.instance_id)
+                check_state(instance, "grow_disk")
+                tx.instances.lock(instance.id, operation.id)
+            admission.claim_volume(tx, tx.pools.get(volume.pool_id), volume.id, size)
+            return operation
+
+        return self._store.transact(work)
+
+    def delete(self, actor: Actor, project: str, ref: str, revision: int | None = None) -> Operation:
+        """Delete a volume that no instance has; raises InUse, Busy."""
+
+        def work(tx: Tx) -> Operation:
+            volume = find_volume(tx, actor, project, ref)
+            expect(volume, revision)
+            if volume.instance_id:
+                owner = tx.instances.get(volume.instance_id)
+                raise InUse(
+                    f"The volume {volume.name} belongs to the instance {owner.name}.",
+                    hint=f"Detach it first: `zcloud volume detach {volume.name}`.",
+                )
+            if volume.state is VolumeState.DELETING:
+                raise WrongState(f"The volume {volume.name} is being deleted already.")
+            operation = _begin(tx, actor, volume, "delete")
+            tx.volumes.update(volume.id, state=VolumeState.DELETING)
+            return operation
+
+        return self._store.transact(work)
+
+
+def find_volume(tx: Tx, actor: Actor, project: str, ref: str, needed: Role = Role.MEMBER) -> Volume:
+    """Give the volume of that name in the project, or of that id; raises NotFound, Forbidden."""
+    by_id = tx.volumes.many([ref]).get(ref)
+    if by_id is not None:
+        authorize(actor, by_id.project_id, needed, f"The volume {ref!r}")
+        return by_id
+    owner = resolve_project(tx, actor, project, needed)
+    found = tx.volumes.find(ref, owner.id)
+    if found is None:
+        raise NotFound(
+            f"There is no volume {ref[:80]!r} in the project {owner.name}.", hint="See `zcloud volume list`."
+        )
+    return found
+
+
+def find_pool(tx: Tx, ref: str, host_id: str | None = None) -> Pool:
+    """Give a pool by name or id, or the default one (of a host, where one is given); raises NotFound, InvalidInput."""
+    here = [each for each in tx.pools.all() if host_id is None or each.host_id in (None, host_id)]
+    found = [each for each in here if (ref in (each.id, each.name) if ref else each.is_default)]
+    if not found:
+        where = "on the instance's host" if host_id else "here"
+        raise NotFound(f"There is no {'pool ' + repr(ref[:80]) if ref else 'default pool'} {where}.")
+    if len(found) > 1:
+        names = ", ".join(sorted(each.name for each in found)[:10])
+        raise InvalidInput(f"There is more than one default pool: {names}.", hint="Name one.", field="pool")
+    if found[0].state is not PoolState.READY:
+        raise WrongState(f"The pool {found[0].name} is {found[0].state}, not ready.")
+    return found[0]
+
+
+def add_volume(tx: Tx, owner: Project, pool: Pool, spec: VolumeSpec) -> Volume:
+    """Record and claim a new volume; raises InvalidInput, AlreadyExists, PoolFull, QuotaExceeded."""
+    check_name(spec.name, "volume name")
+    _check_size(spec.size)
+    if tx.volumes.find(spec.name, owner.id) is not None:
+        raise AlreadyExists(f"The project {owner.name} has a volume {spec.name} already.")
+    admission.check_quota(tx, owner, Usage(0, 0, 0, spec.size))
+    volume = tx.volumes.add(
+        Volume(
+            id=new_id(),
+            name=spec.name,
+            project_id=owner.id,
+            pool_id=pool.id,
+            role=VolumeRole.DATA,
+            size=spec.size,
+            allocated=0,
+            image_id=None,
+            instance_id=None,
+            slot=None,
+            state=VolumeState.CREATING,
+            operation_id=None,
+            created_at=tx.now,
+            revision=1,
+        )
+    )
+    admission.claim_volume(tx, pool, volume.id, spec.size)
+    return volume
+
+
+def _check_size(size: int) -> None:
+    if not MIN_SIZE <= size <= MAX_SIZE:
+        raise InvalidInput(f"A volume of {size} bytes is out of bounds.", hint="Ask for 1 MiB to 64 TiB.", field="size")
+
+
+def _begin(tx: Tx, actor: Actor, volume: Volume, verb: str, **args: int) -> Operation:
+    subject = Subject("volume", volume.id, volume.name, volume.project_id)
+    operation = begin(tx, actor, verb, f"volume_{verb}_v1", subject, **args)
+    tx.volumes.lock(volume.id, operation.id)
+    return operation

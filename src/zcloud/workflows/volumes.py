@@ -1,0 +1,112 @@
+"""Free volumes: make, grow, remove; a volume that an instance has can be grown too, while it runs."""
+
+from __future__ import annotations
+
+from zcloud.domain.claims import BYTES, Claim
+from zcloud.domain.errors import ZcloudError
+from zcloud.domain.image import Image
+from zcloud.domain.storage import Pool, Volume, VolumeState
+from zcloud.drivers.compute.devices import find_disk
+from zcloud.drivers.storage.base import StorageDriver, VolumeSpec
+from zcloud.operations.model import Step, Workflow
+from zcloud.store import Tx
+from zcloud.workflows.context import Run, base_image
+from zcloud.workflows.plugging import running
+
+
+def _load(run: Run) -> tuple[Volume, Pool, Image | None]:
+    with run.store.read() as tx:
+        volume = tx.volumes.get(run.resource_id)
+        image = tx.images.get(volume.image_id) if volume.image_id else None
+        return volume, tx.pools.get(volume.pool_id), image
+
+
+def _driver(run: Run, pool: Pool) -> StorageDriver:
+    # A pool that several hosts share is changed through any of them that is up.
+    host_id = pool.host_id or run.read(lambda tx: tx.hosts.any_up()).id
+    return run.storage(pool, host_id)
+
+
+def make(run: Run) -> None:
+    """Make the volume."""
+    volume, pool, _ = _load(run)
+    _driver(run, pool).ensure_volume(VolumeSpec(volume.id, volume.size))
+
+
+def remove(run: Run) -> None:
+    """Remove the volume's bytes."""
+    volume, pool, _ = _load(run)
+    _driver(run, pool).delete_volume(volume.id)
+
+
+def grow(run: Run) -> None:
+    """Grow the volume, and let the guest that runs with it see it."""
+    volume, pool, image = _load(run)
+    spec = VolumeSpec(volume.id, run.args["size"], base_image(image) if image else None)
+    if volume.instance_id is None:
+        _driver(run, pool).grow_volume(spec, in_use=False)
+        return
+    instance = run.read(lambda tx: tx.instances.get(str(volume.instance_id)))
+    live = running(run, instance)
+    disk = find_disk(live, volume.serial) if live else None
+    run.storage(pool, instance.host_id).grow_volume(spec, in_use=disk is not None)
+    if disk is not None and disk.target:
+        run.link(instance.host_id).hypervisor.resize_disk(instance.id, disk.target, spec.size)
+
+
+def _made(run: Run, tx: Tx) -> None:
+    tx.volumes.update(run.resource_id, state=VolumeState.READY)
+
+
+def _not_made(run: Run, tx: Tx, error: ZcloudError) -> None:
+    del error
+    tx.volumes.update(run.resource_id, state=VolumeState.ERROR)
+
+
+def _grown(run: Run, tx: Tx) -> None:
+    tx.volumes.update(run.resource_id, size=run.args["size"], bump=True)
+
+
+def _not_grown(run: Run, tx: Tx, error: ZcloudError) -> None:
+    """Give back what was claimed for the growth; what QEMU has grown all the same is grown by the next try."""
+    del error
+    volume = tx.volumes.get(run.resource_id)
+    pool = tx.pools.get(volume.pool_id)
+    tx.claims.lower([Claim(pool.ref, volume.id, BYTES, volume.size)])
+
+
+def _removed(run: Run, tx: Tx) -> None:
+    tx.claims.release(run.resource_id)
+    tx.volumes.delete(run.resource_id)
+
+
+def _not_removed(run: Run, tx: Tx, error: ZcloudError) -> None:
+    del error
+    tx.volumes.update(run.resource_id, state=VolumeState.ERROR)
+
+
+VOLUME_CREATE = Workflow(
+    name="volume_create_v1",
+    title="Make a volume",
+    steps=(Step("make", "Make the volume", make, remove),),
+    succeed=_made,
+    fail=_not_made,
+)
+
+VOLUME_RESIZE = Workflow(
+    name="volume_resize_v1",
+    title="Grow a volume",
+    steps=(Step("grow", "Grow the volume", grow),),
+    succeed=_grown,
+    fail=_not_grown,
+    cancellable=False,
+)
+
+VOLUME_DELETE = Workflow(
+    name="volume_delete_v1",
+    title="Delete a volume",
+    steps=(Step("remove", "Remove the volume", remove),),
+    succeed=_removed,
+    fail=_not_removed,
+    cancellable=False,
+)

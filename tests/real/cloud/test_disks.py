@@ -1,0 +1,122 @@
+"""Disks of a real guest: plugged in, grown, limited and taken away while it runs, as the guest itself sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from tests.real.cloud.conftest import ADMIN, Cloud, wait_for
+from tests.real.cloud.insides import Inside
+
+from zcloud.domain.attachment import Attachment, DiskBus, IoLimits
+from zcloud.domain.errors import WrongState
+from zcloud.domain.instance import Firmware, Instance, InstanceSpec, NicRequest, Ready
+from zcloud.domain.operation import Operation, OperationStatus
+from zcloud.domain.storage import Volume
+from zcloud.services.disks import Disks, DiskSpec, Parting
+from zcloud.services.volumes import Volumes, VolumeSpec
+
+MIB = 1 << 20
+NOW, FORCED = Parting(deadline_s=30), Parting(force=True, deadline_s=30)
+
+
+@pytest.fixture(scope="module", params=list(Firmware))
+def guest(cloud: Cloud, request: pytest.FixtureRequest) -> Iterator[Instance]:
+    """Give a guest that is ready."""
+    name = f"disks-{request.param}"
+    spec = InstanceSpec(
+        name=name, image="tiny", vcpus=1, memory_mib=256, firmware=request.param, nics=(NicRequest(""),)
+    )  # fmt: skip
+    instance, operation = cloud.launch.launch(ADMIN, "", spec)
+    cloud.done(operation)
+    _until_ready(cloud, name)
+    yield instance
+    cloud.done(cloud.instances.delete(ADMIN, "", name))
+    for volume in cloud.runtime.store.transact(lambda tx: tx.volumes.page(limit=100).items):
+        cloud.done(Volumes(cloud.runtime.services).delete(ADMIN, "", volume.id))
+
+
+def _until_ready(cloud: Cloud, name: str) -> None:
+    wait_for(lambda: cloud.instance(name).ready is Ready.READY, 90, "readiness")
+
+
+def _failed(cloud: Cloud, operation: Operation) -> dict[str, object]:
+    ended = cloud.ended(operation)
+    assert ended.status is OperationStatus.FAILED
+    assert ended.error
+    return dict(ended.error)
+
+
+def test_the_life_of_a_disk(cloud: Cloud, guest: Instance) -> None:
+    inside, disks, volumes = (
+        Inside(cloud.host, guest.id),
+        Disks(cloud.runtime.services),
+        Volumes(cloud.runtime.services),
+    )
+    volume, made = volumes.create(ADMIN, "", VolumeSpec(f"{guest.name}-archive", 64 * MIB, "default"))
+    cloud.done(made)
+    cloud.done(disks.attach(ADMIN, "", guest.id, DiskSpec(volume.id, attachment=Attachment(serial="archive")))[1])
+    device = wait_for(lambda: inside.disk("archive"), 10, "the disk in the guest")
+    assert _size(inside, device) == 64 * MIB
+
+    cloud.done(volumes.resize(ADMIN, "", volume.id, 96 * MIB))
+    wait_for(lambda: _size(inside, device) == 96 * MIB, 10, "the new size in the guest")
+
+    unlimited = inside.seconds(_write(device))
+    cloud.done(disks.limit(ADMIN, "", guest.id, volume.name, IoLimits(write_bytes=4 * MIB)))
+    limited = inside.seconds(_write(device))
+    cloud.done(disks.limit(ADMIN, "", guest.id, volume.name, IoLimits()))
+    free_again = inside.seconds(_write(device))
+    print(f"\n16 MiB in {unlimited:.2f} s, at 4 MiB/s in {limited:.2f} s, unlimited again in {free_again:.2f} s")
+    assert limited > 2.5
+    assert max(unlimited, free_again) < limited
+
+    inside.sh(f"dd if=/dev/{inside.disk('seed')} of=/dev/{device} bs=64k && mount -t iso9660 -o ro /dev/{device} /mnt")
+    error = _failed(cloud, disks.detach(ADMIN, "", guest.id, volume.id, NOW))
+    assert (error["code"], error["details"]) == ("disk_mounted", {"mounts": ["/mnt"]})
+    assert inside.disk("archive") == device
+    inside.sh("umount /mnt")
+    cloud.done(disks.detach(ADMIN, "", guest.id, volume.id, NOW))
+    assert inside.disk("archive") == ""
+    assert volumes.show(ADMIN, "", volume.id).instance_id is None
+
+    _plug_by_scsi(cloud, inside, volume, guest)
+    _while_it_is_off(cloud, inside, volume, guest)
+    assert "definition_changed_at" not in cloud.instance(guest.name).observed  # all of it was ours
+
+
+def _plug_by_scsi(cloud: Cloud, inside: Inside, volume: Volume, guest: Instance) -> None:
+    """Mounted, and taken away by force."""
+    disks = Disks(cloud.runtime.services)
+    by_scsi = Attachment(DiskBus.SCSI, serial="second", read_only=True)
+    cloud.done(disks.attach(ADMIN, "", guest.id, DiskSpec(volume.id, attachment=by_scsi))[1])
+    device = wait_for(lambda: inside.disk("second"), 10, "the SCSI disk in the guest")
+    assert inside.sh(f"cat /sys/block/{device}/ro") == "1"
+    inside.sh(f"mount -t iso9660 -o ro /dev/{device} /mnt")
+    assert _failed(cloud, disks.detach(ADMIN, "", guest.id, volume.id, NOW))["code"] == "disk_mounted"
+    cloud.done(disks.detach(ADMIN, "", guest.id, volume.id, FORCED))
+    assert inside.disk("second") == ""
+    inside.sh("umount -l /mnt")
+
+
+def _while_it_is_off(cloud: Cloud, inside: Inside, volume: Volume, guest: Instance) -> None:
+    """What a running guest cannot have: SATA."""
+    disks = Disks(cloud.runtime.services)
+    by_sata = DiskSpec(volume.id, attachment=Attachment(DiskBus.SATA))
+    with pytest.raises(WrongState, match="runs"):
+        disks.attach(ADMIN, "", guest.id, by_sata)
+    cloud.done(cloud.instances.stop(ADMIN, "", guest.id))
+    cloud.done(disks.attach(ADMIN, "", guest.id, by_sata)[1])
+    cloud.done(disks.attach(ADMIN, "", guest.id, DiskSpec(size=32 * MIB, attachment=Attachment(serial="cold")))[1])
+    cloud.done(cloud.instances.start(ADMIN, "", guest.id))
+    _until_ready(cloud, guest.name)
+    assert _size(inside, inside.disk("cold")) == 32 * MIB
+    assert "bus='sata'" in cloud.host.virsh("dumpxml", guest.id)
+
+
+def _size(inside: Inside, device: str) -> int:
+    return 512 * int(inside.sh(f"cat /sys/block/{device}/size"))
+
+
+def _write(device: str) -> str:
+    return f"dd if=/dev/zero of=/dev/{device} bs=1M count=16 oflag=direct seek=32"
