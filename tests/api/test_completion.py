@@ -61,6 +61,10 @@ def test_commands_and_names_are_offered(cli: Cli, cloud: Cloud, shell: str) -> N
     assert cloud.image.name in offered(cli, shell, "launch", "x", "--image", cloud.image.name[:3])[0]
 
 
+def test_projects_are_offered_everywhere(cli: Cli) -> None:
+    assert offered(cli, "bash", "list", "--project", "de") == (["default"], "")
+
+
 def test_nothing_is_said_where_the_server_is_not(cli: Cli) -> None:
     cli.environment["ZCLOUD_URL"] = "http://127.0.0.1:9"
     begun = time.monotonic()

@@ -173,6 +173,24 @@ def ticked(text: str) -> list[str]:
     return re.findall(r"`(\w+)`", text)
 
 
+def test_an_instance_through_its_life(client: Client) -> None:
+    launch(client, "a")
+    instances = client.instances
+    assert instances.pause("a").result()["status"] == "paused"
+    assert instances.resume("a").result()["status"] == "running"
+    assert instances.rename("a", name="b").result()["name"] == "b"
+    assert instances.save("b").result()["status"] == "saved"
+    assert instances.restore("b").result()["status"] == "running"
+    instances.stop("b", force=True).wait()
+    assert instances.resize("b", memory_mib=512, next_start=True).result()["name"] == "b"
+    instances.delete("b").wait()
+    assert (list(instances.list()), [each["name"] for each in client.trash.list()]) == ([], ["b"])
+    client.trash.restore("b").wait()
+    assert [each["name"] for each in instances.list()] == ["b"]
+    instances.delete("b", purge=True, keep=["all"]).wait()
+    assert (list(client.trash.list()), [each["instance_id"] for each in client.volumes.list()]) == ([], [None])
+
+
 def test_a_change_with_a_revision_refuses_what_was_changed_meanwhile(client: Client) -> None:
     launch(client, "a")
     seen = client.instances.show("a")

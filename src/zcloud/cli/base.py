@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from zcloud.cli.asking import completer
 from zcloud.cli.settings import FORMATS, App
 from zcloud.cli.text import _
 
@@ -156,7 +157,13 @@ def global_options() -> list[click.Parameter]:
 
     return [
         option("-o", "--output", "output", type=click.Choice(FORMATS), help="The form of what is printed."),
-        option("--project", "project_flag", metavar="NAME", help="The project (ZCLOUD_PROJECT)."),
+        option(
+            "--project",
+            "project_flag",
+            metavar="NAME",
+            shell_complete=completer("projects"),
+            help="The project (ZCLOUD_PROJECT).",
+        ),
         option("--url", "url_flag", metavar="URL", help="The server (ZCLOUD_URL)."),
         option("--ca", "ca_flag", metavar="FILE", help="The certificate of the server's authority (ZCLOUD_CA)."),
         option("-q", "--quiet", "quiet", is_flag=True, help="Print results only."),

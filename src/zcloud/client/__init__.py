@@ -20,7 +20,7 @@ from zcloud.client.discovery import discover, load_config
 from zcloud.client.errors import ApiError, Record, failed
 from zcloud.client.http import ENDED, Http, check_url, parse_events, route, tls_context
 from zcloud.client.http import Event as StreamEvent
-from zcloud.client.instances import Images, Instances
+from zcloud.client.instances import Images, Instances, Trash
 from zcloud.client.log import Events, Operations
 from zcloud.client.people import Keys, Projects, Tokens, Users
 from zcloud.client.things import Flavors, Hosts, Networks, Pools, Volumes
@@ -54,6 +54,7 @@ class Client(Http):
         super().__init__(url, token, ca=ca, timeout_s=timeout_s)
         named = {"project": project} if project else {}
         self.instances, self.images = Instances(self, "instances", named), Images(self, "images", named)
+        self.trash = Trash(self, "trash", named)
         self.hosts, self.pools, self.volumes = Hosts(self, "hosts"), Pools(self, "pools"), Volumes(self, "volumes")
         self.networks, self.flavors = Networks(self, "networks"), Flavors(self, "flavors")
         self.projects, self.users = Projects(self, "projects"), Users(self, "users")

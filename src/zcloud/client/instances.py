@@ -21,8 +21,10 @@ if TYPE_CHECKING:
         Instance,
         InstanceChange,
         InstanceCreate,
+        InstanceRename,
         Placement,
         PowerRequest,
+        ResizeRequest,
     )
 
 _READY_POLL_S = 0.5
@@ -44,9 +46,12 @@ class Instances(Things["Instance"]):
         """Change fields that need no host, such as ``tags`` and ``protected``."""
         return self._change(ref, changes, revision)
 
-    def delete(self, ref: str, *, keep: Sequence[str] = ()) -> Change[Instance]:
-        """Delete an instance and its disks but those to ``keep`` (names, ids, or ``all``), which become volumes."""
-        return self._delete(ref, keep=list(keep))
+    def delete(self, ref: str, *, purge: bool = False, keep: Sequence[str] = ()) -> Change[Instance]:
+        """Put an instance into the trash; with ``purge`` it is gone for good.
+
+        Then disks to ``keep`` (names, ids, or ``all``) become volumes.
+        """
+        return self._delete(ref, purge=purge, keep=list(keep))
 
     def start(self, ref: str) -> Change[Instance]:
         """Start it."""
@@ -59,6 +64,30 @@ class Instances(Things["Instance"]):
     def restart(self, ref: str, **how: Unpack[PowerRequest]) -> Change[Instance]:
         """Stop it and start it again."""
         return self.act(ref, "restart", **how)
+
+    def resize(self, ref: str, **size: Unpack[ResizeRequest]) -> Change[Instance]:
+        """Give it another size, at once where the guest can, with ``next_start=True`` from its next start on."""
+        return self.act(ref, "resize", **size)
+
+    def rename(self, ref: str, **name: Unpack[InstanceRename]) -> Change[Instance]:
+        """Give it another name; with ``hostname=True`` the guest gets it, too."""
+        return self.act(ref, "rename", **name)
+
+    def pause(self, ref: str) -> Change[Instance]:
+        """Let it stand still; its memory stays where it is."""
+        return self.act(ref, "pause")
+
+    def resume(self, ref: str) -> Change[Instance]:
+        """Let it go on after a pause."""
+        return self.act(ref, "resume")
+
+    def save(self, ref: str) -> Change[Instance]:
+        """Write its memory to a file and take its power; ``restore`` goes on from there."""
+        return self.act(ref, "save")
+
+    def restore(self, ref: str) -> Change[Instance]:
+        """Let it go on after a save."""
+        return self.act(ref, "restore")
 
     def console_log(self, ref: str) -> str:
         """Give the end of what the guest wrote on its serial console."""
@@ -83,6 +112,18 @@ class Instances(Things["Instance"]):
                 told = f"{instance['name']} is not ready after {timeout_s:g} s. {instance['ready_detail']}"
                 raise ApiError(0, {"code": "wait_timeout", "detail": told})
             time.sleep(_READY_POLL_S)
+
+
+class Trash(Things["Instance"]):
+    """Instances that were deleted, and not for good yet."""
+
+    def restore(self, ref: str) -> Change[Instance]:
+        """Bring one back, stopped."""
+        return self.act(ref, "restore")
+
+    def purge(self, ref: str) -> Change[Instance]:
+        """Delete one for good."""
+        return self._delete(ref)
 
 
 class Images(Things["Image"]):
