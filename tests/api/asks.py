@@ -185,6 +185,9 @@ ASKS: dict[tuple[str, str], Ask] = {
     ("POST", "/v1/instances/{ref}/stop"): Ask(202, "/v1/instances/{c.running.id}/stop", {"force": True}),
     ("POST", "/v1/instances/{ref}/restart"): Ask(202, "/v1/instances/{c.running.id}/restart"),
     ("POST", "/v1/instances/{ref}/resize"): Ask(202, "/v1/instances/{c.instance.id}/resize", {"vcpus": 2}),
+    ("POST", "/v1/instances/actions"): Ask(
+        202, "/v1/instances/actions", {"verb": "stop", "which": {"names": ["whole"]}, "project": "default"}
+    ),
     ("GET", "/v1/instances/{ref}/screenshot"): Ask(200, "/v1/instances/{s.whole.id}/screenshot"),
     ("POST", "/v1/instances/{ref}/keys"): Ask(204, "/v1/instances/{s.whole.id}/keys", {"keys": ["ctrl-alt-del"]}),
     ("POST", "/v1/instances/{ref}/rename"): Ask(202, "/v1/instances/{c.instance.id}/rename", {"name": "other"}),

@@ -104,3 +104,54 @@ def test_tls_with_the_server_s_own_authority(cloud: FakeCloud, tmp_path: Path) -
         assert cli.ok("whoami").out.startswith("User:")
         elsewhere = dataclasses.replace(cli, url=url.replace("127.0.0.1", "localhost"))
         assert "server_untrusted" in elsewhere.run("whoami").err
+
+
+def test_many_at_once_by_tag_and_filter(cli: Cli) -> None:
+    for name, tag in (("web-1", "web"), ("web-2", "web"), ("db", "data")):
+        cli.ok("launch", name, "--image", "tiny", "--vcpus", "1", "--memory", "128M", "--tag", tag)
+    rows = cli.ok("stop", "--tag", "web", "--dry-run", "-o", "json").json
+    assert [(each["name"], each["refusal"]) for each in rows] == [("web-1", None), ("web-2", None)]
+    assert cli.ok("list", "-q", "--status", "running").out.split() == ["db", "web-1", "web-2"]
+    assert cli.run("stop", "--tag", "web").code == 64  # nobody to ask
+    assert cli.run("stop", "web-1", "--tag", "web", "--yes").code == 64
+    stopped = cli.ok("stop", "--tag", "web", "--force", "--yes")
+    assert {"web-1 is stopped.", "web-2 is stopped."} <= set(stopped.out.splitlines())
+    some = cli.run("stop", "--all", "--force", "--yes")
+    assert (some.code, "db is stopped." in some.out) == (4, True)
+    assert "web-1: The instance web-1 is stopped; it cannot be stopped now." in some.err
+    cli.ok("start", "--filter", "status=stopped", "--filter", "search=web", "--yes")
+    cli.ok("instance", "retag", "--tag", "web", "--add", "blue", "--yes")
+    assert cli.ok("list", "-q", "--tag", "blue").out.split() == ["web-1", "web-2"]
+    cli.ok("instance", "retag", "--all", "--remove", "web", "--yes")
+    assert cli.ok("list", "-q", "--tag", "web").out == ""
+    assert cli.run("stop", "--filter", "colour=blue", "--yes").code == 64
+    cli.ok("delete", "--all", "--yes")
+    assert cli.ok("list", "-q").out == ""
+    assert sorted(cli.ok("trash", "list", "-q").out.split()) == ["db", "web-1", "web-2"]
+    cli.ok("trash", "restore", "db", "--name", "data")
+    assert cli.ok("list", "-q").out.split() == ["data"]
+    cli.ok("trash", "empty", "--yes")
+    cli.ok("delete", "data", "--purge", "--yes")
+    assert cli.ok("volume", "list", "-q").out == ""
+
+
+def test_an_instance_is_held_saved_and_renamed(cli: Cli, tmp_path: Path) -> None:
+    cli.ok("launch", "web", "--image", "tiny", "--vcpus", "1", "--memory", "128M")
+    assert "web is paused." in cli.ok("instance", "pause", "web").out
+    assert "web was paused by admin." in cli.ok("instance", "show", "web").out
+    cli.ok("instance", "resume", "web")
+    cli.ok("instance", "reset", "web")
+    cli.ok("instance", "save", "web")
+    assert cli.ok("list").out.splitlines()[1].split()[1] == "saved"
+    refused = cli.run("start", "web")
+    assert (refused.code, "zcloud instance restore web" in refused.err) == (4, True)
+    cli.ok("instance", "restore", "web")
+    assert "web is called shop now." in cli.ok("instance", "rename", "web", "shop").out
+    file = tmp_path / "shop.png"
+    assert "shop.png written" in cli.ok("instance", "screenshot", "shop", "-f", str(file)).out
+    assert file.read_bytes()[:4] == b"\x89PNG"
+    cli.ok("instance", "keys", "shop", "ctrl-alt-del")
+    assert cli.run("instance", "keys", "shop", "hyper-x").code == 64
+    cli.ok("instance", "save", "shop")
+    cli.ok("instance", "discard-saved", "shop", "--yes")
+    cli.ok("delete", "shop", "--purge", "--yes")

@@ -132,6 +132,7 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("DELETE", "/v1/instances/{ref}/nics/{nic}"): MEMBER,
     ("GET", "/v1/instances/{ref}/console-log"): MEMBER,
     ("POST", "/v1/instances/{ref}/console"): Rule(Scope.PROJECT, Role.MEMBER, reveals=True, always=True),
+    ("POST", "/v1/instances/actions"): MEMBER,
     ("GET", "/v1/instances/{ref}/screenshot"): MEMBER,
     ("POST", "/v1/instances/{ref}/keys"): MEMBER,
     ("POST", "/v1/instances/{ref}/rename"): MEMBER,

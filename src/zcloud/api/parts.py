@@ -15,6 +15,7 @@ from starlette.routing import WebSocketRoute
 from zcloud.domain.errors import RevisionMismatch
 from zcloud.domain.instance import Instance
 from zcloud.domain.people import Actor
+from zcloud.services.actions import Actions
 from zcloud.services.audit import Audit
 from zcloud.services.catalogue import Catalogue
 from zcloud.services.context import Services
@@ -76,6 +77,17 @@ class Devices:
 
 
 @dataclass(frozen=True, slots=True)
+class Owner:
+    """What owners do with instances that are there, beyond starting and stopping them."""
+
+    lifecycle: Lifecycle
+    naming: Naming
+    trash: Trash
+    actions: Actions
+    screens: Screens
+
+
+@dataclass(frozen=True, slots=True)
 class ApiParts:
     """All services that the API calls, its settings, and the one read that asks a host."""
 
@@ -95,10 +107,7 @@ class ApiParts:
     launch: Launch
     instances: Instances
     sizes: Sizes
-    lifecycle: Lifecycle
-    naming: Naming
-    trash: Trash
-    screens: Screens
+    owner: Owner
     devices: Devices
     operations: Operations
     events: Events
@@ -109,6 +118,17 @@ class ApiParts:
     metrics: Metrics
     reconcile: Reconcile
     maintenance: Maintenance
+
+
+def build_owner(services: Services, direct: Direct) -> Owner:
+    """Make the services of ``Owner``."""
+    return Owner(
+        lifecycle=Lifecycle(services),
+        naming=Naming(services),
+        trash=Trash(services),
+        actions=Actions(services),
+        screens=Screens(services, direct),
+    )
 
 
 def build_parts(
@@ -137,10 +157,7 @@ def build_parts(
         launch=Launch(services),
         instances=Instances(services),
         sizes=Sizes(services),
-        lifecycle=Lifecycle(services),
-        naming=Naming(services),
-        trash=Trash(services),
-        screens=Screens(services, direct),
+        owner=build_owner(services, direct),
         devices=Devices(Volumes(services), Disks(services), Nics(services)),
         operations=Operations(services),
         events=Events(services),

@@ -55,10 +55,12 @@ def completer(noun: str, field: str = "name") -> Callable[..., list[CompletionIt
     return offer
 
 
-def name_argument(noun: str, *, many: bool = False, name: str = "name") -> Callable[..., Callable[..., object]]:
+def name_argument(
+    noun: str, *, many: bool = False, name: str = "name", required: bool = True
+) -> Callable[..., Callable[..., object]]:
     """Give the argument that names one thing, or several, of the API."""
-    nargs, metavar = (-1, "NAME...") if many else (1, "NAME")
-    return click.argument(name, nargs=nargs, required=True, metavar=metavar, shell_complete=completer(noun))
+    nargs, metavar = (-1, "NAME..." if required else "[NAME]...") if many else (1, "NAME")
+    return click.argument(name, nargs=nargs, required=required, metavar=metavar, shell_complete=completer(noun))
 
 
 def wait_option(function: Callable[..., object]) -> Callable[..., object]:

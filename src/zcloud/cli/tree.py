@@ -44,6 +44,7 @@ TREE: Tree = {
             "unprotect": f"{_C}instance:unprotect",
             "on-boot": f"{_C}instance:on_boot",
             "tag": f"{_C}instance:tag",
+            "retag": f"{_C}instance:retag",
             "log": f"{_C}instance:log",
             "nic": Noun(
                 "NICs of an instance, changed while it runs.",

@@ -13,6 +13,61 @@ class Accepted(TypedDict):
     resource: Resource
 
 
+class ActionArguments(TypedDict):
+    """``force`` and ``deadline_s`` are of stop and restart, ``purge`` of delete, ``tags`` of tag and untag."""
+
+    force: NotRequired[bool | None]
+    deadline_s: NotRequired[int | None]
+    purge: NotRequired[bool | None]
+    tags: NotRequired[list[str]]
+
+
+class ActionRefusal(TypedDict):
+    """Why it was refused for one instance."""
+
+    code: str
+    message: str
+    hint: str
+
+
+class ActionRequest(TypedDict):
+    """A verb, and which instances; with ``dry_run`` it is only told what would become of each."""
+
+    verb: Literal["start", "stop", "restart", "pause", "resume", "reset", "save", "restore", "discard", "delete", "tag", "untag"]
+    which: ActionWhich
+    arguments: NotRequired[ActionArguments]
+    project: NotRequired[str]
+    dry_run: NotRequired[bool]
+
+
+class ActionResult(TypedDict):
+    """What became of one: an operation or a refusal; neither where it was done at once, or would be accepted."""
+
+    id: str
+    name: str
+    operation: Operation | None
+    refusal: ActionRefusal | None
+
+
+class ActionResults(TypedDict):
+    """What became of each instance, in the order of their names or of the request's."""
+
+    dry_run: bool
+    results: list[ActionResult]
+
+
+class ActionWhich(TypedDict):
+    """Names or ids; or a filter, where all that is given must fit; or ``all``, which saying nothing never means."""
+
+    names: NotRequired[list[str]]
+    tags: NotRequired[list[str]]
+    status: NotRequired[list[str]]
+    host: NotRequired[str]
+    image: NotRequired[str]
+    search: NotRequired[str]
+    all: NotRequired[bool]
+
+
 class AuditEntry(TypedDict):
     """One changing request; ``outcome`` is ``ok`` or the problem's code."""
 

@@ -120,17 +120,11 @@ class Instances:
         revision: int | None = None,
     ) -> Operation:
         """Ask the guest to shut down, or take the power with ``force``. Raises WrongState, Busy, RevisionMismatch."""
-        check_deadline(deadline_s)
 
         def work(tx: Tx) -> Operation:
             instance = find(tx, actor, project, ref)
             expect(instance, revision)
-            check_state(instance, "stop")
-            operation = begin_verb(tx, actor, instance, "stop", force=force, deadline_s=deadline_s)
-            tx.instances.update(
-                instance.id, status=InstanceStatus.STOPPING, desired=Power.STOPPED, down_with="", bump=True
-            )
-            return operation
+            return admit_stop(tx, actor, instance, force=force, deadline_s=deadline_s)
 
         return self._store.transact(work)
 
@@ -145,19 +139,11 @@ class Instances:
         revision: int | None = None,
     ) -> Operation:
         """Stop and start again, as a new incarnation with what was pending. Raises WrongState, Busy, NoRoom, …"""
-        check_deadline(deadline_s)
 
         def work(tx: Tx) -> Operation:
             instance = find(tx, actor, project, ref)
             expect(instance, revision)
-            check_state(instance, "restart")
-            admission.grow(tx, instance, wanted_size(instance))
-            next_run = instance.incarnation + 1
-            operation = begin_verb(
-                tx, actor, instance, "restart", force=force, deadline_s=deadline_s, incarnation=next_run
-            )
-            tx.instances.update(instance.id, status=InstanceStatus.RESTARTING, desired=Power.RUNNING, bump=True)
-            return operation
+            return admit_restart(tx, actor, instance, force=force, deadline_s=deadline_s)
 
         return self._store.transact(work)
 
@@ -181,24 +167,48 @@ class Instances:
         """Change ``protected``, ``on_boot`` or ``tags``; raises RevisionMismatch."""
 
         def work(tx: Tx) -> Instance:
-            instance = find(tx, actor, project, ref)
-            if "tags" in changes:
-                changes["tags"] = check_tags(tuple(changes["tags"]))
-            changed = tx.instances.update(instance.id, expect_revision=revision, bump=True, **changes)
-            told = ", ".join(f"{key} = {value}" for key, value in changes.items())
-            tx.events.add(
-                "instance.changed",
-                project_id=instance.project_id,
-                resource_kind="instance",
-                resource_id=instance.id,
-                resource_name=instance.name,
-                actor=actor.user_name,
-                message=f"{instance.name}: {told}",
-                data={},
-            )
-            return changed
+            return admit_change(tx, actor, find(tx, actor, project, ref), changes, revision)
 
         return self._store.transact(work)
+
+
+def admit_stop(tx: Tx, actor: Actor, instance: Instance, *, force: bool = False, deadline_s: int = 90) -> Operation:
+    """Record that an instance is stopped. Raises InvalidInput (the deadline), WrongState, Busy."""
+    check_deadline(deadline_s)
+    check_state(instance, "stop")
+    operation = begin_verb(tx, actor, instance, "stop", force=force, deadline_s=deadline_s)
+    tx.instances.update(instance.id, status=InstanceStatus.STOPPING, desired=Power.STOPPED, down_with="", bump=True)
+    return operation
+
+
+def admit_restart(tx: Tx, actor: Actor, instance: Instance, *, force: bool = False, deadline_s: int = 90) -> Operation:
+    """Record that an instance is stopped and started again. Raises InvalidInput, WrongState, Busy, NoRoom."""
+    check_deadline(deadline_s)
+    check_state(instance, "restart")
+    admission.grow(tx, instance, wanted_size(instance))
+    run = instance.incarnation + 1
+    operation = begin_verb(tx, actor, instance, "restart", force=force, deadline_s=deadline_s, incarnation=run)
+    tx.instances.update(instance.id, status=InstanceStatus.RESTARTING, desired=Power.RUNNING, bump=True)
+    return operation
+
+
+def admit_change(tx: Tx, actor: Actor, instance: Instance, changes: dict[str, Any], revision: int | None) -> Instance:
+    """Change ``protected``, ``on_boot`` or ``tags``, and tell it; raises InvalidInput, RevisionMismatch."""
+    if "tags" in changes:
+        changes["tags"] = check_tags(tuple(changes["tags"]))
+    changed = tx.instances.update(instance.id, expect_revision=revision, bump=True, **changes)
+    told = ", ".join(f"{key} = {value}" for key, value in changes.items())
+    tx.events.add(
+        "instance.changed",
+        project_id=instance.project_id,
+        resource_kind="instance",
+        resource_id=instance.id,
+        resource_name=instance.name,
+        actor=actor.user_name,
+        message=f"{instance.name}: {told}",
+        data={},
+    )
+    return changed
 
 
 def admit_delete(tx: Tx, actor: Actor, instance: Instance, keep: tuple[str, ...]) -> Operation:

@@ -1,6 +1,7 @@
 """One module per group of nouns; each gives its ``router``."""
 
 from zcloud.api.routes import (
+    actions,
     hosts,
     images,
     instances,
@@ -29,6 +30,7 @@ ROUTERS = (
     nics.router,
     networks.router,
     images.router,
+    actions.router,
     instances.router,
     sizes.router,
     lifecycle.router,

@@ -107,7 +107,7 @@ def delete_instance(
     call: Calling, ref: RefPath, project: Project = "", keep: Keep = (), purge: Purge = False
 ) -> Response:
     """Put an instance into the trash, from which it can be brought back for some days."""
-    delete = call.parts.trash.delete
+    delete = call.parts.owner.trash.delete
     return accepted(call, delete(call.actor, project, ref, purge=purge, keep=keep, revision=call.revision))
 
 

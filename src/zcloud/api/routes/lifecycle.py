@@ -52,9 +52,9 @@ def discard_saved_instance(call: Calling, ref: RefPath, project: Project = "") -
 @router.post("/instances/{ref}/rename", status_code=202, response_model=Accepted)
 def rename_instance(call: Calling, ref: RefPath, body: InstanceRename, project: Project = "") -> Response:
     """Give an instance another name, on its networks too."""
-    rename = call.parts.naming.rename
+    rename = call.parts.owner.naming.rename
     return accepted(call, rename(call.actor, project, ref, body.name, hostname=body.hostname, revision=call.revision))
 
 
 def _act(call: Call, project: str, ref: str, verb: str) -> Response:
-    return accepted(call, call.parts.lifecycle.act(call.actor, project, ref, verb, call.revision))
+    return accepted(call, call.parts.owner.lifecycle.act(call.actor, project, ref, verb, call.revision))

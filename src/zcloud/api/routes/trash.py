@@ -27,7 +27,7 @@ _AS_IT_WAS, _MINE = TrashRestore(), TrashEmpty()  # what a request without a bod
 @router.get("/trash", response_model=Listing[Trashed])
 def list_trash(call: Calling, part: Part, project: Project = "") -> Response:
     """List the deleted instances that can still be brought back."""
-    trash = call.parts.trash
+    trash = call.parts.owner.trash
 
     def convert(view: InstanceView) -> Trashed:
         it = view.instance
@@ -52,17 +52,17 @@ def list_trash(call: Calling, part: Part, project: Project = "") -> Response:
 @router.post("/trash/empty", status_code=202, response_model=Emptied)
 def empty_trash(call: Calling, body: Empty = _MINE) -> Response:
     """Remove all that is in a project's trash for good."""
-    begun = call.parts.trash.empty(call.actor, body.project)
+    begun = call.parts.owner.trash.empty(call.actor, body.project)
     return answer(Emptied, Emptied(tuple(map(show.operation, begun))), 202)
 
 
 @router.post("/trash/{ref}/restore", status_code=202, response_model=Accepted)
 def restore_from_trash(call: Calling, ref: RefPath, body: Restore = _AS_IT_WAS, project: Project = "") -> Response:
     """Bring a deleted instance back; it is stopped then."""
-    return accepted(call, call.parts.trash.restore(call.actor, project, ref, body.name))
+    return accepted(call, call.parts.owner.trash.restore(call.actor, project, ref, body.name))
 
 
 @router.delete("/trash/{ref}", status_code=202, response_model=Accepted)
 def purge_from_trash(call: Calling, ref: RefPath, project: Project = "") -> Response:
     """Remove an instance in the trash for good."""
-    return accepted(call, call.parts.trash.purge(call.actor, project, ref))
+    return accepted(call, call.parts.owner.trash.purge(call.actor, project, ref))

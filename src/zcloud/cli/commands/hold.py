@@ -4,49 +4,49 @@ from __future__ import annotations
 
 from zcloud.cli.asking import confirm, name_argument, wait_option, yes_option
 from zcloud.cli.base import command
-from zcloud.cli.many import ask_each, verb
+from zcloud.cli.many import Which, ask_each, do, several, verb
 from zcloud.cli.settings import App
 from zcloud.cli.text import _, plain
 
 
 @command
-@name_argument("instances", many=True)
+@several
 @wait_option
-def pause(app: App, name: tuple[str, ...], wait: bool) -> None:
+def pause(app: App, which: Which, wait: bool) -> None:
     """Hold instances as they are; they keep CPU and memory, and go on when they are resumed."""
-    ask_each(app, name, verb(app, "pause"), _("{name} is paused."), wait=wait)
+    do(app, which, "pause", _("{name} is paused."), wait=wait)
 
 
 @command
-@name_argument("instances", many=True)
+@several
 @wait_option
-def resume(app: App, name: tuple[str, ...], wait: bool) -> None:
+def resume(app: App, which: Which, wait: bool) -> None:
     """Let paused instances go on."""
-    ask_each(app, name, verb(app, "resume"), _("{name} runs."), wait=wait)
+    do(app, which, "resume", _("{name} runs."), wait=wait)
 
 
 @command
-@name_argument("instances", many=True)
+@several
 @wait_option
-def reset(app: App, name: tuple[str, ...], wait: bool) -> None:
+def reset(app: App, which: Which, wait: bool) -> None:
     """Press the reset button of instances; their guests are not asked."""
-    ask_each(app, name, verb(app, "reset"), _("{name} boots again."), wait=wait)
+    do(app, which, "reset", _("{name} boots again."), wait=wait)
 
 
 @command
-@name_argument("instances", many=True)
+@several
 @wait_option
-def save(app: App, name: tuple[str, ...], wait: bool) -> None:
+def save(app: App, which: Which, wait: bool) -> None:
     """Save instances' memory to disk, and give their CPU and memory back."""
-    ask_each(app, name, verb(app, "save"), _("{name} is saved."), wait=wait)
+    do(app, which, "save", _("{name} is saved."), wait=wait)
 
 
 @command
-@name_argument("instances", many=True)
+@several
 @wait_option
-def restore(app: App, name: tuple[str, ...], wait: bool) -> None:
+def restore(app: App, which: Which, wait: bool) -> None:
     """Let saved instances go on from where they were."""
-    ask_each(app, name, verb(app, "restore"), _("{name} goes on."), wait=wait)
+    do(app, which, "restore", _("{name} goes on."), wait=wait)
 
 
 @command

@@ -11,6 +11,7 @@ from zcloud.cli.asking import name_argument, wait_option
 from zcloud.cli.base import command
 from zcloud.cli.commands.listing import SLOW, accelerator, address, extent, readiness, state
 from zcloud.cli.launching import ON_BOOT
+from zcloud.cli.many import Which, run, several
 from zcloud.cli.output import Column, note, say, show_data, show_record
 from zcloud.cli.progress import finish
 from zcloud.cli.settings import App
@@ -155,6 +156,18 @@ def tag(app: App, name: str, tags: tuple[str, ...], clear: bool) -> None:
         say(app, plain(", ".join(instance["tags"])))
     else:
         show_data(app, instance["tags"])
+
+
+@command
+@several
+@click.option("--add", multiple=True, metavar="TAG", help="Add this tag; repeatable.")
+@click.option("--remove", multiple=True, metavar="TAG", help="Take this tag away; repeatable.")
+def retag(app: App, which: Which, add: tuple[str, ...], remove: tuple[str, ...]) -> None:
+    """Add tags to several instances, or take them away."""
+    if bool(add) == bool(remove):
+        raise click.UsageError(_("Give --add or --remove."))
+    verb = "tag" if add else "untag"
+    run(app, which, verb, _("{name} is tagged anew."), tags=list(add or remove))
 
 
 @command

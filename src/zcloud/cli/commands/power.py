@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from zcloud.cli.asking import confirm, name_argument, wait_option, yes_option
+from zcloud.cli.asking import confirm, wait_option
 from zcloud.cli.base import command
-from zcloud.cli.many import ask_each, verb
+from zcloud.cli.many import Which, ask_each, do, run, several
 from zcloud.cli.params import SPAN
 from zcloud.cli.settings import App
 from zcloud.cli.text import _, plain
@@ -23,52 +23,54 @@ def _how_option(function: Callable[..., object]) -> Callable[..., object]:
 
 
 @command
-@name_argument("instances", many=True)
+@several
 @wait_option
-def start(app: App, name: tuple[str, ...], wait: bool) -> None:
+def start(app: App, which: Which, wait: bool) -> None:
     """Start instances."""
-    ask_each(app, name, verb(app, "start"), _("{name} runs."), wait=wait)
+    do(app, which, "start", _("{name} runs."), wait=wait)
 
 
 @command
-@name_argument("instances", many=True)
+@several
 @_how_option
 @wait_option
-def stop(app: App, name: tuple[str, ...], force: bool, deadline: int, wait: bool) -> None:
+def stop(app: App, which: Which, force: bool, deadline: int, wait: bool) -> None:
     """Stop instances: the guest is asked to shut down."""
-    ask = verb(app, "stop", force=force, deadline_s=deadline)
-    ask_each(app, name, ask, _("{name} is stopped."), wait=wait)
+    do(app, which, "stop", _("{name} is stopped."), wait=wait, force=force, deadline_s=deadline)
 
 
 @command
-@name_argument("instances", many=True)
+@several
 @_how_option
 @wait_option
-def restart(app: App, name: tuple[str, ...], force: bool, deadline: int, wait: bool) -> None:
+def restart(app: App, which: Which, force: bool, deadline: int, wait: bool) -> None:
     """Stop instances and start them again."""
-    ask = verb(app, "restart", force=force, deadline_s=deadline)
-    ask_each(app, name, ask, _("{name} runs again."), wait=wait)
+    do(app, which, "restart", _("{name} runs again."), wait=wait, force=force, deadline_s=deadline)
 
 
 @command
-@name_argument("instances", many=True)
+@several
 @click.option("--purge", is_flag=True, help="Remove them for good, past the trash.")
 @click.option("--keep-disks", is_flag=True, help="Remove them for good, but keep all disks.")
 @click.option("--keep", multiple=True, metavar="NAME", help="Remove them for good, but keep this disk; repeatable.")
-@yes_option
 @wait_option
-def delete(app: App, name: tuple[str, ...], yes: bool, wait: bool, **how: Any) -> None:
+def delete(app: App, which: Which, wait: bool, **how: Any) -> None:
     """Delete instances with their disks; for some days they can be brought back from the trash."""
-    kept = ("all",) if how["keep_disks"] else how["keep"]
+    kept, told = ("all",) if how["keep_disks"] else how["keep"], _("{name} is deleted.")
+    if which.by_filter or which.dry_run:
+        if kept:
+            raise click.UsageError(_("Name the instances whose disks are to be kept."))
+        run(app, which, "delete", told, wait=wait, purge=how["purge"])
+        return
     question = _("Delete {names} ({what})?")
-    confirm(question.format(names=", ".join(map(plain, name)), what=_fate(**how)), yes=yes)
+    confirm(question.format(names=", ".join(map(plain, which.names)), what=_fate(**how)), yes=which.yes)
 
     def ask(each: str) -> Record:
         path = route("instances", each)
         answer: Record = app.client.delete(path, project=app.project, keep=kept, purge=how["purge"])
         return answer
 
-    ask_each(app, name, ask, _("{name} is deleted."), wait=wait)
+    ask_each(app, which.names, ask, told, wait=wait)
 
 
 def _fate(*, purge: bool, keep_disks: bool, keep: tuple[str, ...]) -> str:
