@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -28,9 +29,16 @@ def host() -> Iterator[NamespaceHost]:
 
 
 @pytest.fixture
-def served(host: NamespaceHost, probe_kit: Path, tiny_image: Path, tmp_path: Path) -> Iterator[Served]:
+def place() -> Iterator[Path]:
+    """Give a directory with a short name: Unix sockets are made below it."""
+    with TemporaryDirectory(prefix="zc-") as directory:
+        yield Path(directory)
+
+
+@pytest.fixture
+def served(host: NamespaceHost, probe_kit: Path, tiny_image: Path, place: Path) -> Iterator[Served]:
     """Give an installation with the host, its pool, its network and the tiny image."""
-    made = Served(tmp_path / "first", tmp_path)
+    made = Served(place / "first", place)
     made.init(probe_kit)
     made.data.joinpath("ssh/id_ed25519").write_bytes(Path(host.ssh_key).read_bytes())
     made.data.joinpath("ssh/id_ed25519.pub").unlink()  # it was of the key just replaced
@@ -75,12 +83,12 @@ def instance(served: Served, name: str) -> Any:
     return served.json("instance", "show", name)
 
 
-def test_the_drill(served: Served, host: NamespaceHost, tmp_path: Path) -> None:
+def test_the_drill(served: Served, host: NamespaceHost, place: Path) -> None:
     for name in ("stays", "deleted"):
         served.zcloud("launch", name, *GUEST)
     until(lambda: all(instance(served, name)["ready"] == "ready" for name in ("stays", "deleted")), 90)
     stays = instance(served, "stays")["id"]
-    file = tmp_path / "cloud.backup"
+    file = place / "cloud.backup"
     served.zcloud("backup", "create", str(file), "--config", str(served.config))
     assert "is whole" in served.zcloud("backup", "verify", str(file))
     served.zcloud("launch", "later", *GUEST, "--wait", "ready")
@@ -92,7 +100,7 @@ def test_the_drill(served: Served, host: NamespaceHost, tmp_path: Path) -> None:
     running = (stays, later["id"])
     boots = [boot_id(host, uuid) for uuid in running]
 
-    other = Served(tmp_path / "second", tmp_path)
+    other = Served(place / "second", place)
     told = other.zcloud("restore", str(file), "--config", str(other.config))
     assert "reconcile" in told
     other.start((served.base / "password").read_text())
