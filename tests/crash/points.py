@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,11 +51,21 @@ def parse_case(line: str) -> Case:
     return Case(kill_at, error_at)
 
 
-def read_cases(*, every_pass: bool = True) -> list[Case]:
-    """Read the file: every pass of a point, or its first and its last one only."""
+class Which(StrEnum):
+    """Which cases of a point: all, its first (the earliest pass and error), or its last (the longest way there)."""
+
+    ALL = "all"
+    FIRST = "first"
+    LAST = "last"
+
+
+def read_cases(which: Which = Which.ALL) -> list[Case]:
+    """Read the file: all cases, or one of each point."""
     cases = [parse_case(line) for line in FILE.read_text().splitlines()] if FILE.exists() else []
-    last = {(case.point, case.error_at): case for case in cases}
-    return [case for case in cases if every_pass or case.nth == 1 or last[case.point, case.error_at] == case]
+    if which is Which.ALL:
+        return cases
+    ordered = cases if which is Which.LAST else reversed(cases)
+    return list({case.point: case for case in ordered}.values())
 
 
 class Recorder:

@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import CheckGolden
 from tests.crash.cell import until
 from tests.crash.peers import ssh_server, web_server
-from tests.crash.points import FILE, Case, Recorder, errors_of, read_cases
+from tests.crash.points import FILE, Case, Recorder, Which, errors_of, read_cases
 from tests.crash.scenes import SCENES, Stage, tidy
 
 from zcloud.base.config import Config, Images
@@ -63,3 +63,11 @@ def test_the_engine_s_points_are_all_passed() -> None:
     passed = {case.point for case in read_cases()}
     for workflow in WORKFLOWS.values():
         assert set(fault_points(workflow)) <= passed
+
+
+def test_a_choice_of_cases_leaves_no_point_out() -> None:
+    cases = read_cases()
+    for which in (Which.FIRST, Which.LAST):
+        chosen = read_cases(which)
+        assert set(chosen) <= set(cases)
+        assert sorted(case.point for case in chosen) == sorted({case.point for case in cases})
