@@ -115,6 +115,20 @@ def test_a_dry_run_refuses_what_a_launch_refuses(cloud: Cloud, wrong: dict[str, 
     assert cloud.rows() == before
 
 
+@pytest.mark.parametrize("given", [False, "false"])
+def test_options_may_come_as_text(cloud: Cloud, given: object) -> None:
+    body = {"name": "more", "host": "anton", "options": {"path": "/srv/more", "direct_io": given}}
+    assert cloud.post("/v1/pools", body).status_code == 202
+    assert cloud.get("/v1/pools/more").json()["options"]["direct_io"] is False
+    before = cloud.rows()
+    wrong = cloud.post("/v1/pools", body | {"name": "wrong", "options": {"path": "/srv/wrong", "direct_io": "nope"}})
+    assert (wrong.json()["code"], wrong.json()["details"]["field"], cloud.rows()) == (
+        "invalid_input",
+        "direct_io",
+        before,
+    )
+
+
 def test_an_image_that_is_uploaded(cloud: Cloud) -> None:
     data = b"QFI\xfb" * 1000
     checksum = f"sha256:{hashlib.sha256(data).hexdigest()}"

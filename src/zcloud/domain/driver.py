@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -32,11 +33,19 @@ class Option:
     choices: tuple[str, ...] = ()
 
 
+_TRUTH = {"true": True, "false": False}
+_INTEGER = re.compile(r"[0-9]{1,18}")
+_SIZE = re.compile(r"([0-9]{1,15})([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_MOST = 1 << 60
+_SHIFTS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 _PYTHON_TYPE = {OptionType.INTEGER: int, OptionType.SIZE: int, OptionType.BOOLEAN: bool}
 
 
 def check_options(options: tuple[Option, ...], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the values with the defaults filled in; raises InvalidInput (unknown, missing, of the wrong type)."""
+    """Give the values with the defaults filled in; raises InvalidInput (unknown, missing, of the wrong type).
+
+    A number, size or truth value may come as text, as people type it: ``1500``, ``4G``, ``true``.
+    """
     known = {option.name: option for option in options}
     for name in given:
         if name not in known:
@@ -46,9 +55,21 @@ def check_options(options: tuple[Option, ...], given: Mapping[str, Any]) -> dict
         value = given.get(option.name, option.default)
         if value is None:
             raise InvalidInput(f"The option {option.name!r} is missing: {option.doc}", field=option.name)
+        value = _from_text(option.type, value) if isinstance(value, str) else value
         _check_value(option, value)
         result[option.name] = value
     return result
+
+
+def _from_text(kind: OptionType, text: str) -> bool | int | str:
+    """Give the value that a text is for a type, or the text where it is none."""
+    if kind is OptionType.BOOLEAN:
+        return _TRUTH.get(text.lower(), text)
+    if kind is OptionType.INTEGER and _INTEGER.fullmatch(text):
+        return int(text)
+    size = _SIZE.fullmatch(text) if kind is OptionType.SIZE else None
+    number = int(size[1]) << _SHIFTS[size[2].upper()] if size else _MOST
+    return number if number < _MOST else text
 
 
 def _check_value(option: Option, value: Any) -> None:

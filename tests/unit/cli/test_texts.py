@@ -87,7 +87,7 @@ def test_what_is_not_a_disk(text: str) -> None:
 
 def test_options_and_ranges() -> None:
     options = read_options(["path=/a=b", "mtu=1500", "spoof=False", "isolation=off"])
-    assert options == {"path": "/a=b", "mtu": 1500, "spoof": False, "isolation": "off"}
+    assert options == {"path": "/a=b", "mtu": "1500", "spoof": "False", "isolation": "off"}
     for wrong in (["path"], ["=1"], ["a=1", "a=2"]):
         with pytest.raises(click.BadParameter):
             read_options(wrong)
