@@ -85,7 +85,8 @@ async def _serve(request: BoundedRequest, rule: Rule, path: str, inner: Handler)
     except Exception as error:  # noqa: BLE001 - every error has an answer
         response = problem_response(error, request_id)
     if actor is not None and request.method in _CHANGING:
-        await run_in_threadpool(parts.audit.record, actor, _answered(request, path, response))
+        also = getattr(request.state, "also", _nothing_else)
+        await run_in_threadpool(parts.audit.record, actor, _answered(request, path, response), also)
     return response
 
 
@@ -110,7 +111,10 @@ def origin_of(request: Request, client: str = "") -> Origin:
 
 
 async def _once(request: Request, rule: Rule, actor: Actor | None, inner: Handler) -> Response:
-    """Answer; with an Idempotency-Key, answer what was answered before."""
+    """Answer; with an Idempotency-Key, answer what was answered before.
+
+    What keeps a new answer is left in the request's state: it is one commit with the audit entry.
+    """
     key = request.headers.get("idempotency-key")
     if key is None or actor is None or request.method != "POST":
         return await inner(request)
@@ -123,8 +127,12 @@ async def _once(request: Request, rule: Rule, actor: Actor | None, inner: Handle
     if response.status_code >= 500:
         await run_in_threadpool(kept.abandon, actor, key)
     else:
-        await run_in_threadpool(kept.finish, actor, key, _to_keep(request, rule, response))
+        request.state.also = kept.finishing(actor, key, _to_keep(request, rule, response))
     return response
+
+
+def _nothing_else(tx: object) -> None:
+    del tx
 
 
 async def _answer(request: Request, inner: Handler) -> Response:

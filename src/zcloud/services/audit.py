@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from zcloud.domain.errors import InvalidInput
 from zcloud.domain.operation import AuditEntry
 from zcloud.domain.people import Actor, Role
 from zcloud.services.context import Services, authorize
-from zcloud.store import Page
+from zcloud.store import Page, Tx
 
 MAX_LIMIT = 1000
 
@@ -28,10 +29,12 @@ class Audit:
     def __init__(self, services: Services) -> None:
         self._store = services.store
 
-    def record(self, actor: Actor, answered: Answered) -> None:
-        """Keep who asked for what, and the answer."""
-        self._store.transact(
-            lambda tx: tx.audit.add(
+    def record(self, actor: Actor, answered: Answered, also: Callable[[Tx], None] = lambda _tx: None) -> None:
+        """Keep who asked for what, and the answer; with ``also``, what else belongs to the request's end."""
+
+        def work(tx: Tx) -> None:
+            also(tx)
+            tx.audit.add(
                 answered.action,
                 actor=actor.user_name,
                 address=actor.address,
@@ -39,7 +42,8 @@ class Audit:
                 resource=answered.resource,
                 outcome=answered.outcome,
             )
-        )
+
+        self._store.transact(work)
 
     def page(self, actor: Actor, *, before: int | None, limit: int, user: str = "") -> Page[AuditEntry]:
         """List the entries with smaller numbers than ``before``, newest first; raises Forbidden, InvalidInput."""

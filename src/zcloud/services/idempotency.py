@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 
 from zcloud.domain.errors import InvalidInput
 from zcloud.domain.people import Actor
 from zcloud.services.context import Services
-from zcloud.store import StoredAnswer
+from zcloud.store import StoredAnswer, Tx
 
 __all__ = ["Idempotency", "StoredAnswer"]
 
@@ -37,9 +38,9 @@ class Idempotency:
         fingerprint = hashlib.sha256(parts.encode()).hexdigest()
         return self._store.transact(lambda tx: tx.idempotency.begin(actor.user_id, key, fingerprint))
 
-    def finish(self, actor: Actor, key: str, answer: StoredAnswer) -> None:
-        """Keep the answer of the request that took the key."""
-        self._store.transact(lambda tx: tx.idempotency.finish(actor.user_id, key, answer))
+    def finishing(self, actor: Actor, key: str, answer: StoredAnswer) -> Callable[[Tx], None]:
+        """Give what keeps the answer of the request that took the key, in the transaction of its audit entry."""
+        return lambda tx: tx.idempotency.finish(actor.user_id, key, answer)
 
     def abandon(self, actor: Actor, key: str) -> None:
         """Give the key back: the request ended without an answer to keep."""
