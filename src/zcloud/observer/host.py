@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from zcloud.base.config import Observer as Settings
 from zcloud.domain.errors import HostUnreachable, ZcloudError
@@ -13,7 +14,7 @@ from zcloud.domain.instance import Instance
 from zcloud.observer.boot import note_boot, settle
 from zcloud.observer.heal import Healer
 from zcloud.observer.orphans import OrphanWatch
-from zcloud.observer.ready import ReadyWatch
+from zcloud.observer.ready import ReadyWatch, is_due
 from zcloud.observer.reconcile import ReconcileWatch
 from zcloud.observer.sync import PowerSync
 from zcloud.observer.tick import Tick
@@ -70,6 +71,7 @@ class HostWatch:
     _normal: dict[str, Lane] = field(init=False)
     _comparing: dict[str, Lane] = field(init=False)
     _defined: set[str] = field(default_factory=set)
+    _looked_at: dict[str, datetime] = field(default_factory=dict)  # waiting instances
     _released: set[str] = field(default_factory=set)
     _all_definitions: bool = True
     _reconciling: bool = False
@@ -170,5 +172,10 @@ class HostWatch:
             self.looks.sync.wake(self._released.pop())
 
     def _ready(self, link: HostLink) -> None:
-        for instance in self.waiting:
+        waiting, now = self.waiting, self.looks.ready.now()
+        due = [each for each in waiting if is_due(each, self._looked_at.get(each.id), now)]
+        self._looked_at = {each.id: self._looked_at.get(each.id, now) for each in waiting} | {
+            each.id: now for each in due
+        }
+        for instance in due:
             self.looks.ready.look(instance, link)

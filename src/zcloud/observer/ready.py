@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+from datetime import datetime, timedelta
 from typing import Any
 
 from zcloud.domain.errors import GuestSilent, HypervisorFailed, NotFound, ZcloudError
@@ -16,6 +17,19 @@ _CONSOLE_TAIL = 64 << 10
 _TOLD_TAIL = 2000
 _FILE_LIMIT = 64 << 10
 _AGENT_S = 2
+_PATIENCE, _LONGEST = 20, timedelta(seconds=5)
+
+
+def is_due(instance: Instance, looked_at: datetime | None, now: datetime) -> bool:
+    """Say whether to look at a waiting instance, which was last looked at then.
+
+    A look costs a command on the host, whose processors its guests need to boot. So it is made again after a
+    twentieth of the time that the guest has taken so far: it is seen to be ready at most that much later.
+    """
+    if looked_at is None or instance.started_at is None:
+        return True
+    late = instance.ready_deadline is not None and now > instance.ready_deadline
+    return late or now >= looked_at + min((now - instance.started_at) / _PATIENCE, _LONGEST)
 
 
 class ReadyWatch:
@@ -24,12 +38,16 @@ class ReadyWatch:
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    def now(self) -> datetime:
+        """Give the time of the store's clock."""
+        with self._store.read() as tx:
+            return tx.now
+
     def look(self, instance: Instance, link: HostLink) -> Ready:
         """Look at one waiting instance and record what was found; gives its readiness now."""
         seen = gather(instance, link)
         verdict = judge(seen)
-        with self._store.read() as tx:
-            now = tx.now
+        now = self.now()
         late = instance.ready_deadline is not None and now > instance.ready_deadline
         if verdict.state is Ready.WAITING and late:
             tail = seen.console[-_TOLD_TAIL:].strip()
