@@ -20,8 +20,9 @@ from zcloud.store import Store, Tx, sqlite_file
 from zcloud.store.migrate import is_known
 from zcloud.store.portable import Block
 
-# What is replaced; images, the probe's kernel and what arrives stay where they are.
-_REPLACED = ("secret.key", "ssh", "tls", "zcloud.sqlite")
+# What is replaced; images, the probe's kernel and what arrives stay where they are. The access of the machine's own
+# units is a token of the store that goes: `zcloud init --system` makes another.
+_REPLACED = ("secret.key", "ssh", "tls", "machine", "zcloud.sqlite")
 _BESIDE_SQLITE = ("", "-wal", "-shm")
 KEPT_CONFIGURATION = "zcloud.toml.restored"
 

@@ -166,7 +166,9 @@ def test_encrypted(source: Store, config: Config, tmp_path: Path) -> None:
 def test_what_is_there_is_refused_or_moved_aside(source: Store, config: Config, tmp_path: Path) -> None:
     backup = back_up(source, config)
     target = furnish(Config(data_dir=tmp_path / "new"))
-    (target.data_dir / "images").mkdir()
+    for name in ("images", "machine"):
+        (target.data_dir / name).mkdir()
+    (target.data_dir / "machine" / "cli.json").write_bytes(b"a token of the store that goes")
     (target.data_dir / "images" / "kept").write_bytes(b"x")
     before = files_below(target.data_dir)
     with pytest.raises(NotEmpty, match=r"secret\.key"):
