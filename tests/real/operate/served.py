@@ -45,7 +45,7 @@ class Served:
             capture_output=True,
             text=True,
             env=self.environment,
-            timeout=180,
+            timeout=400,  # a loaded machine
             check=False,
         )
 

@@ -85,8 +85,7 @@ def instance(served: Served, name: str) -> Any:
 
 def test_the_drill(served: Served, host: NamespaceHost, place: Path) -> None:
     for name in ("stays", "deleted"):
-        served.zcloud("launch", name, *GUEST)
-    until(lambda: all(instance(served, name)["ready"] == "ready" for name in ("stays", "deleted")), 90)
+        served.zcloud("launch", name, *GUEST, "--wait", "ready")
     stays = instance(served, "stays")["id"]
     file = place / "cloud.backup"
     served.zcloud("backup", "create", str(file), "--config", str(served.config))
