@@ -26,6 +26,7 @@ from zcloud.base import config, configfile, meters  # noqa: E402
 from zcloud.domain.driver import Option  # noqa: E402
 from zcloud.domain.errors import Failed, Kind, Refused, ZcloudError, all_errors  # noqa: E402
 from zcloud.domain.events import EVENT_KINDS  # noqa: E402
+from zcloud.domain.hardware import HARDWARE, PROFILES  # noqa: E402
 from zcloud.drivers import registry  # noqa: E402
 from zcloud.operations.model import Workflow  # noqa: E402
 from zcloud.operations.points import fault_points  # noqa: E402
@@ -90,6 +91,24 @@ def options() -> str:
         "Options of pools and networks",
         "Given as `--option KEY=VALUE` to `zcloud pool create` and `zcloud network create`. Sizes are bytes.",
         *parts,
+    )
+
+
+def hardware() -> str:
+    """Give the options of an instance's hardware, and what kinds of guest change of their defaults."""
+    kinds = []
+    for kind, values in PROFILES.items():
+        told_values = ", ".join(f"`{name}={_plain(value)}`" for name, value in values.items())
+        kinds.append((f"`{kind}`", told_values or "the defaults above"))
+    return page(
+        "Hardware of instances",
+        "Given as `--set OPTION=VALUE` to `zcloud launch` and `zcloud instance hardware`, or as `hardware` and `set` "
+        "over the API. A guest that runs has a change from its next start on; a host that cannot is refused with the "
+        "reason.",
+        _options(HARDWARE),
+        "## Kinds of guest",
+        "An image of Windows sets the option `os` by itself.",
+        table(("`os`", "Defaults"), kinds),
     )
 
 
@@ -205,6 +224,7 @@ def pages() -> Mapping[str, str]:
         "errors.md": errors(),
         "events.md": events(),
         "metrics.md": metrics(),
+        "hardware.md": hardware(),
         "openapi.json": reference_faces.openapi(),
         "options.md": options(),
         "rest.md": reference_faces.routes(),

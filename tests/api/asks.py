@@ -184,6 +184,9 @@ ASKS: dict[tuple[str, str], Ask] = {
     ("POST", "/v1/instances/{ref}/start"): Ask(202, "/v1/instances/{c.instance.id}/start"),
     ("POST", "/v1/instances/{ref}/stop"): Ask(202, "/v1/instances/{c.running.id}/stop", {"force": True}),
     ("POST", "/v1/instances/{ref}/restart"): Ask(202, "/v1/instances/{c.running.id}/restart"),
+    ("PATCH", "/v1/instances/{ref}/hardware"): Ask(
+        202, "/v1/instances/{c.instance.id}/hardware", {"set": {"watchdog": "i6300esb"}}
+    ),
     ("POST", "/v1/instances/{ref}/resize"): Ask(202, "/v1/instances/{c.instance.id}/resize", {"vcpus": 2}),
     ("POST", "/v1/instances/actions"): Ask(
         202, "/v1/instances/actions", {"verb": "stop", "which": {"names": ["whole"]}, "project": "default"}

@@ -78,6 +78,21 @@ def test_a_size_that_waits_for_the_next_start_is_shown(cli: Cli) -> None:
     assert (nothing.code, "--flavor" in nothing.err) == (64, True)
 
 
+def test_hardware_is_chosen_shown_and_refused(cli: Cli) -> None:
+    cli.ok("launch", "web", "--image", "tiny", "--vcpus", "1", "--memory", "128M", "--set", "watchdog=i6300esb")
+    assert "from its next start on" in cli.ok("instance", "hardware", "web", "--set", "memory_nodes=0").out
+    shown = cli.ok("instance", "hardware", "web").out
+    rows = {line.split()[0]: line.split()[1:] for line in shown.splitlines()}
+    assert (rows["watchdog"], rows["memory_nodes"], rows["secure_boot"]) == (["i6300esb"], ["0"], ["no"])
+    assert cli.ok("instance", "hardware", "web", "-o", "json").json["memory_nodes"] == "0"
+    cli.ok("instance", "hardware", "web", "--reset", "memory_nodes", "--reset", "watchdog")
+    assert "watchdog: i6300esb now, off from the next start on" in cli.ok("instance", "show", "web").out
+    refused = cli.run("instance", "hardware", "web", "--set", "cpu_pin=99")
+    assert (refused.code, "Its CPUs are 0-3." in refused.err) == (4, True)
+    for wrong in ("cpu_pin=x", "nonsense=1", "firmware=uefi", "rng=7"):
+        assert "invalid_input" in cli.run("instance", "hardware", "web", "--set", wrong).err
+
+
 def test_several_at_once_until_there_is_no_room(cli: Cli) -> None:
     for name in ("a", "b"):
         cli.ok("launch", name, "--image", "tiny", "--vcpus", "2", "--memory", "128M", "--no-wait")

@@ -20,6 +20,7 @@ from zcloud.domain.operation import Operation
 from zcloud.domain.storage import Volume
 from zcloud.drivers import registry
 from zcloud.services.disks import Disks, DiskSpec, Parting
+from zcloud.services.hardware import HardwareChange, HardwareService
 from zcloud.services.hosts import Hosts, HostSpec
 from zcloud.services.images import Images, ImageSpec
 from zcloud.services.lifecycle import Lifecycle
@@ -50,7 +51,7 @@ class Stage:
         services = self.cloud.services
         self.hosts, self.pools = Hosts(services), Pools(services)
         self.networks, self.images = Networks(services), Images(services)
-        self.sizes = Sizes(services)
+        self.sizes, self.hardware = Sizes(services), HardwareService(services)
         self.lifecycle, self.naming, self.trash = Lifecycle(services), Naming(services), Trash(services)
         self.volumes, self.disks, self.nics = Volumes(services), Disks(services), Nics(services)
         self._numbers = itertools.count()
@@ -127,6 +128,12 @@ def _delete(stage: Stage, host_id: str) -> Ask:
 def _start(stage: Stage, host_id: str) -> Ask:
     instance = stage.instance(host_id, start=False)
     return lambda: stage.cloud.instances.start(ADMIN, "", instance.id)
+
+
+def _change_hardware(stage: Stage, host_id: str) -> Ask:
+    instance = stage.instance(host_id)
+    change = HardwareChange({"tpm": "2.0", "watchdog": "i6300esb"})
+    return lambda: stage.hardware.change(ADMIN, "", instance.id, change)
 
 
 def _resize(stage: Stage, host_id: str) -> Ask:
@@ -342,6 +349,7 @@ SCENES: Mapping[str, Callable[[Stage, str], Ask]] = {
     "instance_attach_nic_v1": _attach_nic,
     "instance_create_v1": _create,
     "instance_delete_v1": _delete,
+    "instance_hardware_v1": _change_hardware,
     "instance_resize_v1": _resize,
     "instance_discard_v1": _discard,
     "instance_pause_v1": _pause,

@@ -130,6 +130,7 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("POST", "/v1/instances/{ref}/nics"): MEMBER,
     ("PATCH", "/v1/instances/{ref}/nics/{nic}"): MEMBER,
     ("DELETE", "/v1/instances/{ref}/nics/{nic}"): MEMBER,
+    ("PATCH", "/v1/instances/{ref}/hardware"): MEMBER,
     ("GET", "/v1/instances/{ref}/console-log"): MEMBER,
     ("POST", "/v1/instances/{ref}/console"): Rule(Scope.PROJECT, Role.MEMBER, reveals=True, always=True),
     ("POST", "/v1/instances/actions"): MEMBER,

@@ -24,6 +24,7 @@ from zcloud.services.disks import Disks
 from zcloud.services.events import Events
 from zcloud.services.flavors import Flavors
 from zcloud.services.guests import Guests
+from zcloud.services.hardware import HardwareService
 from zcloud.services.health import Health, Patience
 from zcloud.services.hosts import Hosts
 from zcloud.services.idempotency import Idempotency
@@ -109,6 +110,7 @@ class ApiParts:
     sizes: Sizes
     owner: Owner
     devices: Devices
+    hardware: HardwareService
     operations: Operations
     events: Events
     audit: Audit
@@ -159,6 +161,7 @@ def build_parts(
         sizes=Sizes(services),
         owner=build_owner(services, direct),
         devices=Devices(Volumes(services), Disks(services), Nics(services)),
+        hardware=HardwareService(services),
         operations=Operations(services),
         events=Events(services),
         audit=Audit(services),

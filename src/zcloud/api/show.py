@@ -15,7 +15,8 @@ from zcloud.domain import operation as operations
 from zcloud.domain import storage
 from zcloud.domain.attachment import disk_target
 from zcloud.domain.claims import BYTES, MEMORY_MIB, VCPUS
-from zcloud.domain.size import pending
+from zcloud.domain.hardware import settle, to_record
+from zcloud.domain.pending import pending
 from zcloud.services.instances import BriefView, InstanceView
 from zcloud.wire.flavors import Flavor
 from zcloud.wire.hosts import Host
@@ -38,6 +39,7 @@ def instance(view: InstanceView) -> Instance:
         default_user=names.default_user, status=it.status, desired=it.desired, vcpus=it.vcpus,
         memory_mib=it.memory_mib, max_vcpus=it.max_vcpus, max_memory_mib=it.max_memory_mib,
         pending={name: Pending(**each) for name, each in pending(it).items()},
+        hardware=to_record(settle(it.options)),
         flavor=it.flavor, firmware=it.firmware, machine=it.machine, screen=it.screen, tags=it.tags,
         protected=it.protected, on_boot=it.on_boot, incarnation=it.incarnation, ready=it.ready,
         ready_detail=it.ready_detail, ready_deadline=it.ready_deadline,

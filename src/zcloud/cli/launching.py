@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from zcloud.cli.drivers import read_options
 from zcloud.cli.text import _
 from zcloud.cli.units import parse_size
 
@@ -104,6 +105,7 @@ def build_request(options: Mapping[str, Any], home: Path) -> dict[str, Any]:
         "tags": list(options["tag"]),
         "protected": options["protect"],
         "headless": options["headless"],
+        "hardware": read_options(options["hardware"]) | ({"os": options["os"]} if options["os"] else {}),
         "ready_within_s": options["ready_within"],
         "guest": _guest(options),
     }

@@ -40,6 +40,7 @@ TREE: Tree = {
             "rename": f"{_C}instance:rename",
             "screenshot": f"{_C}screen:screenshot",
             "keys": f"{_C}screen:keys",
+            "hardware": f"{_C}hardware:hardware",
             "protect": f"{_C}instance:protect",
             "unprotect": f"{_C}instance:unprotect",
             "on-boot": f"{_C}instance:on_boot",

@@ -268,6 +268,16 @@ class GuestsStop(TypedDict):
     deadline_s: NotRequired[int]
 
 
+class HardwareRequest(TypedDict):
+    """Other hardware: options to ``set``, options to ``reset`` to what the guest's system has by default.
+    ``upgrade_machine`` takes the newest machine type of the host. A running guest has it all from its next start
+    on."""
+
+    set: NotRequired[dict[str, Any]]
+    reset: NotRequired[list[str]]
+    upgrade_machine: NotRequired[bool]
+
+
 class Host(TypedDict):
     """A host; ``accel`` is kvm or tcg as the probe found, with its reason."""
 
@@ -395,6 +405,7 @@ class Instance(TypedDict):
     max_vcpus: int
     max_memory_mib: int
     pending: dict[str, Any]
+    hardware: dict[str, Any]
     flavor: str
     firmware: str
     machine: str
@@ -451,7 +462,8 @@ class InstanceChange(TypedDict):
 class InstanceCreate(TypedDict):
     """An instance. References are names or ids; 0 and empty take the flavor's, the image's or the default.  Without
     ``nics`` it gets one on the default network. ``ssh_keys`` are public keys or names of stored ones;
-    ``password_hash`` is a crypt(3) hash for the image's default user. ``headless``: without a screen."""
+    ``password_hash`` is a crypt(3) hash for the image's default user. ``headless``: without a screen. ``hardware``
+    has options by name (see the reference of hardware); what is not given follows the image's system."""
 
     name: str
     image: str
@@ -477,6 +489,7 @@ class InstanceCreate(TypedDict):
     ready_within_s: NotRequired[int]
     guest: NotRequired[GuestOptions]
     headless: NotRequired[bool]
+    hardware: NotRequired[dict[str, Any]]
 
 
 class InstanceRename(TypedDict):

@@ -107,6 +107,7 @@ class InstanceSpec:
     ready_within_s: int = 600
     guest: Mapping[str, Any] = field(default_factory=dict)  # timezone, ntp, proxies (see domain/guest.py)
     headless: bool = False  # without a screen
+    hardware: Mapping[str, Any] = field(default_factory=dict)  # see domain/hardware.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,17 +142,20 @@ class Instance:
     created_at: datetime
     updated_at: datetime
     started_at: datetime | None
-    hardware: Mapping[str, Any] = field(default_factory=dict)  # screen, console log, digest of the definition
+    hardware: Mapping[str, Any] = field(default_factory=dict)  # console log, digest of the definition, UEFI keys
     guest: Mapping[str, Any] = field(default_factory=dict)  # keys, timezone, ntp, proxies: nothing secret
     max_vcpus: int = 0  # how far it can grow while it runs; 0: not at all
     max_memory_mib: int = 0
-    live: Mapping[str, Any] = field(default_factory=dict)  # what the present run has; see domain/size.py
+    live: Mapping[str, Any] = field(default_factory=dict)  # what the present run has; see domain/pending.py
+    options: Mapping[str, Any] = field(default_factory=dict)  # hardware that was chosen; see domain/hardware.py
     down_with: str = ""  # the boot of its host that it went down with, to run again in the next one; else empty
 
     @property
     def screen(self) -> str:
-        """Give how its screen is reached (``vnc``); empty: it is headless."""
-        return str(self.hardware.get("screen", ""))
+        """Give how its screen is reached (``vnc``), now if it runs; empty: it is headless."""
+        chosen = self.live.get("hardware", {}) if self.status in RUNS else self.options
+        screen = str(chosen.get("screen", "vnc"))
+        return "" if screen == "none" else screen
 
     @property
     def saved(self) -> Mapping[str, Any]:
@@ -183,6 +187,8 @@ class InstanceBrief:
     max_vcpus: int
     max_memory_mib: int
     live: Mapping[str, Any]
+    machine: str
+    options: Mapping[str, Any]
     address: str  # the first that belongs to it, or else that its guest reports
 
 
@@ -213,6 +219,7 @@ VERBS: Mapping[str, Verb] = {
     "rename": Verb("renamed", frozenset({_S.RUNNING, _S.PAUSED, _S.STOPPED, _S.SAVED})),
     "trash": Verb("deleted", frozenset(_S) - {_S.DELETING, _S.TRASHED, _S.BUILDING}),
     "untrash": Verb("brought back", frozenset({_S.TRASHED})),
+    "hardware": Verb("changed", frozenset({_S.RUNNING, _S.PAUSED, _S.STOPPED})),
     "delete": Verb("deleted", frozenset(_S) - {_S.DELETING}),
     "attach_disk": Verb("given a disk", _THERE),
     "detach_disk": Verb("relieved of a disk", _THERE),

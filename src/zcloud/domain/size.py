@@ -1,4 +1,4 @@
-"""Sizes of instances: what is wanted, what runs, what waits for the next start, and what a running guest can follow."""
+"""Sizes of instances: what is wanted, what runs, and what a running guest can follow."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zcloud.domain.errors import InvalidInput, NotLive
-from zcloud.domain.instance import RUNS, Instance, InstanceBrief
+from zcloud.domain.instance import Instance, InstanceBrief, InstanceStatus
 
 MAX_VCPUS, MAX_MEMORY_MIB, MIN_MEMORY_MIB = 512, 4 << 20, 64
 BLOCK_MIB = 128
@@ -46,12 +46,9 @@ def live_size(instance: Instance | InstanceBrief) -> Size:
     return Size(**known) if len(known) == len(_NAMES) else wanted_size(instance)
 
 
-def pending(instance: Instance | InstanceBrief) -> dict[str, dict[str, Any]]:
-    """Give what waits for the next start: for each name its value ``now`` and ``next``; nothing for one that is off."""
-    if instance.status not in RUNS or not instance.live:
-        return {}
-    now, following = live_size(instance).to_record(), wanted_size(instance).to_record()
-    return {name: {"now": now[name], "next": following[name]} for name in _NAMES if now[name] != following[name]}
+def run_size(instance: Instance) -> Size:
+    """Give the size that its next run has: what is wanted, but a saved run goes on as it was."""
+    return live_size(instance) if instance.status is InstanceStatus.SAVED else wanted_size(instance)
 
 
 def ask_size(vcpus: int, memory_mib: int, max_vcpus: int, max_memory_mib: int) -> Size:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from zcloud.drivers.compute.capabilities import HostCapabilities, parse_capabilities
-from zcloud.ports import HostLink, NodeFacts, Shell
+from zcloud.drivers.compute.capabilities import FirmwareImage, HostCapabilities, NumaCell, parse_capabilities
+from zcloud.ports import HostLink, Hypervisor, NodeFacts, Shell
 
 _FREE_PAGE_REPORTING = (5, 1, 0)  # the first QEMU with it
 
@@ -18,16 +18,19 @@ def take_inventory(link: HostLink) -> dict[str, Any]:
     """
     hypervisor, shell = link.hypervisor, link.shell
     node = hypervisor.node()
-    capabilities = parse_capabilities(
-        hypervisor.capabilities_xml(), hypervisor.domain_capabilities_xml(accel="tcg", machine="q35")
-    )
+    capabilities = _capabilities(hypervisor)
     uefi = capabilities.find_firmware()
     return {
         **_machine(node, capabilities),
         "machine": capabilities.machines.get("q35", ""),
         "machines": sorted(set(capabilities.machines.values())),
         "firmwares": ["bios", "uefi"] if uefi else ["bios"],
-        "uefi": {"loader": uefi.loader, "nvram_template": uefi.nvram_template} if uefi else None,
+        "uefi": _image(uefi),
+        "uefi_secure": _image(capabilities.find_firmware(secure_boot=True)),
+        "cpu_modes": {accel.value: sorted(modes) for accel, modes in capabilities.cpu_modes.items()},
+        "cpu_models": {accel.value: sorted(models) for accel, models in capabilities.cpu_models.items()},
+        "tpm": capabilities.emulates_tpm,
+        "videos": sorted(capabilities.videos),
         "kvm_offered": capabilities.kvm,
         "free_page_reporting": _version(node.hypervisor_version) >= _FREE_PAGE_REPORTING,
         "pools": [{"name": name, "type": kind, "path": path} for name, kind, path in hypervisor.list_pools()],
@@ -35,6 +38,27 @@ def take_inventory(link: HostLink) -> dict[str, Any]:
         "kernel": shell.run(["uname", "-r"]).stdout.decode().strip(),
         "os": _os_name(shell),
     }
+
+
+def _capabilities(hypervisor: Hypervisor) -> HostCapabilities:
+    """Read what the host offers; under KVM it is asked only where libvirt knows KVM."""
+    host = hypervisor.capabilities_xml()
+    emulated = hypervisor.domain_capabilities_xml(accel="tcg", machine="q35")
+    found = parse_capabilities(host, emulated)
+    if not found.kvm:
+        return found
+    return parse_capabilities(host, emulated, hypervisor.domain_capabilities_xml(accel="kvm", machine="q35"))
+
+
+def _image(image: FirmwareImage | None) -> dict[str, Any] | None:
+    if image is None:
+        return None
+    return {"loader": image.loader, "nvram_template": image.nvram_template, "keys": image.keys_enrolled}
+
+
+def _cell(cell: NumaCell) -> dict[str, Any]:
+    pages = {str(size): count for size, count in cell.pages.items() if size > 4096}
+    return {"id": cell.id, "memory": cell.memory, "cpus": list(cell.cpus), "pages": pages}
 
 
 def _machine(node: NodeFacts, capabilities: HostCapabilities) -> dict[str, Any]:
@@ -49,7 +73,7 @@ def _machine(node: NodeFacts, capabilities: HostCapabilities) -> dict[str, Any]:
         "sockets": capabilities.sockets,
         "cores": capabilities.cores,
         "threads": capabilities.threads,
-        "numa": [{"id": each.id, "memory": each.memory, "cpus": list(each.cpus)} for each in capabilities.cells],
+        "numa": [_cell(each) for each in capabilities.cells],
         "libvirt": node.libvirt_version,
         "qemu": node.hypervisor_version,
     }

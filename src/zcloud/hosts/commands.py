@@ -21,6 +21,10 @@ DEFAULT_ROOTS = ("/var/lib/libvirt/images", "/var/lib/libvirt/dnsmasq", "/var/li
 PROBE_DIRECTORY = "/var/lib/zcloud/probe"
 """Where the KVM probe's kernel and initramfs lie on a host."""
 
+TPM_DIRECTORY = "/var/lib/libvirt/swtpm"
+"""Where libvirt keeps the state of guests' TPMs, by the domain's uuid."""
+
+_UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _MAX_ARGUMENTS = 256
 _MAX_ARGUMENT = 8192
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
@@ -141,6 +145,7 @@ FORMS: tuple[Form, ...] = (
     Form("mkdir", flags("-p"), {"-m": MODE}, (PLACE,)),
     Form("rmdir", operands=(FILE,)),
     Form("rm", flags("-f"), operands=(FILE,)),
+    Form("rm -r -f", operands=(Text(rf"{TPM_DIRECTORY}/{_UUID}"),)),  # an instance's TPM, where libvirt left its state
     Form("mv", flags("-f", "-n", "-T"), operands=(FILE, FILE)),
     Form("cp", flags("-T", "-f", "-p", "--reflink=auto", "--sparse=auto", "--sparse=always"), operands=(FILE, FILE)),
     Form("chown", flags("-h"), operands=(OWNERS, FILE)),

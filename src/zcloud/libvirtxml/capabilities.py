@@ -102,11 +102,19 @@ class Capabilities(Node):
     guests = Children("./guest", Guest)
 
 
+class CpuModel(Node):
+    """A model of the mode ``custom``."""
+
+    TAG = "model"
+    name = Text(".")
+    usable = YesNo("./@usable")
+
+
 class CpuMode(Node):
     TAG = "mode"
     name = Text("./@name")
     supported = YesNo("./@supported")
-    model = Text("./model")
+    models = Children("./model", CpuModel)
 
 
 class DomainCapabilities(Node):
@@ -127,9 +135,11 @@ class DomainCapabilities(Node):
     memory_sources = Texts("./memoryBacking/enum[@name='sourceType']/value")
     disk_buses = Texts("./devices/disk/enum[@name='bus']/value")
     graphics = Texts("./devices/graphics/enum[@name='type']/value")
+    videos = Texts("./devices/video/enum[@name='modelType']/value")
     rng = YesNo("./devices/rng/@supported")
     tpm = YesNo("./devices/tpm/@supported")
     tpm_models = Texts("./devices/tpm/enum[@name='model']/value")
+    tpm_backends = Texts("./devices/tpm/enum[@name='backendModel']/value")
     tpm_versions = Texts("./devices/tpm/enum[@name='backendVersion']/value")
     sev = YesNo("./features/sev/@supported")
     backing_store_input = YesNo("./features/backingStoreInput/@supported")

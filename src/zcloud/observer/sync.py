@@ -9,7 +9,7 @@ from typing import Any
 from zcloud.domain.claims import ProviderKind, ProviderRef, running_claims
 from zcloud.domain.errors import NoRoom
 from zcloud.domain.instance import Instance, InstanceStatus, Ready
-from zcloud.domain.size import wanted_size
+from zcloud.domain.pending import as_started
 from zcloud.drivers.compute.devices import definition_facts
 from zcloud.drivers.compute.patch import definition_digest
 from zcloud.observer.power import Verdict, agrees, judge
@@ -128,7 +128,7 @@ def _record(tx: Tx, instance: Instance, verdict: Verdict) -> None:
 def _awaited(instance: Instance, now: datetime) -> dict[str, Any]:
     """Give what to record so that the readiness of a run that others began is looked for."""
     allowed = timedelta(seconds=int(instance.guest.get("ready_within_s", _READY_WITHIN_S)))
-    live = wanted_size(instance).to_record()  # whoever starts a domain starts its definition
+    live = as_started(instance)  # whoever starts a domain starts its definition
     return {
         "ready": Ready.WAITING,
         "ready_detail": "",

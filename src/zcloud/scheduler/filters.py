@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from zcloud.scheduler.hardware import fits_hardware
 from zcloud.scheduler.model import Demand, HostView, Refusal
 
 Filter = Callable[[HostView, Demand], Refusal | None]
@@ -100,4 +101,4 @@ def pools(host: HostView, demand: Demand) -> Refusal | None:
     return None
 
 
-FILTERS: tuple[Filter, ...] = (pinned, usable, firmware, networks, cpu, memory, pools)
+FILTERS: tuple[Filter, ...] = (pinned, usable, firmware, fits_hardware, networks, cpu, memory, pools)

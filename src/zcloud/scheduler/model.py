@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+from zcloud.domain.hardware import Hardware
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class HostView:
     firmwares: frozenset[str]
     pools: Mapping[str, PoolView] = field(default_factory=dict)
     networks: Mapping[str, str] = field(default_factory=dict)  # asked name -> network id
+    inventory: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def vcpus_free(self) -> int:
@@ -57,6 +61,7 @@ class Demand:
     disks: Mapping[str, int]
     networks: tuple[str, ...]
     host: str = ""  # pinned: a name or id
+    hardware: Hardware | None = None  # None: it was looked at before
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,12 @@ from zcloud.domain.claims import (
     running_claims,
 )
 from zcloud.domain.errors import NoRoom, PoolFull, QuotaExceeded
+from zcloud.domain.hardware import settle
 from zcloud.domain.host import Host, HostState
 from zcloud.domain.instance import Instance
 from zcloud.domain.network import Network, NetworkScope, NetworkState
 from zcloud.domain.people import Project, Quota, Usage
-from zcloud.domain.size import Size
+from zcloud.domain.size import Size, run_size
 from zcloud.domain.storage import Pool, PoolState
 from zcloud.scheduler import Demand, HostView, Placement, place
 from zcloud.scheduler.filters import POOL_RESERVE
@@ -71,6 +72,7 @@ class Cloud:
             firmwares=frozenset(host.inventory.get("firmwares", ("bios",))),
             pools=self._pools_of(host),
             networks=self._networks_of(host, project_id),
+            inventory=host.inventory,
         )
 
     def _pools_of(self, host: Host) -> dict[str, PoolView]:
@@ -141,6 +143,7 @@ def grow(tx: Tx, instance: Instance, size: Size) -> None:
         disks={},
         networks=(),
         host=instance.host_id,
+        hardware=settle(instance.options),
     )
     if not more.vcpus and not more.memory_mib:
         return
@@ -151,22 +154,24 @@ def grow(tx: Tx, instance: Instance, size: Size) -> None:
 
 def admit_run(tx: Tx, instance: Instance) -> Cloud:
     """Let an instance run on its host, if there is room; gives the snapshot for ``take_run``. Raises NoRoom."""
-    cloud = snapshot(tx)
+    cloud, size = snapshot(tx), run_size(instance)
     demand = Demand(
-        vcpus=instance.vcpus,
-        memory_mib=instance.memory_mib,
+        vcpus=size.vcpus,
+        memory_mib=size.memory_mib,
         firmware=instance.firmware.value,
         disks={},
         networks=(),
         host=instance.host_id,
+        hardware=settle(instance.options),
     )
-    choose(cloud, instance.project_id, demand)
+    choose(cloud.only(instance.host_id), instance.project_id, demand)
     return cloud
 
 
 def take_run(tx: Tx, cloud: Cloud, instance: Instance) -> None:
     """Claim what an instance that was admitted by ``admit_run`` holds while it runs."""
-    take(tx, cloud, running_claims(instance.host_id, instance.id, instance.vcpus, instance.memory_mib))
+    size = run_size(instance)
+    take(tx, cloud, running_claims(instance.host_id, instance.id, size.vcpus, size.memory_mib))
 
 
 def volume_claim(pool_id: str, volume_id: str, size: int) -> Claim:

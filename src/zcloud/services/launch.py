@@ -12,6 +12,7 @@ from zcloud.base.ids import new_id
 from zcloud.domain.claims import running_claims
 from zcloud.domain.errors import InvalidInput, NotFound, WrongState
 from zcloud.domain.guest import describe_guest
+from zcloud.domain.hardware import check_hardware, guess_os, settle
 from zcloud.domain.image import Image, ImageState
 from zcloud.domain.instance import (
     DiskRequest,
@@ -72,6 +73,7 @@ class Sized:
             disks=self.disks,
             networks=tuple(nic.network for nic in self.spec.nics),
             host=self.spec.host,
+            hardware=settle(self.spec.hardware),
         )
 
 
@@ -194,6 +196,7 @@ class Launch:
         root_size = max(root_size, image.min_disk) if not spec.root_size else spec.root_size
         root_size = root_size or image.virtual_size
         keys = tuple(_resolve_key(tx, actor, key) for key in spec.ssh_keys)
+        spec = _with_profile(spec, image)
         sized = Sized(spec, owner, image, vcpus, memory_mib, max(root_size, 0), keys)
         _check_size(sized)
         return sized
@@ -229,7 +232,7 @@ class Launch:
             created_at=tx.now,
             updated_at=tx.now,
             started_at=None,
-            hardware={"screen": "" if spec.headless else "vnc"},
+            options=dict(spec.hardware),
             max_vcpus=spec.max_vcpus,
             max_memory_mib=spec.max_memory_mib,
             guest={
@@ -282,10 +285,22 @@ def check_spec(spec: InstanceSpec) -> InstanceSpec:
     return dataclasses.replace(spec, tags=check_tags(spec.tags))
 
 
+def _with_profile(spec: InstanceSpec, image: Image) -> InstanceSpec:
+    """Give the spec with the kind of guest that its image tells; a kind that takes UEFI gets it."""
+    chosen = dict(spec.hardware)
+    if spec.headless:
+        chosen["screen"] = "none"
+    if (guessed := guess_os(image.os_id)) != "linux":
+        chosen.setdefault("os", guessed)
+    of_profile = settle(chosen).secure_boot and "secure_boot" not in chosen
+    return dataclasses.replace(spec, hardware=chosen, firmware=Firmware.UEFI if of_profile else spec.firmware)
+
+
 def _check_size(sized: Sized) -> None:
     spec = sized.spec
     size = ask_size(sized.vcpus, sized.memory_mib, spec.max_vcpus, spec.max_memory_mib)
     check_size(size, sized.image.min_memory_mib)
+    check_hardware(settle(spec.hardware), size, spec.firmware)
     smallest = max(sized.image.virtual_size, sized.image.min_disk)
     if not smallest <= sized.root_size <= MAX_DISK:
         raise InvalidInput(

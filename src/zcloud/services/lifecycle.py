@@ -10,6 +10,7 @@ from zcloud.domain.errors import PoolFull, WrongState
 from zcloud.domain.instance import Instance, InstanceStatus, Power
 from zcloud.domain.operation import Operation
 from zcloud.domain.people import Actor
+from zcloud.domain.size import live_size
 from zcloud.domain.storage import MIB, Volume, VolumeRole
 from zcloud.services import admission
 from zcloud.services.context import Services, expect
@@ -59,7 +60,7 @@ def _reset(tx: Tx, actor: Actor, instance: Instance) -> Operation:
 def _save(tx: Tx, actor: Actor, instance: Instance) -> Operation:
     """Claim room for the whole memory in the root volume's pool, before any of it is written."""
     root = _root(tx, instance)
-    pool, size = tx.pools.get(root.pool_id), (instance.memory_mib + SAVED_EXTRA_MIB) * MIB
+    pool, size = tx.pools.get(root.pool_id), (live_size(instance).memory_mib + SAVED_EXTRA_MIB) * MIB
     if pool.available < size:
         raise PoolFull(
             f"The pool {pool.name} has no room for the memory of {instance.name}: it may take {size} bytes, "

@@ -14,6 +14,7 @@ from zcloud.domain.people import Actor
 from zcloud.domain.storage import PoolState, VolumeState
 from zcloud.services.context import Services, Subject, begin
 from zcloud.services.disks import Disks
+from zcloud.services.hardware import HardwareChange, HardwareService
 from zcloud.services.instances import Instances
 from zcloud.services.launch import Launch
 from zcloud.services.lifecycle import ADMIT, Lifecycle
@@ -42,7 +43,8 @@ class Retry:
 
     def __init__(self, services: Services) -> None:
         self._store = services.store
-        self._launch, self._instances, self._sizes = Launch(services), Instances(services), Sizes(services)
+        self._launch, self._instances = Launch(services), Instances(services)
+        self._sizes, self._hardware = Sizes(services), HardwareService(services)
         self._lifecycle, self._naming, self._trash = Lifecycle(services), Naming(services), Trash(services)
         self._disks, self._volumes, self._nics = Disks(services), Volumes(services), Nics(services)
 
@@ -55,6 +57,7 @@ class Retry:
             "start": lambda: self._instances.start(actor, "", old.resource_id),
             "stop": lambda: self._instances.stop(actor, "", old.resource_id, **_stopping(old)),
             "restart": lambda: self._instances.restart(actor, "", old.resource_id, **_stopping(old)),
+            "hardware": lambda: self._hardware.change(actor, "", old.resource_id, HardwareChange(**old.args["asked"])),
             "resize": lambda: self._sizes.resize(actor, "", old.resource_id, SizeChange(**old.args["asked"])),
             "delete": lambda: self._instances.delete(actor, "", old.resource_id, old.args.get("keep", ())),
             "trash": lambda: self._trash.delete(actor, "", old.resource_id),

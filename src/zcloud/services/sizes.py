@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from zcloud.domain.errors import InvalidInput
+from zcloud.domain.hardware import check_hardware, settle
 from zcloud.domain.instance import RUNS, Instance
 from zcloud.domain.operation import Operation
 from zcloud.domain.people import Actor, Usage
@@ -56,6 +57,7 @@ def _record(tx: Tx, actor: Actor, instance: Instance, change: SizeChange) -> Ope
     new = _resolve(tx, instance, change, now)
     size = wanted_size(new)
     check_size(size, tx.images.get(instance.image_id).min_memory_mib)
+    check_hardware(settle(new.options), size, new.firmware)
     if now is not None:
         check_live(instance.name, now, size)
     if _fields(new) == _fields(instance) and now in (None, size):

@@ -135,7 +135,22 @@ class FakeCloud:
             "uefi": {
                 "loader": "/usr/share/OVMF/OVMF_CODE_4M.fd",
                 "nvram_template": "/usr/share/OVMF/OVMF_VARS_4M.fd",
+                "keys": False,
             },
+            "uefi_secure": {
+                "loader": "/usr/share/OVMF/OVMF_CODE_4M.ms.fd",
+                "nvram_template": "/usr/share/OVMF/OVMF_VARS_4M.ms.fd",
+                "keys": True,
+            },
+            "cpu_modes": {
+                "kvm": ["custom", "host-model", "host-passthrough", "maximum"],
+                "tcg": ["custom", "host-model", "maximum"],
+            },
+            "cpu_models": {"kvm": ["EPYC", "qemu64"], "tcg": ["qemu64"]},
+            "numa": [{"id": 0, "memory": memory_mib << 20, "cpus": list(range(vcpus)), "pages": {"2097152": 256}}],
+            "tpm": True,
+            "videos": ["bochs", "qxl", "vga", "virtio"],
+            "libvirt": "9.0.0",
         }
         host = tx.hosts.add(_host(tx, host_id, name, inventory))
         tx.claims.set_capacity(host.ref, host.capacity)

@@ -46,6 +46,7 @@ class FakeShell:
             "sysctl -n net.ipv4.ip_forward": b"1\n",
             "qemu-img --version": b"qemu-img version 7.2\n",
             "dhcp_release": b"",
+            "rm -r -f": b"",
         }
         self._planned: list[tuple[str, ZcloudError]] = []
         self._due: dict[int, ZcloudError] = {}

@@ -37,9 +37,10 @@ Flag = Annotated[bool, Field(strict=True)]
 Seconds = Annotated[int, Field(strict=True, ge=1, le=86400)]
 Time = Annotated[AwareDatetime, BeforeValidator(_only_text)]
 RoleName = Literal["admin", "operator", "member", "viewer"]
+OptionName = Annotated[str, StringConstraints(min_length=1, max_length=40, pattern=r"^[a-z0-9_]+$")]
 Options = Annotated[
     dict[
-        Annotated[str, StringConstraints(min_length=1, max_length=40, pattern=r"^[a-z0-9_]+$")],
+        OptionName,
         Annotated[bool, Field(strict=True)] | Bytes | LongLine,
     ],
     Field(max_length=32),

@@ -17,6 +17,8 @@ from zcloud.wire.base import (
     Line,
     Name,
     OptionalRef,
+    OptionName,
+    Options,
     Ref,
     Request,
     Seconds,
@@ -63,6 +65,7 @@ class InstanceCreate(Request):
 
     Without ``nics`` it gets one on the default network. ``ssh_keys`` are public keys or names of stored ones;
     ``password_hash`` is a crypt(3) hash for the image's default user. ``headless``: without a screen.
+    ``hardware`` has options by name (see the reference of hardware); what is not given follows the image's system.
     """
 
     name: Name
@@ -92,6 +95,7 @@ class InstanceCreate(Request):
     ready_within_s: Seconds = 600
     guest: GuestOptions = GuestOptions()
     headless: Flag = False
+    hardware: Options = Field(default_factory=dict)
 
 
 class InstanceChange(Request):
@@ -145,6 +149,17 @@ class KeysRequest(Request):
         Field(max_length=100),
     ] = ()
     text: Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00]*$")] = ""
+
+
+class HardwareRequest(Request):
+    """Other hardware: options to ``set``, options to ``reset`` to what the guest's system has by default.
+
+    ``upgrade_machine`` takes the newest machine type of the host. A running guest has it all from its next start on.
+    """
+
+    set: Options = Field(default_factory=dict)
+    reset: Annotated[tuple[OptionName, ...], Field(max_length=32)] = ()
+    upgrade_machine: Flag = False
 
 
 class ConsoleRequest(Request):
@@ -211,6 +226,7 @@ class Instance:
     max_vcpus: int
     max_memory_mib: int
     pending: Mapping[str, Pending]
+    hardware: Mapping[str, Any]
     flavor: str
     firmware: str
     machine: str

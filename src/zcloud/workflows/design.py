@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from zcloud.domain.errors import WrongState
+from zcloud.domain.hardware import settle
 from zcloud.domain.host import Host
 from zcloud.domain.instance import Firmware, Instance
 from zcloud.domain.plug import DiskPlug
@@ -14,6 +15,7 @@ from zcloud.drivers.compute.design import DomainPlan, UefiFirmware
 from zcloud.workflows.context import Run, Whole
 
 LOG_DIR = "/var/log/libvirt/qemu"
+TPM_DIR = "/var/lib/libvirt/swtpm"
 
 
 def seed_name(instance: Instance) -> str:
@@ -29,6 +31,11 @@ def nvram_name(instance: Instance) -> str:
 def saved_name(instance: Instance) -> str:
     """Give the name of the file of the instance's saved memory among its pool's artifacts."""
     return f"{instance.id}.saved"
+
+
+def tpm_directory(instance: Instance) -> str:
+    """Give where libvirt keeps the state of the instance's TPM on the host; it goes with the instance."""
+    return f"{TPM_DIR}/{instance.id}"
 
 
 def console_log(instance: Instance) -> str:
@@ -58,13 +65,13 @@ def plan_domain(run: Run, whole: Whole, host: Host, project: str, incarnation: i
         title=f"{instance.name} ({project})",
         size=wanted_size(instance),
         accel=host.accel,
-        machine=instance.machine or _known(host, "machine"),
+        machine=instance.machine or known(host, "machine"),
         uefi=_uefi(host, instance, storage.artifact_path(nvram_name(instance))),
         disks=tuple(plug_disk(run, whole, each, pool) for each, pool in whole.volumes),
         seed=storage.artifact_path(seed_name(instance)),
         nics=tuple(run.network(network, host.id).plug(port) for port, network in whole.ports),
         console_log=console_log(instance),
-        screen=bool(instance.screen),
+        hardware=settle(instance.options),
         free_page_reporting=bool(host.inventory.get("free_page_reporting", True)),
     )
 
@@ -78,11 +85,13 @@ def plug_disk(run: Run, whole: Whole, volume: Volume, pool: Pool) -> DiskPlug:
 def _uefi(host: Host, instance: Instance, nvram: str) -> UefiFirmware | None:
     if instance.firmware is Firmware.BIOS:
         return None
-    image = _known(host, "uefi")
-    return UefiFirmware(loader=image["loader"], nvram_template=image["nvram_template"], nvram=nvram)
+    secure = settle(instance.options).secure_boot
+    image = known(host, "uefi_secure" if secure else "uefi")
+    return UefiFirmware(loader=image["loader"], nvram_template=image["nvram_template"], nvram=nvram, secure_boot=secure)
 
 
-def _known(host: Host, key: str) -> Any:
+def known(host: Host, key: str) -> Any:
+    """Give what the host's inventory tells; raises WrongState where it does not."""
     value = host.inventory.get(key)
     if not value:
         raise WrongState(

@@ -8,7 +8,7 @@ from typing import Any
 from zcloud.domain.claims import running_claims
 from zcloud.domain.errors import ZcloudError
 from zcloud.domain.instance import InstanceStatus, Ready
-from zcloud.domain.size import wanted_size
+from zcloud.domain.pending import as_started
 from zcloud.domain.storage import VolumeState
 from zcloud.operations.model import Step, Workflow
 from zcloud.store import Tx
@@ -57,7 +57,7 @@ def mark_running(run: Run, tx: Tx) -> None:
         ready_detail="",
         ready_deadline=tx.now + allowed,
         started_at=tx.now,
-        live=wanted_size(instance).to_record(),
+        live=as_started(instance),
         error=None,
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from zcloud.domain.claims import running_claims
 from zcloud.domain.errors import GuestRefused, GuestSilent, HypervisorFailed, ZcloudError
+from zcloud.domain.hardware import settle
 from zcloud.domain.size import Size, live_size, modules, read_size
 from zcloud.drivers.compute.design import design_memory
 from zcloud.drivers.compute.patch import patch_size
@@ -25,12 +26,17 @@ _BLOCKS_AT_ONCE = 64
 
 def _define(run: Run) -> None:
     """Write the new size into the definition."""
-    parts.redefine(run, lambda xml: patch_size(xml, _wanted(run)))
+    _redefine(run, _wanted(run))
 
 
 def _define_back(run: Run) -> None:
     """Write the old size into the definition."""
-    parts.redefine(run, lambda xml: patch_size(xml, read_size(run.args["old"])))
+    _redefine(run, read_size(run.args["old"]))
+
+
+def _redefine(run: Run, size: Size) -> None:
+    hardware = settle(parts.load_instance(run).options)
+    parts.redefine(run, lambda xml: patch_size(xml, size, hardware))
 
 
 def _shrink(run: Run) -> None:
@@ -113,12 +119,14 @@ def _go_back(run: Run) -> None:
     after = hypervisor.domain_size(run.resource_id) or now
     has = {"vcpus": max(after.vcpus, before.vcpus), "memory_mib": max(after.memory_mib, before.memory_mib)}
     with run.store.write() as tx:
-        tx.instances.update(run.resource_id, live={**before.to_record(), **has})
+        live = tx.instances.get(run.resource_id).live
+        tx.instances.update(run.resource_id, live={**live, **before.to_record(), **has})
 
 
 def _succeed(run: Run, tx: Tx) -> None:
     if run.args["live"]:
-        tx.instances.update(run.resource_id, live=_wanted(run).to_record())
+        live = tx.instances.get(run.resource_id).live
+        tx.instances.update(run.resource_id, live={**live, **_wanted(run).to_record()})
     _give_back(run, tx)
 
 

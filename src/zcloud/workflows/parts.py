@@ -7,6 +7,7 @@ from typing import Any
 
 from zcloud.domain.errors import NotFound
 from zcloud.domain.guest import describe_guest
+from zcloud.domain.hardware import settle
 from zcloud.domain.instance import Instance
 from zcloud.drivers.compute.design import design_domain
 from zcloud.drivers.compute.devices import definition_facts
@@ -15,7 +16,7 @@ from zcloud.drivers.guest.cloudinit import build_seed
 from zcloud.drivers.guest.seed import build_iso
 from zcloud.ports import DomainState, Hypervisor
 from zcloud.workflows.context import Run, Whole, base_image, load_whole
-from zcloud.workflows.design import console_log, logs, nvram_name, plan_domain, saved_name, seed_name
+from zcloud.workflows.design import console_log, logs, nvram_name, plan_domain, saved_name, seed_name, tpm_directory
 
 OFF = frozenset({DomainState.SHUTOFF, DomainState.CRASHED})
 
@@ -84,7 +85,7 @@ def write_seed_of(run: Run, whole: Whole) -> None:
 
 
 def remove_artifacts(run: Run) -> None:
-    """Remove the guest's seed, its UEFI variables and its console's log."""
+    """Remove the guest's seed, its UEFI variables, its TPM's state and its console's log."""
     whole = load_whole(run)
     instance = whole.instance
     _, pool = whole.root
@@ -93,7 +94,10 @@ def remove_artifacts(run: Run) -> None:
     driver.delete_artifact(nvram_name(instance))
     if instance.saved:
         driver.delete_artifact(saved_name(instance))
-    run.link(instance.host_id).shell.remove(*logs(instance))
+    shell = run.link(instance.host_id).shell
+    shell.remove(*logs(instance))
+    if instance.hardware.get("tpm"):  # libvirt removes it only with a definition that still has the TPM
+        shell.run(["rm", "-r", "-f", "--", tpm_directory(instance)])
 
 
 def define(run: Run) -> None:
@@ -104,7 +108,9 @@ def define(run: Run) -> None:
         host, project = tx.hosts.get(instance.host_id), tx.projects.get(instance.project_id)
     plan = plan_domain(run, whole, host, project.name, instance.incarnation + 1)
     facts = _define(run.link(host.id).hypervisor, instance.id, design_domain(plan))
-    hardware = {**instance.hardware, "console_log": plan.console_log, **facts}
+    keys = plan.uefi is not None and plan.uefi.secure_boot  # its variables were born with the keys of Secure Boot
+    hardware = {**instance.hardware, "console_log": plan.console_log, **facts, "uefi_keys": keys}
+    hardware["tpm"] = plan.hardware.tpm != "off"
     with run.store.write() as tx:
         tx.instances.update(instance.id, machine=plan.machine, hardware=hardware)
 
@@ -120,8 +126,10 @@ def undefine(run: Run) -> None:
 def fit_definition(run: Run) -> None:
     """Fit the definition to what runs CPUs on the host now, and write which run comes next into it."""
     with run.store.read() as tx:
-        host = tx.hosts.get(tx.instances.get(run.resource_id).host_id)
-    redefine(run, lambda xml: patch_incarnation(patch_accel(xml, host.accel), run.args["incarnation"]))
+        instance = tx.instances.get(run.resource_id)
+        host = tx.hosts.get(instance.host_id)
+    cpu = settle(instance.options).cpu
+    redefine(run, lambda xml: patch_incarnation(patch_accel(xml, host.accel, cpu), run.args["incarnation"]))
 
 
 def redefine(run: Run, patch: Callable[[str], str]) -> None:

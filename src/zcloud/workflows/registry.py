@@ -11,6 +11,7 @@ from zcloud.workflows.hosts import HOST_ENLIST, HOST_REMOVE, HOST_SCAN
 from zcloud.workflows.images import IMAGE_DELETE, IMAGE_IMPORT
 from zcloud.workflows.instance_create import INSTANCE_CREATE
 from zcloud.workflows.instance_delete import INSTANCE_DELETE
+from zcloud.workflows.instance_hardware import INSTANCE_HARDWARE
 from zcloud.workflows.instance_hold import INSTANCE_PAUSE, INSTANCE_RESET, INSTANCE_RESUME
 from zcloud.workflows.instance_power import INSTANCE_RESTART, INSTANCE_START, INSTANCE_STOP
 from zcloud.workflows.instance_resize import INSTANCE_RESIZE
@@ -34,6 +35,7 @@ WORKFLOWS: Mapping[str, Workflow[Run]] = {
         IMAGE_IMPORT,
         INSTANCE_CREATE,
         INSTANCE_DELETE,
+        INSTANCE_HARDWARE,
         INSTANCE_RESIZE,
         INSTANCE_DISCARD,
         INSTANCE_PAUSE,

@@ -10,7 +10,8 @@ from tests.real.cloud.conftest import ADMIN, Cloud, wait_for
 from zcloud.domain.errors import GuestSilent
 from zcloud.domain.instance import Firmware, InstanceSpec, NicRequest, Ready
 from zcloud.domain.operation import OperationStatus
-from zcloud.domain.size import live_size, pending
+from zcloud.domain.pending import pending
+from zcloud.domain.size import live_size
 from zcloud.ports import Hypervisor
 from zcloud.services.sizes import SizeChange, Sizes
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from zcloud.domain.attachment import Attachment, DiskBus, IoLimits
+from zcloud.domain.hardware import Hardware, settle
 from zcloud.domain.host import Accel
 from zcloud.domain.plug import DiskFormat, DiskKind, DiskPlug, DiskSource, NicKind, NicPlug
 from zcloud.domain.size import Size
-from zcloud.drivers.compute.design import CpuMode, DomainPlan, UefiFirmware
+from zcloud.drivers.compute.design import DomainPlan, UefiFirmware
 
 ROOT = DiskSource(
     volume_id="0d5c3a52-6c0a-4f43-9d5a-000000000001",
@@ -78,6 +79,20 @@ SECURE = UefiFirmware(
     secure_boot=True,
 )
 
+WINDOWS_11 = settle({"os": "windows-11", "nic_model": "e1000e"})
+TUNED = Hardware(
+    cpu="qemu64",
+    cpu_topology="2:1:2",
+    cpu_pin="0=0;1=0-1;3=1",
+    emulator_pin="0",
+    numa_cells=2,
+    memory_nodes="0",
+    huge_pages="2M",
+    boot="network,disk",
+    watchdog="i6300esb",
+    rng_rate=4096,
+)
+
 DEMO = DomainPlan(
     instance_id="5a2e6a4c-7d1f-4c62-9f0e-000000000001",
     domain_name="zc-5a2e6a4c",
@@ -100,7 +115,14 @@ CASES: dict[str, DomainPlan] = {
     "bare": replace(DEMO, seed="", nics=()),
     "uefi": replace(DEMO, uefi=UEFI, machine="pc-q35-6.2"),
     "secure-boot": replace(DEMO, uefi=SECURE),
-    "screen": replace(DEMO, screen=True),
+    "headless": replace(DEMO, hardware=Hardware(screen="none", rng=False)),
+    "windows": replace(
+        DEMO, uefi=SECURE, size=Size(2, 4096), hardware=settle({"os": "windows-11", "nic_model": "e1000e"})
+    ),
+    "windows-kvm": replace(DEMO, accel=Accel.KVM, hardware=settle({"os": "windows", "cpu": "maximum"})),
+    "tuned": replace(DEMO, size=Size(4, 512, 4, 1024), hardware=TUNED),
+    "watched": replace(DEMO, hardware=Hardware(watchdog="i6300esb", watchdog_action="pause", video="bochs")),
+    "huge": replace(DEMO, hardware=Hardware(cpu="maximum", huge_pages="1G", tpm="2.0", video="qxl")),
     "full": replace(
         DEMO,
         instance_id="5a2e6a4c-7d1f-4c62-9f0e-000000000002",
@@ -112,7 +134,7 @@ CASES: dict[str, DomainPlan] = {
         description="Two lines\nof what it is for.",
         size=Size(2, 4096, 8),
         accel=Accel.KVM,
-        cpu_mode=CpuMode.HOST_PASSTHROUGH,
+        hardware=Hardware(cpu="host-passthrough"),
         disks=(LIMITED_ROOT, SLOW_DATA, DiskPlug(source=SHARED_TOOLS, slot=2)),
         nics=(NAT_NIC, BRIDGE_NIC),
         console_log="/var/log/zcloud/console/5a2e6a4d.log",

@@ -17,7 +17,7 @@ from tests.unit.compute.plans import BRIDGE_NIC, CASES, DEMO, SLOW_DATA
 from zcloud.domain.errors import InvalidXml
 from zcloud.domain.host import Accel
 from zcloud.domain.plug import DiskFormat, DiskKind, NicKind
-from zcloud.drivers.compute.design import CpuMode, DomainPlan, design_disk, design_domain, design_nic
+from zcloud.drivers.compute.design import DomainPlan, design_disk, design_domain, design_nic
 from zcloud.libvirtxml.disk import Disk
 from zcloud.libvirtxml.domain import Domain
 from zcloud.libvirtxml.nic import Interface
@@ -58,8 +58,8 @@ def test_every_field_of_a_plan_has_a_golden_case() -> None:
     dull = {f"{owner.__name__}.{name}" for (owner, name), values in seen.items() if len(values) < 2}
     assert not dull
     values = {value for each in seen.values() for value in each if isinstance(value, Enum)}
-    for kind in (Accel, CpuMode, DiskFormat, DiskKind, NicKind):
-        wanted = set(kind) - {CpuMode.MAXIMUM}  # what TCG gets; nobody asks for it
+    for kind in (Accel, DiskFormat, DiskKind, NicKind):
+        wanted = set(kind)
         assert wanted <= values
 
 

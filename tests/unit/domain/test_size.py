@@ -7,6 +7,7 @@ from tests import builders
 
 from zcloud.domain.errors import InvalidInput, NotLive
 from zcloud.domain.instance import RUNS, InstanceStatus
+from zcloud.domain.pending import pending
 from zcloud.domain.size import (
     BLOCK_MIB,
     MAX_MEMORY_MIB,
@@ -17,7 +18,6 @@ from zcloud.domain.size import (
     check_size,
     live_size,
     modules,
-    pending,
     read_size,
 )
 

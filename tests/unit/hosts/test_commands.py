@@ -45,6 +45,7 @@ ALLOWED = {
     f"dd status=none bs=1M conv=fsync,nocreat of={I}/x": [f"{I}/x"],
     f"dd status=none bs=1M conv=fsync,nocreat iflag=fullblock,count_bytes count=9 of={I}/x": [f"{I}/x"],
     f"rm -f -- {I}/x": [f"{I}/x"],
+    "rm -r -f -- /var/lib/libvirt/swtpm/5a2e6a4c-7d1f-4c62-9f0e-000000000001": [],
     f"mv -f -T -- {I}/x {I}/y": [f"{I}/x", f"{I}/y"],
     f"chown libvirt-qemu:kvm {I}/x": [f"{I}/x"],
     f"chmod 0640 {I}/x": [f"{I}/x"],
@@ -73,6 +74,9 @@ ALLOWED = {
 }
 
 REFUSED = [
+    "rm -r -f -- /var/lib/libvirt/swtpm",
+    "rm -r -f -- /var/lib/libvirt/swtpm/5a2e6a4c-7d1f-4c62-9f0e-000000000001/../..",
+    f"rm -r -f -- {I}/x",
     "",
     "sh -c true",
     "/bin/true",

@@ -11,8 +11,9 @@ import pytest
 from zcloud.domain.errors import HypervisorFailed, InvalidInput, NoRoom, NotLive, QuotaExceeded
 from zcloud.domain.instance import Flavor, Instance, InstanceSpec, NicRequest
 from zcloud.domain.operation import Operation, OperationStatus
+from zcloud.domain.pending import pending
 from zcloud.domain.people import Quota
-from zcloud.domain.size import Size, live_size, pending, wanted_size
+from zcloud.domain.size import Size, live_size, wanted_size
 from zcloud.libvirtxml.domain import Domain
 from zcloud.ports import DomainSize
 from zcloud.services.operations import Operations

@@ -1,4 +1,4 @@
-"""Sizes of instances."""
+"""Sizes and hardware of instances."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from starlette.responses import Response
 from zcloud.api.answers import accepted
 from zcloud.api.params import Project, RefPath, routes
 from zcloud.api.parts import Calling
+from zcloud.services.hardware import HardwareChange
 from zcloud.services.sizes import SizeChange
-from zcloud.wire.instances import ResizeRequest
+from zcloud.wire.instances import HardwareRequest, ResizeRequest
 from zcloud.wire.operations import Accepted
 
 router = routes("instances")
@@ -19,3 +20,10 @@ def resize_instance(call: Calling, ref: RefPath, body: ResizeRequest, project: P
     """Give an instance another size; a running one at once, or with next_start when it starts again."""
     change = SizeChange(**body.model_dump())
     return accepted(call, call.parts.sizes.resize(call.actor, project, ref, change, call.revision))
+
+
+@router.patch("/instances/{ref}/hardware", status_code=202, response_model=Accepted)
+def change_hardware(call: Calling, ref: RefPath, body: HardwareRequest, project: Project = "") -> Response:
+    """Change an instance's hardware, for its guest from the next start on."""
+    change = HardwareChange(**body.model_dump())
+    return accepted(call, call.parts.hardware.change(call.actor, project, ref, change, call.revision))

@@ -47,6 +47,8 @@ _OPTIONS = (
     click.option("--user-data", type=click.Path(path_type=Path), help="A cloud-init file."),
     click.option("--tag", multiple=True, help="A tag; repeatable."),
     click.option("--firmware", type=click.Choice(("bios", "uefi")), default=None, help="How it boots [bios]."),
+    click.option("--os", default="", metavar="KIND", help="linux, windows or windows-11 [what the image is]."),
+    click.option("--set", "hardware", multiple=True, metavar="OPTION=VALUE", help="Hardware; repeatable."),
     click.option("--headless", is_flag=True, help="Make it without a screen."),
     click.option("--host", default="", shell_complete=completer("hosts"), help="Run it on this host."),
     click.option("--on-boot", type=click.Choice(ON_BOOT), help="What becomes of it when its host has booted [last]."),

@@ -38,7 +38,8 @@ class HostCapabilities:
     """A host's CPU, memory layout and what its hypervisor offers to guests of the host's own architecture.
 
     ``machines`` maps each machine type and alias to its canonical name. ``kvm`` says that libvirt offers KVM,
-    which a probe has yet to prove. ``cpu_modes`` has libvirt's CPU modes for each domain type that was asked.
+    which a probe has yet to prove. ``cpu_modes`` has libvirt's CPU modes for each domain type that was asked,
+    ``cpu_models`` the models that this host can run by name. ``emulates_tpm``: it can make TPMs of version 2.
     """
 
     host_uuid: str
@@ -54,7 +55,10 @@ class HostCapabilities:
     kvm: bool
     firmware: tuple[FirmwareImage, ...]
     cpu_modes: Mapping[Accel, frozenset[str]]
+    cpu_models: Mapping[Accel, frozenset[str]]
     tpm_models: frozenset[str]
+    emulates_tpm: bool
+    videos: frozenset[str]
     iommu: bool
 
     @property
@@ -96,6 +100,9 @@ def parse_capabilities(host_xml: str, *domain_xml: str) -> HostCapabilities:
         kvm=any(domain.type == "kvm" for domain in guest.domains),
         firmware=_firmware(offers),
         cpu_modes={_accel(offer): _cpu_modes(offer) for offer in offers},
+        cpu_models={_accel(offer): _cpu_models(offer) for offer in offers},
+        emulates_tpm=any("emulator" in offer.tpm_backends and "2.0" in offer.tpm_versions for offer in offers),
+        videos=frozenset(model for offer in offers for model in offer.videos),
         tpm_models=frozenset(model for offer in offers if offer.tpm for model in offer.tpm_models),
         iommu=host.iommu or False,
     )
@@ -132,6 +139,11 @@ def _accel(offer: DomainCapabilities) -> Accel:
 
 def _cpu_modes(offer: DomainCapabilities) -> frozenset[str]:
     return frozenset(mode.name for mode in offer.cpu_modes if mode.supported and mode.name)
+
+
+def _cpu_models(offer: DomainCapabilities) -> frozenset[str]:
+    custom = [mode for mode in offer.cpu_modes if mode.name == "custom" and mode.supported]
+    return frozenset(model.name for mode in custom for model in mode.models if model.usable and model.name)
 
 
 def _firmware(offers: list[DomainCapabilities]) -> tuple[FirmwareImage, ...]:

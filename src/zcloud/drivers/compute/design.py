@@ -7,12 +7,13 @@ that libvirt has (``patch.py``), so what libvirt filled in (addresses, aliases) 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from zcloud.domain.attachment import SEED_SLOT, IoLimits
+from zcloud.domain.hardware import DEFAULT, Hardware
 from zcloud.domain.host import Accel
 from zcloud.domain.plug import DiskFormat, DiskKind, DiskPlug, DiskSource, NicKind, NicPlug
-from zcloud.domain.size import Size, modules
+from zcloud.domain.size import Size
+from zcloud.drivers.compute.hardware import Frame, add_rng, add_screen, set_cpu, set_hardware, set_size
 from zcloud.libvirtxml.device import MemoryModule
 from zcloud.libvirtxml.disk import Disk
 from zcloud.libvirtxml.domain import Domain
@@ -21,19 +22,9 @@ from zcloud.libvirtxml.nic import Interface
 SPARE_ROOT_PORTS = 12
 """PCI Express places left for hot-plug: q35 itself has one."""
 
-MEMORY_SLOTS = 16
-"""Places for memory modules in a guest whose memory can grow: how often it can."""
 
 BALLOON_PERIOD_S = 10
 AGENT_CHANNEL = "org.qemu.guest_agent.0"
-
-
-class CpuMode(StrEnum):
-    """Which CPU the guest sees (https://libvirt.org/formatdomain.html#cpu-model-and-topology)."""
-
-    HOST_MODEL = "host-model"
-    HOST_PASSTHROUGH = "host-passthrough"
-    MAXIMUM = "maximum"  # the only one for TCG, which refuses host-passthrough
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +42,7 @@ class DomainPlan:
     """All that the design needs. Paths are absolute paths on the host.
 
     ``disks`` have the root in slot 0. ``machine`` is a canonical q35 type, such as
-    pc-q35-7.2. ``cpu_mode`` counts where KVM is. ``uefi`` None boots by BIOS; without ``screen`` there is no
-    graphics; ``seed`` empty means no cloud-init disk.
+    pc-q35-7.2. ``uefi`` None boots by BIOS; ``seed`` empty means no cloud-init disk.
     """
 
     instance_id: str
@@ -65,13 +55,12 @@ class DomainPlan:
     size: Size
     accel: Accel
     machine: str
-    cpu_mode: CpuMode = CpuMode.HOST_MODEL
+    hardware: Hardware = DEFAULT
     uefi: UefiFirmware | None = None
     disks: tuple[DiskPlug, ...]
     seed: str = ""
     nics: tuple[NicPlug, ...] = ()
     console_log: str
-    screen: bool = False
     free_page_reporting: bool = True
 
 
@@ -79,9 +68,9 @@ def design_domain(plan: DomainPlan) -> str:
     """Give the domain's XML. Raises InvalidXml if a text holds characters that XML does not allow."""
     domain = Domain.create()
     _identify(domain, plan)
-    set_size(domain, plan.size)
+    set_size(domain, plan.size, plan.hardware)
     _boot(domain, plan)
-    set_cpu(domain, plan.accel, plan.cpu_mode)
+    set_cpu(domain, plan.accel, plan.hardware.cpu)
     _run(domain)
     for disk in plan.disks:
         _fill_disk(domain.disks.add(), disk)
@@ -92,6 +81,7 @@ def design_domain(plan: DomainPlan) -> str:
     _add_controllers(domain, plan)
     _add_consoles(domain, plan)
     _add_helpers(domain, plan)
+    set_hardware(domain, DEFAULT, plan.hardware, Frame(plan.size, plan.accel))
     return domain.to_xml(pretty=True)
 
 
@@ -107,48 +97,6 @@ def design_nic(plug: NicPlug) -> str:
     nic = Interface.create()
     _fill_nic(nic, plug)
     return nic.to_xml(pretty=True)
-
-
-def domain_type(accel: Accel) -> str:
-    """Give libvirt's word for what runs the CPU; a host without a probe's word gets what works anywhere."""
-    return "kvm" if accel is Accel.KVM else "qemu"
-
-
-def set_cpu(domain: Domain, accel: Accel, mode: CpuMode) -> None:
-    """Choose the CPU: ``mode`` under KVM, all that QEMU can emulate otherwise."""
-    chosen = mode if accel is Accel.KVM else CpuMode.MAXIMUM
-    domain.type = domain_type(accel)
-    domain.cpu.mode = chosen
-    if chosen is CpuMode.HOST_MODEL:
-        del domain.cpu.check, domain.cpu.migratable
-    else:
-        domain.cpu.check = "none"
-        domain.cpu.migratable = "on"
-
-
-def set_size(domain: Domain, size: Size) -> None:
-    """Give the domain its vCPUs and memory, and the room to grow while it runs."""
-    domain.memory = domain.current_memory = size.memory_mib << 20
-    domain.vcpus = size.max_vcpus
-    domain.vcpu_placement = "static"
-    domain.current_vcpus = size.vcpus if size.vcpus != size.max_vcpus else None
-    # One socket: licences count sockets, and each core can be plugged by itself.
-    domain.cpu.sockets, domain.cpu.cores, domain.cpu.threads = 1, size.max_vcpus, 1
-    _set_memory_room(domain, size)
-
-
-def _set_memory_room(domain: Domain, size: Size) -> None:
-    """Memory modules have a place only beside a guest NUMA cell; without room there is neither."""
-    del domain.max_memory, domain.memory_slots
-    for cell in domain.cpu.numa_cells:
-        domain.cpu.numa_cells.remove(cell)
-    room = modules(size.memory_mib, size.max_memory_mib)
-    if not room:
-        return
-    domain.max_memory, domain.memory_slots = (size.memory_mib + room) << 20, MEMORY_SLOTS
-    cell = domain.cpu.numa_cells.add()
-    cell.id, cell.cpus = 0, f"0-{size.max_vcpus - 1}" if size.max_vcpus > 1 else "0"
-    cell.memory, cell.unit = size.memory_mib << 10, "KiB"
 
 
 def design_memory(mib: int) -> str:
@@ -273,29 +221,12 @@ def _add_consoles(domain: Domain, plan: DomainPlan) -> None:
     serial.log, serial.log_append = plan.console_log, True
     agent = domain.channels.add()
     agent.type, agent.target_type, agent.target_name = "unix", "virtio", AGENT_CHANNEL
-    if plan.screen:
-        _add_screen(domain)
-
-
-def _add_screen(domain: Domain) -> None:
-    """VNC on a Unix socket, never on TCP.
-
-    Each run has a socket of its own: libvirt puts it into the run's private directory, which only root and QEMU's
-    user may enter, tells its path in the live XML, and removes it
-    (https://libvirt.org/formatdomain.html#graphical-framebuffers).
-    """
-    tablet = domain.inputs.add()
-    tablet.type, tablet.bus = "tablet", "usb"
-    screen = domain.graphics.add()
-    screen.type = "vnc"
-    screen.listens.add().type = "socket"
-    domain.videos.add().model = "virtio"
+    add_screen(domain)
 
 
 def _add_helpers(domain: Domain, plan: DomainPlan) -> None:
     domain.balloon.model = "virtio"
     domain.balloon.free_page_reporting = True if plan.free_page_reporting else None
     domain.balloon.stats_period = BALLOON_PERIOD_S
-    rng = domain.rngs.add()
-    rng.model, rng.backend, rng.source = "virtio", "random", "/dev/urandom"
+    add_rng(domain)
     domain.panics.add().model = "isa"

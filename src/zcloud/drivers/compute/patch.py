@@ -10,39 +10,60 @@ from typing import Any
 
 from lxml import etree
 
+from zcloud.domain.hardware import Hardware
 from zcloud.domain.host import Accel
 from zcloud.domain.size import Size
-from zcloud.drivers.compute.design import CpuMode, domain_type, set_cpu, set_size
+from zcloud.drivers.compute.hardware import Frame, cpu_mode, domain_type, set_cpu, set_hardware, set_size
 from zcloud.libvirtxml.domain import Domain
 from zcloud.libvirtxml.parser import parse_xml
 
 
-def patch_accel(xml: str, accel: Accel, cpu_mode: CpuMode = CpuMode.HOST_MODEL) -> str:
+def patch_accel(xml: str, accel: Accel, cpu: str = "auto") -> str:
     """Fit a domain to what runs CPUs on its host now; done at every cold start.
 
-    A domain that runs as it is stays as it is. Otherwise it gets ``cpu_mode`` (KVM) or ``maximum`` (TCG), and
-    loses the model and features that were chosen for the other kind; topology and guest NUMA stay.
+    A domain that runs as it is stays as it is; otherwise it gets the CPU that was chosen (``Hardware.cpu``).
     """
     domain = Domain.parse(xml)
-    refused = accel is not Accel.KVM and domain.cpu.mode == CpuMode.HOST_PASSTHROUGH
-    if domain.type == domain_type(accel) and not refused:
+    wrong = domain.cpu.mode != cpu_mode(accel, cpu) if cpu != "auto" else False
+    refused = accel is not Accel.KVM and domain.cpu.mode == "host-passthrough"
+    if domain.type == domain_type(accel) and not refused and not wrong:
         return xml
-    del domain.cpu.model_fallback, domain.cpu.model, domain.cpu.vendor, domain.cpu.match
-    for feature in domain.cpu.features:
-        domain.cpu.features.remove(feature)
     if accel is not Accel.KVM:
         del domain.features.ioapic  # libvirt refuses KVM's own without KVM
-    set_cpu(domain, accel, cpu_mode)
+    set_cpu(domain, accel, cpu)
     return domain.to_xml()
 
 
-def patch_size(xml: str, size: Size) -> str:
+def patch_size(xml: str, size: Size, hardware: Hardware) -> str:
     """Give the next run its size; memory modules that were plugged into a definition by hand are part of it then."""
     domain = Domain.parse(xml)
     for module in domain.memory_modules:
         if module.model == "dimm":
             domain.memory_modules.remove(module)
-    set_size(domain, size)
+    set_size(domain, size, hardware)
+    return domain.to_xml()
+
+
+def patch_hardware(xml: str, old: Hardware, new: Hardware, frame: Frame) -> str:
+    """Give the next run other hardware; what did not change between the two stays as it is."""
+    domain = Domain.parse(xml)
+    set_hardware(domain, old, new, frame)
+    return domain.to_xml()
+
+
+def patch_loader(xml: str, loader: str, *, secure_boot: bool) -> str:
+    """Give the next run another UEFI image; the variables are the instance's own and stay where they are."""
+    domain = Domain.parse(xml)
+    domain.os.loader = loader
+    domain.os.loader_secure = True if secure_boot else None
+    domain.features.smm = True if secure_boot else None  # guards the variables; Secure Boot is refused without it
+    return domain.to_xml()
+
+
+def patch_machine(xml: str, machine: str) -> str:
+    """Give the next run another machine type of the same family."""
+    domain = Domain.parse(xml)
+    domain.os.machine = machine
     return domain.to_xml()
 
 

@@ -67,6 +67,7 @@ instances = Table(
     integer("max_vcpus"),
     integer("max_memory_mib"),
     json("live"),
+    json("options"),
     key("flavor"),
     key("firmware"),
     key("machine"),
