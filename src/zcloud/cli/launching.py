@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from zcloud.cli.asking import ask_password
 from zcloud.cli.drivers import read_options
 from zcloud.cli.text import _
 from zcloud.cli.units import parse_size
@@ -102,6 +103,7 @@ def build_request(options: Mapping[str, Any], home: Path) -> dict[str, Any]:
         "disks": [parse_disk(each) for each in options["disk"]],
         "ssh_keys": [read_key(each) for each in options["key"]] or list(filter(None, [own_key(home)])),
         "user_data": read_user_data(options["user_data"]) if options["user_data"] else "",
+        "password": ask_password(_("Password of the guest"), stdin=True) if options["password_stdin"] else "",
         "tags": list(options["tag"]),
         "protected": options["protect"],
         "headless": options["headless"],

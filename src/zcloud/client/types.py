@@ -462,8 +462,9 @@ class InstanceChange(TypedDict):
 class InstanceCreate(TypedDict):
     """An instance. References are names or ids; 0 and empty take the flavor's, the image's or the default.  Without
     ``nics`` it gets one on the default network. ``ssh_keys`` are public keys or names of stored ones;
-    ``password_hash`` is a crypt(3) hash for the image's default user. ``headless``: without a screen. ``hardware``
-    has options by name (see the reference of hardware); what is not given follows the image's system."""
+    ``password_hash`` is a crypt(3) hash for the image's default user; Windows takes a ``password``. ``headless``:
+    without a screen. ``hardware`` has options by name (see the reference of hardware); what is not given follows
+    the image's system."""
 
     name: str
     image: str
@@ -481,6 +482,7 @@ class InstanceCreate(TypedDict):
     ssh_keys: NotRequired[list[str]]
     user_data: NotRequired[str]
     password_hash: NotRequired[str]
+    password: NotRequired[str]
     tags: NotRequired[list[str]]
     host: NotRequired[str]
     protected: NotRequired[bool]

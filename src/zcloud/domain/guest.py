@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from zcloud.domain.errors import InvalidInput
+from zcloud.domain.hardware import settle
 from zcloud.domain.instance import Instance
 from zcloud.domain.network import Network, Port
 
@@ -64,6 +65,7 @@ class GuestSpec:
 
     ``instance_id`` never changes over the guest's life: with a new one cloud-init takes the guest for a new
     machine and makes its host keys again. ``ssh_keys`` and ``password_hash`` are the image's default user's.
+    Windows takes no hash: its administrator has the ``password`` itself.
     """
 
     instance_id: str
@@ -76,6 +78,8 @@ class GuestSpec:
     nics: tuple[GuestNic, ...] = ()
     options: GuestOptions = GuestOptions()
     user_data: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+    windows: bool = False
 
 
 def parse_options(raw: Mapping[str, Any]) -> GuestOptions:
@@ -102,6 +106,7 @@ def describe_guest(
     nics: Sequence[tuple[Port, Network]],
     user_data: str = "",
     password_hash: str = "",
+    password: str = "",
 ) -> GuestSpec:
     """Give what a guest is told about itself, from the records; raises InvalidInput for unknown options."""
     fqdn = nics[0][0].hostname if nics else ""
@@ -111,6 +116,8 @@ def describe_guest(
         fqdn=fqdn,
         ssh_keys=tuple(instance.guest.get("ssh_keys", ())),
         password_hash=password_hash,
+        password=password,
+        windows=settle(instance.options).os != "linux",
         nics=tuple(_describe_nic(port, network, first=slot == 0) for slot, (port, network) in enumerate(nics)),
         options=parse_options(instance.guest.get("options", {})),
         user_data=user_data,

@@ -99,6 +99,7 @@ class InstanceSpec:
     ssh_keys: tuple[str, ...] = ()  # public keys, or names of stored ones
     user_data: str = ""  # sealed at rest
     password_hash: str = ""  # sealed at rest
+    password: str = field(default="", repr=False)  # of a Windows guest, sealed at rest
     tags: tuple[str, ...] = ()
     host: str = ""  # pin to a host
     protected: bool = False

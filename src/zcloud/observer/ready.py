@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from zcloud.domain.errors import GuestSilent, HypervisorFailed, NotFound, ZcloudError
+from zcloud.domain.hardware import settle
 from zcloud.domain.instance import Instance, Ready
 from zcloud.drivers.guest.readiness import RESULT_FILE, STATUS_FILE, Agent, Evidence, Readiness, judge
 from zcloud.ports import HostLink, Hypervisor
@@ -67,6 +68,8 @@ def gather(instance: Instance, link: HostLink) -> Evidence:
         with contextlib.suppress(NotFound):
             console = link.shell.read_file(path, limit=_CONSOLE_TAIL, tail=True).decode(errors="replace")
     agent, result, status = _ask(instance.id, link.hypervisor)
+    if agent is Agent.NO_FILES and settle(instance.options).os != "linux":
+        agent = Agent.ANSWERS  # Windows has no such files, and says so in words of its own
     return Evidence(instance.id, agent=agent, result=result, status=status, console=console)
 
 

@@ -41,7 +41,7 @@ from zcloud.store import Tx
 MIN_DISK, MAX_DISK = MIB, 64 * TIB
 MAX_DISKS = 16
 MAX_READY_S = 24 * 3600
-_SEALED = ("user_data", "password_hash")
+_SEALED = ("user_data", "password_hash", "password")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +158,8 @@ class Launch:
             for slot, network in enumerate(networks)
         ]
         # Built here as the worker will build it, so that nothing is admitted that cannot be made.
-        build_seed(
-            describe_guest(instance, list(zip(ports, networks, strict=True)), spec.user_data, spec.password_hash)
-        )
+        nics = list(zip(ports, networks, strict=True))
+        build_seed(describe_guest(instance, nics, spec.user_data, spec.password_hash, spec.password))
         claims = [admission.volume_claim(each.pool_id, each.id, each.size) for each in volumes]
         if spec.start:
             claims += running_claims(host.id, instance.id, sized.vcpus, sized.memory_mib)
@@ -292,8 +291,17 @@ def _with_profile(spec: InstanceSpec, image: Image) -> InstanceSpec:
         chosen["screen"] = "none"
     if (guessed := guess_os(image.os_id)) != "linux":
         chosen.setdefault("os", guessed)
+    _check_password(spec, settle(chosen).os)
     of_profile = settle(chosen).secure_boot and "secure_boot" not in chosen
     return dataclasses.replace(spec, hardware=chosen, firmware=Firmware.UEFI if of_profile else spec.firmware)
+
+
+def _check_password(spec: InstanceSpec, kind: str) -> None:
+    if spec.password and kind == "linux":
+        hint = "Give password_hash, a crypt(3) hash."
+        raise InvalidInput("Only guests with Windows take a password itself.", hint=hint, field="password")
+    if spec.password_hash and kind != "linux":
+        raise InvalidInput("Windows takes no hash of a password.", hint="Give password.", field="password_hash")
 
 
 def _check_size(sized: Sized) -> None:
@@ -342,6 +350,6 @@ def _recall(asked: Mapping[str, Any], sealed: Mapping[str, str]) -> InstanceSpec
 
 
 def _seal(tx: Tx, instance_id: str, spec: InstanceSpec) -> None:
-    for kind, value in (("user_data", spec.user_data), ("password_hash", spec.password_hash)):
-        if value:
+    for kind in _SEALED:
+        if value := getattr(spec, kind):
             tx.secrets.put(f"instance.{kind}", instance_id, value.encode())

@@ -29,6 +29,7 @@ from zcloud.wire.operations import OperationError
 from zcloud.wire.volumes import Disk
 
 Mac = Annotated[str, StringConstraints(max_length=17, pattern=r"^([0-9a-f]{2}(:[0-9a-f]{2}){5})?$")]
+Password = Annotated[str, StringConstraints(max_length=127, pattern=r"^[ -~]*$")]
 PasswordHash = Annotated[str, StringConstraints(max_length=512, pattern=r"^[!-~]*$")]
 OnBoot = Literal["last", "start", "stay-off"]
 Tags = Annotated[tuple[Tag, ...], Field(max_length=32)]
@@ -64,7 +65,8 @@ class InstanceCreate(Request):
     """An instance. References are names or ids; 0 and empty take the flavor's, the image's or the default.
 
     Without ``nics`` it gets one on the default network. ``ssh_keys`` are public keys or names of stored ones;
-    ``password_hash`` is a crypt(3) hash for the image's default user. ``headless``: without a screen.
+    ``password_hash`` is a crypt(3) hash for the image's default user; Windows takes a ``password``.
+    ``headless``: without a screen.
     ``hardware`` has options by name (see the reference of hardware); what is not given follows the image's system.
     """
 
@@ -87,6 +89,7 @@ class InstanceCreate(Request):
     ] = ()
     user_data: Text = ""
     password_hash: PasswordHash = ""
+    password: Password = ""
     tags: Tags = ()
     host: OptionalRef = ""
     protected: Flag = False

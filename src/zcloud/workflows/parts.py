@@ -75,11 +75,8 @@ def write_seed(run: Run) -> None:
 def write_seed_of(run: Run, whole: Whole) -> None:
     """Do so for an instance that need not be as it is recorded."""
     instance = whole.instance
-    files = build_seed(
-        describe_guest(
-            instance, whole.ports, _secret(run, "user_data", instance), _secret(run, "password_hash", instance)
-        )
-    )
+    secrets = [_secret(run, kind, instance) for kind in ("user_data", "password_hash", "password")]
+    files = build_seed(describe_guest(instance, whole.ports, *secrets))
     _, pool = whole.root
     run.storage(pool, instance.host_id).ensure_artifact(seed_name(instance), build_iso(files))
 

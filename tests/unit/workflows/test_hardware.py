@@ -14,6 +14,7 @@ from zcloud.domain.errors import HypervisorFailed, InvalidInput, NoRoom
 from zcloud.domain.instance import Firmware
 from zcloud.domain.operation import Operation, OperationStatus
 from zcloud.domain.pending import pending
+from zcloud.drivers.guest.seed import read_iso
 from zcloud.libvirtxml.domain import Domain
 from zcloud.services.hardware import HardwareChange, HardwareService
 from zcloud.services.operations import Operations
@@ -102,10 +103,21 @@ def test_secure_boot_is_not_for_others(cloud: FakeCloud) -> None:
 
 
 def test_windows_11_gets_what_it_needs(cloud: FakeCloud) -> None:
-    bench = Bench(cloud, replace(SPEC, hardware={"os": "windows-11"}))
+    bench = Bench(cloud, replace(SPEC, hardware={"os": "windows-11"}, password="Correct-Horse-1"))
     domain = defined(bench)
+    assert [(each.device, each.bus, each.target) for each in domain.disks][1:] == [("cdrom", "sata", "sda")]
+    seed = cloud.links.hosts[bench.host_id].shell.disk.file(str(domain.disks[1].source.file)).data
+    assert b"Correct-Horse-1" in read_iso(seed)["meta-data"]
+    assert "Correct-Horse-1" not in str(cloud.read(lambda tx: [each.args for each in tx.operations.page().items]))
     assert (bench.record.firmware, domain.os.loader_secure, domain.clock.offset) == (Firmware.UEFI, True, "localtime")
     assert (len(domain.tpms), domain.hyperv.relaxed, len(domain.inputs)) == (1, True, 1)
+
+
+def test_a_password_itself_is_for_windows_and_a_hash_for_others(cloud: FakeCloud) -> None:
+    cloud.add_host("alpha")
+    for spec in (replace(SPEC, password="x"), replace(SPEC, password_hash="$6$x", hardware={"os": "windows"})):
+        with pytest.raises(InvalidInput, match="password"):
+            cloud.launch.launch(ADMIN, "", spec)
 
 
 def test_what_the_host_has_not_is_refused_with_the_reason(cloud: FakeCloud) -> None:

@@ -45,6 +45,7 @@ _OPTIONS = (
         help="A stored SSH key, or a public key's file; repeatable [your own ~/.ssh/id_*.pub].",
     ),
     click.option("--user-data", type=click.Path(path_type=Path), help="A cloud-init file."),
+    click.option("--password-stdin", is_flag=True, help="Read the password of a Windows guest from standard input."),
     click.option("--tag", multiple=True, help="A tag; repeatable."),
     click.option("--firmware", type=click.Choice(("bios", "uefi")), default=None, help="How it boots [bios]."),
     click.option("--os", default="", metavar="KIND", help="linux, windows or windows-11 [what the image is]."),

@@ -22,6 +22,8 @@ from zcloud.libvirtxml.nic import Interface
 SPARE_ROOT_PORTS = 12
 """PCI Express places left for hot-plug: q35 itself has one."""
 
+CDROM_TARGET = "sda"
+"""The seed's name where it is a CD-ROM."""
 
 BALLOON_PERIOD_S = 10
 AGENT_CHANNEL = "org.qemu.guest_agent.0"
@@ -75,7 +77,8 @@ def design_domain(plan: DomainPlan) -> str:
     for disk in plan.disks:
         _fill_disk(domain.disks.add(), disk)
     if plan.seed:
-        _fill_seed(domain.disks.add(), plan.seed)
+        fill = _fill_seed if plan.hardware.os == "linux" else _fill_cdrom
+        fill(domain.disks.add(), plan.seed)
     for plug in plan.nics:
         _fill_nic(domain.interfaces.add(), plug)
     _add_controllers(domain, plan)
@@ -184,6 +187,15 @@ def _fill_seed(disk: Disk, path: str) -> None:
     seed = DiskSource(volume_id="seed", path=path, format=DiskFormat.RAW, read_only=True, direct_io=False)
     _fill_disk(disk, DiskPlug(source=seed, slot=SEED_SLOT))
     disk.snapshot = "no"
+
+
+def _fill_cdrom(disk: Disk, path: str) -> None:
+    """A seed that Windows sees before it has a driver for virtio."""
+    disk.type, disk.device, disk.snapshot = "file", "cdrom", "no"
+    disk.driver, disk.format = "qemu", "raw"
+    disk.source.file = path
+    disk.target, disk.bus = CDROM_TARGET, "sata"
+    disk.read_only = True
 
 
 def _fill_nic(nic: Interface, plug: NicPlug) -> None:

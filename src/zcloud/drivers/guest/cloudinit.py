@@ -31,7 +31,7 @@ _DUMPER = getattr(
 class SeedFiles:
     """The three files of a NoCloud seed, as bytes."""
 
-    meta_data: bytes
+    meta_data: bytes = field(repr=False)  # of a guest with Windows it has the password
     user_data: bytes = field(repr=False)
     network_config: bytes
 
@@ -43,12 +43,33 @@ def build_seed(spec: GuestSpec) -> SeedFiles:
     user data, with the line where there is one).
     """
     check_spec(spec)
+    if spec.windows:
+        return _for_cloudbase(spec)
     owner = parse_user_data(spec.user_data)
     meta = {"instance-id": spec.instance_id, "local-hostname": spec.hostname}
     ours = "#cloud-config\n" + _dump(_cloud_config(spec, owner))
     return SeedFiles(
         meta_data=_dump(meta).encode(),
         user_data=_join(ours, owner.parts).encode(),
+        network_config=_dump(_network_config(spec.nics)).encode(),
+    )
+
+
+def _for_cloudbase(spec: GuestSpec) -> SeedFiles:
+    """Give what cloudbase-init reads (https://cloudbase-init.readthedocs.io/en/latest/services.html#nocloud).
+
+    Names, keys and the password are in its metadata; the owner's data, a script or cloud-config, is its own.
+    """
+    meta: dict[str, Any] = {"instance-id": spec.instance_id, "local-hostname": spec.hostname}
+    if spec.ssh_keys:
+        meta["public-keys"] = list(spec.ssh_keys)
+    if spec.password:
+        meta["admin-password"] = spec.password
+    zone = {"set_timezone": spec.options.timezone} if spec.options.timezone else {}
+    ours = "#cloud-config\n" + _dump(zone) if zone else ""
+    return SeedFiles(
+        meta_data=_dump(meta).encode(),
+        user_data=(spec.user_data or ours).encode(),
         network_config=_dump(_network_config(spec.nics)).encode(),
     )
 
