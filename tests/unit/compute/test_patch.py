@@ -41,6 +41,16 @@ def test_patched_is_as_designed() -> None:
     assert patch_accel(tcg, Accel.KVM) == kvm
 
 
+def test_windows_moves_between_kvm_and_emulation() -> None:
+    kvm, tcg = (
+        design_domain(replace(CASES["windows"], accel=accel, hardware=replace(CASES["windows"].hardware, cpu="auto")))
+        for accel in (Accel.KVM, Accel.TCG)
+    )
+    assert _same(patch_accel(kvm, Accel.TCG), tcg)
+    assert _same(patch_accel(tcg, Accel.KVM), kvm)
+    assert (Domain.parse(kvm).hyperv.synic, Domain.parse(tcg).hyperv.synic) == (True, None)
+
+
 @pytest.mark.parametrize("cpu", ["host-passthrough", "maximum", "EPYC"])
 def test_a_chosen_cpu_is_kept_where_a_domain_moves_to_kvm(cpu: str) -> None:
     tcg = design_domain(replace(DEMO, accel=Accel.TCG))

@@ -108,7 +108,8 @@ def test_windows_11_gets_what_it_needs(cloud: FakeCloud) -> None:
     assert [(each.device, each.bus, each.target) for each in domain.disks][1:] == [("cdrom", "sata", "sda")]
     seed = cloud.links.hosts[bench.host_id].shell.disk.file(str(domain.disks[1].source.file)).data
     assert b"Correct-Horse-1" in read_iso(seed)["meta-data"]
-    assert "Correct-Horse-1" not in str(cloud.read(lambda tx: [each.args for each in tx.operations.page().items]))
+    operations = cloud.read(lambda tx: tx.operations.page(sort="created_at").items)
+    assert "Correct-Horse-1" not in str([each.args for each in operations])
     assert (bench.record.firmware, domain.os.loader_secure, domain.clock.offset) == (Firmware.UEFI, True, "localtime")
     assert (len(domain.tpms), domain.hyperv.relaxed, len(domain.inputs)) == (1, True, 1)
 

@@ -21,9 +21,8 @@ MEMORY_SLOTS = 16
 
 SPINLOCK_RETRIES = 8191
 _RATE_PERIOD_MS = 1000
-_HYPERV = (
-    "relaxed", "vapic", "spinlocks", "vpindex", "runtime", "synic", "stimer", "reset", "frequencies", "tlbflush", "ipi",
-)  # fmt: skip
+_HYPERV = ("relaxed", "vapic", "spinlocks")
+_HYPERV_OF_KVM = ("vpindex", "runtime", "synic", "stimer", "reset", "frequencies", "tlbflush", "ipi")
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,17 +216,26 @@ def _clock(domain: Domain, new: Hardware, _frame: Frame) -> None:
     domain.clock.offset = new.clock
 
 
-def _hyperv(domain: Domain, new: Hardware, _frame: Frame) -> None:
-    """https://libvirt.org/formatdomain.html#hypervisor-features; all but those that only some host CPUs have."""
+def _hyperv(domain: Domain, new: Hardware, frame: Frame) -> None:
+    set_hyperv(domain, frame.accel, wanted=new.hyperv)
+
+
+def set_hyperv(domain: Domain, accel: Accel, *, wanted: bool) -> None:
+    """Give or take what Windows looks for (https://libvirt.org/formatdomain.html#hypervisor-features).
+
+    All but what only some CPUs have; most of it KVM does, and QEMU does not start with it otherwise.
+    """
     hyperv = domain.hyperv
-    hyperv.mode = "custom" if new.hyperv else None
+    hyperv.mode = "custom" if wanted else None
     for name in _HYPERV:
-        setattr(hyperv, name, True if new.hyperv else None)
-    hyperv.spinlock_retries = SPINLOCK_RETRIES if new.hyperv else None
+        setattr(hyperv, name, True if wanted else None)
+    for name in _HYPERV_OF_KVM:
+        setattr(hyperv, name, True if wanted and accel is Accel.KVM else None)
+    hyperv.spinlock_retries = SPINLOCK_RETRIES if wanted else None
     for timer in domain.clock.timers:
         if timer.name == "hypervclock":
             domain.clock.timers.remove(timer)
-    if new.hyperv:
+    if wanted:
         timer = domain.clock.timers.add()
         timer.name, timer.present = "hypervclock", True
 

@@ -13,7 +13,7 @@ from lxml import etree
 from zcloud.domain.hardware import Hardware
 from zcloud.domain.host import Accel
 from zcloud.domain.size import Size
-from zcloud.drivers.compute.hardware import Frame, cpu_mode, domain_type, set_cpu, set_hardware, set_size
+from zcloud.drivers.compute.hardware import Frame, cpu_mode, domain_type, set_cpu, set_hardware, set_hyperv, set_size
 from zcloud.libvirtxml.domain import Domain
 from zcloud.libvirtxml.parser import parse_xml
 
@@ -31,6 +31,8 @@ def patch_accel(xml: str, accel: Accel, cpu: str = "auto") -> str:
     if accel is not Accel.KVM:
         del domain.features.ioapic  # libvirt refuses KVM's own without KVM
     set_cpu(domain, accel, cpu)
+    if domain.hyperv.relaxed:
+        set_hyperv(domain, accel, wanted=True)
     return domain.to_xml()
 
 
