@@ -89,6 +89,14 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True)
+class Machines:
+    """What changes the machine that a guest runs on."""
+
+    sizes: Sizes
+    hardware: HardwareService
+
+
+@dataclass(frozen=True, slots=True)
 class ApiParts:
     """All services that the API calls, its settings, and the one read that asks a host."""
 
@@ -107,10 +115,9 @@ class ApiParts:
     flavors: Flavors
     launch: Launch
     instances: Instances
-    sizes: Sizes
+    machines: Machines
     owner: Owner
     devices: Devices
-    hardware: HardwareService
     operations: Operations
     events: Events
     audit: Audit
@@ -158,10 +165,9 @@ def build_parts(
         flavors=Flavors(services),
         launch=Launch(services),
         instances=Instances(services),
-        sizes=Sizes(services),
+        machines=Machines(Sizes(services), HardwareService(services)),
         owner=build_owner(services, direct),
         devices=Devices(Volumes(services), Disks(services), Nics(services)),
-        hardware=HardwareService(services),
         operations=Operations(services),
         events=Events(services),
         audit=Audit(services),

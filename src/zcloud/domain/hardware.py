@@ -94,6 +94,12 @@ def guess_os(os_id: str) -> str:
     return "windows-11" if os_id in ("win11", "win2k25") else "windows"
 
 
+def normal(chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what was chosen as values of the options' types; raises as ``settle``."""
+    settled = settle(chosen)
+    return {name: getattr(settled, name) for name in chosen}
+
+
 def settle(chosen: Mapping[str, Any]) -> Hardware:
     """Give the hardware of what an owner chose; raises InvalidInput (unknown, or of the wrong type)."""
     if "firmware" in chosen:
@@ -108,9 +114,7 @@ def settle(chosen: Mapping[str, Any]) -> Hardware:
 
 @lru_cache(1024)  # lists show it for every instance, and few differ
 def _settled(chosen: tuple[tuple[str, type, Any], ...]) -> Hardware:
-    texts = {each.name for each in HARDWARE if each.type is OptionType.TEXT}
-    # memory_nodes=0 is a number to whoever reads options without this table.
-    given = {name: str(value) if type_ is int and name in texts else value for name, type_, value in chosen}
+    given = {name: value for name, _type, value in chosen}
     kind = given.get("os", "linux")
     profile = PROFILES.get(kind, {}) if isinstance(kind, str) else {}
     return Hardware(**check_options(HARDWARE, {**profile, **given}))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zcloud.domain.errors import InvalidInput
-from zcloud.domain.hardware import HARDWARE, check_hardware, settle
+from zcloud.domain.hardware import HARDWARE, check_hardware, normal, settle
 from zcloud.domain.host import Host
 from zcloud.domain.instance import Instance
 from zcloud.domain.operation import Operation
@@ -77,7 +77,7 @@ def _choose(instance: Instance, change: HardwareChange) -> dict[str, Any]:
         if name in change.set or name in change.reset:
             raise InvalidInput(f"The option {name!r} is settled at birth.", field=name)
     kept = {name: value for name, value in instance.options.items() if name not in set(change.reset)}
-    return {**kept, **change.set}
+    return normal({**kept, **change.set})
 
 
 def _check(tx: Tx, instance: Instance, new: Instance) -> None:

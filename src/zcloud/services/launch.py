@@ -12,7 +12,7 @@ from zcloud.base.ids import new_id
 from zcloud.domain.claims import running_claims
 from zcloud.domain.errors import InvalidInput, NotFound, WrongState
 from zcloud.domain.guest import describe_guest
-from zcloud.domain.hardware import check_hardware, guess_os, settle
+from zcloud.domain.hardware import check_hardware, guess_os, normal, settle
 from zcloud.domain.image import Image, ImageState
 from zcloud.domain.instance import (
     DiskRequest,
@@ -293,7 +293,7 @@ def _with_profile(spec: InstanceSpec, image: Image) -> InstanceSpec:
         chosen.setdefault("os", guessed)
     _check_password(spec, settle(chosen).os)
     of_profile = settle(chosen).secure_boot and "secure_boot" not in chosen
-    return dataclasses.replace(spec, hardware=chosen, firmware=Firmware.UEFI if of_profile else spec.firmware)
+    return dataclasses.replace(spec, hardware=normal(chosen), firmware=Firmware.UEFI if of_profile else spec.firmware)
 
 
 def _check_password(spec: InstanceSpec, kind: str) -> None:

@@ -59,7 +59,7 @@ def test_libvirt_defines_it(hypervisor: Connection, name: str) -> None:
     assert domain.uuid == plan.instance_id
     assert domain.mark.name == plan.instance_name
     assert domain.mark.incarnation == plan.incarnation
-    assert [each.target for each in domain.disks][: len(plan.disks)] == ["vda", "vdb", "vdc"][: len(plan.disks)]
+    assert {each.target for each in domain.disks} >= {each.target for each in plan.disks}
     assert free_root_ports(domain) >= SPARE_ROOT_PORTS
 
 

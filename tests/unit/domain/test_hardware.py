@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from zcloud.domain.cpuset import MAX_CPU, format_cpuset, parse_cpuset, parse_pins
 from zcloud.domain.errors import InvalidInput
-from zcloud.domain.hardware import HARDWARE, PROFILES, check_hardware, guess_os, settle, to_record
+from zcloud.domain.hardware import HARDWARE, PROFILES, check_hardware, guess_os, normal, settle, to_record
 from zcloud.domain.instance import Firmware
 from zcloud.domain.size import Size
 
@@ -89,8 +89,9 @@ def test_secure_boot_takes_uefi() -> None:
         check_hardware(settle({"secure_boot": True}), SIZE, Firmware.BIOS)
 
 
-def test_a_number_is_a_text_where_a_text_is_wanted() -> None:
-    assert settle({"memory_nodes": 0}).memory_nodes == "0"
+def test_what_people_type_becomes_values() -> None:
+    typed = {"memory_nodes": "0", "rng": "false", "numa_cells": "2", "rng_rate": "4096"}
+    assert normal(typed) == {"memory_nodes": "0", "rng": False, "numa_cells": 2, "rng_rate": 4096}
     assert settle({"rng": True}).rng is True  # and 1 is no truth value, whatever was asked before
     with pytest.raises(InvalidInput):
         settle({"rng": 1})

@@ -19,11 +19,11 @@ router = routes("instances")
 def resize_instance(call: Calling, ref: RefPath, body: ResizeRequest, project: Project = "") -> Response:
     """Give an instance another size; a running one at once, or with next_start when it starts again."""
     change = SizeChange(**body.model_dump())
-    return accepted(call, call.parts.sizes.resize(call.actor, project, ref, change, call.revision))
+    return accepted(call, call.parts.machines.sizes.resize(call.actor, project, ref, change, call.revision))
 
 
 @router.patch("/instances/{ref}/hardware", status_code=202, response_model=Accepted)
 def change_hardware(call: Calling, ref: RefPath, body: HardwareRequest, project: Project = "") -> Response:
     """Change an instance's hardware, for its guest from the next start on."""
     change = HardwareChange(**body.model_dump())
-    return accepted(call, call.parts.hardware.change(call.actor, project, ref, change, call.revision))
+    return accepted(call, call.parts.machines.hardware.change(call.actor, project, ref, change, call.revision))
