@@ -134,7 +134,9 @@ class Books:
         ports = [row for row in rows.tables["ports"] if row["network_id"] in networks]
         expected |= {f"{_LEASES}{row['network_id']}/{row['tap']}" for row in ports}
         found = {path for path in traces.files if not path.startswith(_PROBE)}
-        assert found - bases == expected
+        broken = [row["id"] for row in rows.of("volumes", state="error")]
+        half_removed = {path for path in expected if any(volume in path for volume in broken)}
+        assert found - bases - half_removed == expected - half_removed
 
     def _check_networks(self, rows: Rows, host_id: str, traces: Traces, link: HostLink) -> None:
         addresses: dict[str, frozenset[str]] = {}

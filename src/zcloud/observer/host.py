@@ -107,7 +107,9 @@ class HostWatch:
         """Take an event of the host's libvirt; what it means is read from the next listing."""
         if event.kind == "io_error":
             self.looks.sync.note_io_error(event.uuid, event.detail)
-        if event.kind == "definition" and event.detail.startswith("defined"):
+        # Of devices libvirt tells only that a running domain has others now; its definition may have as well.
+        defined = event.kind == "definition" and event.detail.startswith("defined")
+        if defined or event.kind in ("device_added", "device_removed"):
             self._defined.add(event.uuid)
             self._normal["definitions"].at = 0.0
         if event.kind == "device_removed":

@@ -49,7 +49,8 @@ class DomainStats:
 class DomainEvent(NamedTuple):
     """One event of a libvirt connection, in the order in which it came."""
 
-    kind: str  # lifecycle, reboot, io_error, agent, device_removed, block_job, definition, connection_lost
+    # lifecycle, reboot, io_error, agent, device_added, device_removed, block_job, definition, connection_lost
+    kind: str
     uuid: str
     name: str
     detail: str  # e.g. "started", "stopped:crashed", "suspended:ioerror", "enospc"

@@ -31,7 +31,6 @@ _STATES: dict[tuple[str, str], Any] = {
     ("pool", "delete"): PoolState.DELETING,
     ("network", "create"): NetworkState.CREATING,
     ("network", "delete"): NetworkState.DELETING,
-    ("volume", "create"): VolumeState.CREATING,
     ("volume", "delete"): VolumeState.DELETING,
     ("image", "import"): ImageState.IMPORTING,
     ("image", "delete"): ImageState.DELETING,
@@ -74,8 +73,8 @@ class Retry:
             if old.verb not in verbs:
                 raise WrongState(f"An operation {old.verb} cannot be repeated as it was; ask for it anew.")
             new = verbs[old.verb]()
-        elif (old.resource_kind, old.verb) == ("volume", "resize"):  # what it had claimed was given back
-            new = self._volumes.resize(actor, "", old.resource_id, old.args["size"])
+        elif old.resource_kind == "volume" and old.verb != "delete":  # what it had claimed was given back
+            new = self._volumes.again(actor, old)
         else:
             new = self._store.transact(lambda tx: _repeat(tx, actor, old))
         return self._store.transact(lambda tx: tx.operations.update(new.id, retry_of=old.id))

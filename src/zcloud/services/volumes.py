@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from zcloud.base.ids import new_id
 from zcloud.domain.errors import AlreadyExists, InUse, InvalidInput, NotFound, WrongState
@@ -60,7 +61,8 @@ class Volumes:
         def work(tx: Tx) -> tuple[Volume, Operation]:
             owner = resolve_project(tx, actor, project, Role.MEMBER)
             volume = add_volume(tx, owner, find_pool(tx, spec.pool), spec)
-            return tx.volumes.get(volume.id), _begin(tx, actor, volume, "create")
+            asked = {"size": spec.size, "pool": volume.pool_id}
+            return tx.volumes.get(volume.id), _begin(tx, actor, volume, "create", **asked)
 
         return self._store.transact(work)
 
@@ -100,6 +102,13 @@ class Volumes:
             return operation
 
         return self._store.transact(work)
+
+    def again(self, actor: Actor, old: Operation) -> Operation:
+        """Ask once more for a volume that was not made, or not grown; raises as these do."""
+        if old.verb == "resize":
+            return self.resize(actor, "", old.resource_id, int(old.args["size"]))
+        spec = VolumeSpec(old.resource_name, int(old.args["size"]), str(old.args["pool"]))
+        return self.create(actor, old.project_id or "", spec)[1]
 
     def delete(self, actor: Actor, project: str, ref: str, revision: int | None = None) -> Operation:
         """Delete a volume that no instance has; raises InUse, Busy."""
@@ -186,7 +195,7 @@ def _check_size(size: int) -> None:
         raise InvalidInput(f"A volume of {size} bytes is out of bounds.", hint="Ask for 1 MiB to 64 TiB.", field="size")
 
 
-def _begin(tx: Tx, actor: Actor, volume: Volume, verb: str, **args: int) -> Operation:
+def _begin(tx: Tx, actor: Actor, volume: Volume, verb: str, **args: Any) -> Operation:
     subject = Subject("volume", volume.id, volume.name, volume.project_id)
     operation = begin(tx, actor, verb, f"volume_{verb}_v1", subject, **args)
     tx.volumes.lock(volume.id, operation.id)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Protocol
+from typing import Any, Protocol
 
 from lxml import etree
 
@@ -23,9 +23,10 @@ OFF = (DomainState.SHUTOFF, DomainState.CRASHED)
 
 @dataclass(slots=True)
 class Plugged:
-    """What a domain has as it runs. Written down when first looked at: most fake domains run unseen."""
+    """What a domain has as it runs; devices are named when first looked at: most fake domains run unseen."""
 
     xml: str = ""
+    named: bool = False
     asked: set[str] = field(default_factory=set)  # aliases of what the guest was asked to let go of
     sizes: dict[str, int] = field(default_factory=dict)  # target -> bytes that the guest was told of
 
@@ -60,9 +61,10 @@ class FakeDevices:
             raise HypervisorFailed(f"libvirt: Requested operation is not valid: {_key(device)} already exists.")
         _place(root, device)
         self._devices(root).append(device)
-        if layer is Layer.LIVE:
-            self._name(device)
+        alias = self._name(device) if layer is Layer.LIVE else ""
         self._keep(domain, layer, root)
+        if alias:
+            self._tell(domain, "device_added", alias, "")
 
     def detach_device(self, uuid: str, xml: str) -> None:
         """Take a device out of the definition."""
@@ -128,13 +130,14 @@ class FakeDevices:
             return parse_xml(domain.xml)
         if domain.state in OFF:
             raise HypervisorFailed("libvirt: Requested operation is not valid: domain is not running.")
-        if not domain.plugged.xml:
-            root = parse_xml(domain.xml)
+        if not domain.plugged.named:
+            root = parse_xml(domain.plugged.xml or domain.xml)
             root.set("id", "1")
             for device in self._devices(root):
                 if device.tag in _KEYS:
                     self._name(device)
             self._keep(domain, Layer.LIVE, root)
+            domain.plugged.named = True
         return parse_xml(domain.plugged.xml)
 
     def _keep(self, domain: Pluggable, layer: Layer, root: etree._Element) -> None:
@@ -143,11 +146,13 @@ class FakeDevices:
         else:
             domain.xml = write_xml(root)
 
-    def _name(self, device: etree._Element) -> None:
+    def _name(self, device: etree._Element) -> str:
         """Give a device of a running domain its alias, as libvirt does."""
         for old in device.findall("alias"):
             device.remove(old)
-        etree.SubElement(device, "alias").set("name", f"{device.tag}{next(self._numbers)}")
+        alias = f"{device.tag}{next(self._numbers)}"
+        etree.SubElement(device, "alias").set("name", alias)
+        return alias
 
     def _devices(self, root: etree._Element) -> etree._Element:
         devices = root.find("devices")
@@ -155,6 +160,9 @@ class FakeDevices:
         return devices
 
     def _domain(self, uuid: str) -> Pluggable:
+        raise NotImplementedError
+
+    def _tell(self, domain: Any, kind: str, event: str, reason: str) -> None:
         raise NotImplementedError
 
 

@@ -148,7 +148,7 @@ class FakeDomains(FakeDevices):
             domain.starts += 1
             domain.boots += 1
             domain.memory = domain.boots
-            domain.plugged = Plugged()
+            domain.plugged = Plugged(domain.xml)
             self._change(domain, DomainState.RUNNING, "booted", "started:booted")
             self._tell(domain, "agent", "connected", "")
 

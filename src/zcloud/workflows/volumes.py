@@ -59,8 +59,9 @@ def _made(run: Run, tx: Tx) -> None:
 
 
 def _not_made(run: Run, tx: Tx, error: ZcloudError) -> None:
+    """Nothing is left of it, so nothing is kept."""
     del error
-    tx.volumes.update(run.resource_id, state=VolumeState.ERROR)
+    _removed(run, tx)
 
 
 def _grown(run: Run, tx: Tx) -> None:

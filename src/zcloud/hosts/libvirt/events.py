@@ -26,6 +26,7 @@ def listen(connection: Connection, sink: Sink) -> None:
         libvirt.VIR_DOMAIN_EVENT_ID_REBOOT: feed.reboot,
         libvirt.VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON: feed.io_error,
         libvirt.VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE: feed.agent,
+        libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_ADDED: feed.device_added,
         libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED: feed.device_removed,
         libvirt.VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2: feed.block_job,
     }
@@ -60,6 +61,9 @@ class _Feed:
 
     def agent(self, _raw: Any, domain: libvirt.virDomain, state: int, reason: int, _opaque: Any) -> None:
         self._send("agent", domain, word(AGENT_STATES, state), reason=reason)
+
+    def device_added(self, _raw: Any, domain: libvirt.virDomain, alias: str, _opaque: Any) -> None:
+        self._send("device_added", domain, alias)
 
     def device_removed(self, _raw: Any, domain: libvirt.virDomain, alias: str, _opaque: Any) -> None:
         self._send("device_removed", domain, alias)
