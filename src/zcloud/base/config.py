@@ -91,7 +91,6 @@ class Metrics:
 
     open_on_loopback: bool = False  # on this machine no token is needed; never with --no-tls, where a proxy asks
     instances: bool = True  # series for every instance, not only for hosts and pools
-    port: int = 0  # loopback TCP port of a process without the API for its own counters; 0: none
 
 
 @dataclass(frozen=True, slots=True)

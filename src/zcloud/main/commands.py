@@ -28,7 +28,13 @@ _log = logging.getLogger(__name__)
 @config_option
 @click.option("--role", "roles", default=",".join(ROLES), help="Which of api, worker and observer to run [all].")
 @click.option("--no-tls", is_flag=True, help="Plain HTTP, behind a proxy on the same machine.")
-def serve(path: Path | None, roles: str, no_tls: bool) -> None:
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="Loopback port at which a process without the API gives its own counters [none].",
+)
+def serve(path: Path | None, roles: str, no_tls: bool, metrics_port: int) -> None:
     """Run the server (API, workers, observer) in the foreground."""
     site = site_of(path)
     config = site.config
@@ -40,12 +46,15 @@ def serve(path: Path | None, roles: str, no_tls: bool) -> None:
         raise click.ClickException("Several processes need PostgreSQL (store_url); SQLite is for one process.")
     if no_tls and config.server.listen not in ("127.0.0.1", "::1", "localhost"):
         raise click.ClickException("Plain HTTP is for the loopback only (server.listen).")
+    if metrics_port and "api" in wanted:
+        raise click.UsageError("A process with the API gives its counters at /metrics.")
     with plain_words():
         _set_up_log(config)
         with data_in_use(config.data_dir, alone=False):
             finish_restore(Target(config, SystemClock()))
             bring_up_to_date(site, SystemClock(), _log.warning)
-            run_server(build(config, config_file=site.config_file), wanted, tls=not no_tls)
+            runtime = build(config, config_file=site.config_file)
+            run_server(runtime, wanted, tls=not no_tls, metrics_port=metrics_port)
 
 
 @click.command()

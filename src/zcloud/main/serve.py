@@ -32,8 +32,13 @@ _LEAST_PATIENCE_S = 10.0
 _log = logging.getLogger(__name__)
 
 
-def serve(runtime: Runtime, roles: Sequence[str], *, tls: bool = True, fault: Fault = no_fault) -> None:
-    """Run the roles until SIGTERM or SIGINT; the first part that cannot start ends the process."""
+def serve(
+    runtime: Runtime, roles: Sequence[str], *, tls: bool = True, metrics_port: int = 0, fault: Fault = no_fault
+) -> None:
+    """Run the roles until SIGTERM or SIGINT; the first part that cannot start ends the process.
+
+    ``metrics_port``: where, on the loopback, a process without the API gives its own counters.
+    """
     try:
         if "worker" in roles:
             start_workers(runtime, ",".join(roles), fault)
@@ -42,8 +47,8 @@ def serve(runtime: Runtime, roles: Sequence[str], *, tls: bool = True, fault: Fa
         if "api" in roles:
             _serve_api(runtime, tls=tls)
         else:
-            if runtime.config.metrics.port:
-                runtime.stops.append(meters.serve(runtime.config.metrics.port))
+            if metrics_port:
+                runtime.stops.append(meters.serve(metrics_port))
             _wait_for_signal()
     finally:
         runtime.stop()

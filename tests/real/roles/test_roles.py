@@ -11,11 +11,13 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from zcloud.client import Client
 from zcloud.testing.postgres import Postgres
 
 _NUMBERS = itertools.count()
@@ -29,9 +31,10 @@ class Installation:
     def __init__(self, base: Path, url: str, probe_kit: Path) -> None:
         self.base = base
         self.config = base / "zcloud.toml"
-        with socket.socket() as free:
+        with socket.socket() as free, socket.socket() as other:
             free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+            other.bind(("127.0.0.1", 0))
+            self.port, self.metrics_port = free.getsockname()[1], other.getsockname()[1]
         shutil.copytree(probe_kit, base / "data/probe-kit")
         self.config.write_text(f'data_dir = "{base}/data"\nstore_url = "{url}"\n[server]\nport = {self.port}\n')
         self.environment = {**os.environ, "HOME": str(base), "PYTHONPATH": str(ROOT / "src")}
@@ -52,10 +55,10 @@ class Installation:
         assert done.returncode == 0, (words, done.stdout, done.stderr, self.log())
         return done.stdout
 
-    def start(self, role: str) -> None:
+    def start(self, role: str, *options: str) -> None:
         """Start one role."""
         with (self.base / f"{role}.log").open("ab") as log:
-            argv = [*ZCLOUD, "serve", "--config", str(self.config), "--role", role]
+            argv = [*ZCLOUD, "serve", "--config", str(self.config), "--role", role, *options]
             self.processes[role] = subprocess.Popen(argv, env=self.environment, stdout=log, stderr=log)
 
     def log(self) -> str:
@@ -64,7 +67,7 @@ class Installation:
 
     def login(self) -> None:
         """Sign in as the first admin, once the API listens."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not self._listens():
             assert time.monotonic() < deadline, self.log()
             time.sleep(0.1)
@@ -87,8 +90,9 @@ class Installation:
 def installation(postgres: Postgres, probe_kit: Path, tmp_path: Path) -> Iterator[Installation]:
     """Give an installation with its three roles running."""
     made = Installation(tmp_path, postgres.create_database(f"roles_{next(_NUMBERS)}"), probe_kit)
-    for role in ("api", "worker", "observer"):
+    for role in ("api", "observer"):
         made.start(role)
+    made.start("worker", "--metrics-port", str(made.metrics_port))
     made.login()
     yield made
     made.stop()
@@ -101,6 +105,13 @@ def test_each_role_does_its_part(installation: Installation, tiny_image: Path) -
     assert (image["state"], image["format"]) == ("ready", "qcow2")
     kinds = {each["kind"] for each in json.loads(installation.zcloud("event", "list", "-o", "json"))}
     assert {"operation.started", "operation.ended"} <= kinds
+    with urllib.request.urlopen(f"http://127.0.0.1:{installation.metrics_port}/metrics", timeout=5) as answer:
+        own = answer.read().decode()
+    labels = 'outcome="succeeded",resource="image",verb="import"'
+    assert f"zcloud_operation_duration_seconds_count{{{labels}}} 1.0\n" in own
+    url, authority = f"https://127.0.0.1:{installation.port}", installation.base / "data/tls/ca.pem"
+    with Client(url, ca=str(authority)) as client:
+        assert [each["ok"] for each in client.get("/readyz")["checks"]] == [True] * 4
 
 
 def test_a_killed_worker_is_replaced_by_the_next(installation: Installation, tiny_image: Path) -> None:
