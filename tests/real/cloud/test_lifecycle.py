@@ -16,7 +16,9 @@ from zcloud.domain.instance import Firmware, Instance, InstanceSpec, InstanceSta
 from zcloud.libvirtxml.domain import Domain
 from zcloud.services.direct import Direct
 from zcloud.services.lifecycle import Lifecycle
+from zcloud.services.naming import Naming
 from zcloud.services.screens import Screens
+from zcloud.services.trash import Trash
 
 
 @pytest.fixture(scope="module", params=list(Firmware))
@@ -135,3 +137,31 @@ def test_pause_reset_save_and_restore(cloud: Cloud, guest: Instance) -> None:
     wait_for(lambda: cloud.instance(guest.id).ready is Ready.READY, 90, "readiness after the reset")
     assert shell.read("/run/number") is None
     assert cloud.instance(guest.id).incarnation == 2
+
+
+def test_rename_trash_and_the_way_back(cloud: Cloud, guest: Instance) -> None:
+    """Names reach the network's DNS; what comes back from the trash boots with its variables and its address."""
+    services = cloud.runtime.services
+    naming, trash = Naming(services), Trash(services)
+    network = f"zc-{cloud.networks.show(ADMIN, 'nat')[0].id[:8]}"
+    address = cloud.instances.show(ADMIN, "", guest.id).ports[0].address
+    name = f"shop-{guest.firmware}"
+    cloud.done(naming.rename(ADMIN, "", guest.id, name, hostname=True))
+    assert f"<hostname>{name}.default.cloud.internal</hostname>" in cloud.host.virsh("net-dumpxml", network)
+    assert cloud.host.virsh("domname", guest.id).strip() == guest.domain_name
+    variables = nvram(cloud, guest)
+    cloud.done(trash.delete(ADMIN, "", name))
+    assert cloud.instance(guest.id).status is InstanceStatus.TRASHED
+    assert cloud.host.virsh("domstate", guest.id).strip() == "shut off"
+    assert name not in cloud.host.virsh("net-dumpxml", network)
+    assert nvram(cloud, guest) == variables
+    cloud.done(trash.restore(ADMIN, "", name))
+    cloud.done(cloud.instances.start(ADMIN, "", name))
+    ready = wait_for(lambda: _ready(cloud, guest.id), 90, "readiness after the trash")
+    assert address in {each["address"] for each in ready.observed["addresses"]}
+    assert Inside(cloud, guest.id).read("/proc/sys/kernel/hostname") == f"{name}\n"
+
+
+def _ready(cloud: Cloud, ref: str) -> Instance | None:
+    instance = cloud.instance(ref)
+    return instance if instance.ready is Ready.READY else None
