@@ -99,6 +99,7 @@ def stock(cloud: Cloud) -> Stock:
 
 
 _PASSWORD = "correct horse battery"
+EDITED = "<domain><title>new</title><devices/></domain>"
 INSTANCE = {"name": "new", "image": "debian-12", "flavor": "small", "project": "default"}
 
 ASKS: dict[tuple[str, str], Ask] = {
@@ -191,6 +192,8 @@ ASKS: dict[tuple[str, str], Ask] = {
     ("POST", "/v1/instances/actions"): Ask(
         202, "/v1/instances/actions", {"verb": "stop", "which": {"names": ["whole"]}, "project": "default"}
     ),
+    ("GET", "/v1/instances/{ref}/xml"): Ask(200, "/v1/instances/{s.whole.id}/xml"),
+    ("PUT", "/v1/instances/{ref}/xml"): Ask(202, "/v1/instances/{s.whole.id}/xml", {"xml": EDITED}),
     ("GET", "/v1/instances/{ref}/screenshot"): Ask(200, "/v1/instances/{s.whole.id}/screenshot"),
     ("POST", "/v1/instances/{ref}/keys"): Ask(204, "/v1/instances/{s.whole.id}/keys", {"keys": ["ctrl-alt-del"]}),
     ("POST", "/v1/instances/{ref}/rename"): Ask(202, "/v1/instances/{c.instance.id}/rename", {"name": "other"}),

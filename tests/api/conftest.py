@@ -192,8 +192,12 @@ def _a_host(host_id: str) -> FakeHypervisor:
 class _LitHost(FakeHypervisor):
     """A host on which whatever is asked for is there."""
 
+    def domain_xml(self, uuid: str, *, inactive: bool = True) -> str | None:
+        """Give what every instance has."""
+        return self._domain(uuid).xml
+
     def _domain(self, uuid: str) -> FakeDomain:
-        return FakeDomain(uuid, f"zc-{uuid}", "<domain/>", state=DomainState.RUNNING)
+        return FakeDomain(uuid, f"zc-{uuid}", "<domain><devices/></domain>", state=DomainState.RUNNING)
 
 
 def fill(store: Store) -> dict[str, Any]:

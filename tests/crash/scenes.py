@@ -19,6 +19,8 @@ from zcloud.domain.network import NetworkKind
 from zcloud.domain.operation import Operation
 from zcloud.domain.storage import Volume
 from zcloud.drivers import registry
+from zcloud.services.definitions import Definitions
+from zcloud.services.direct import Direct
 from zcloud.services.disks import Disks, DiskSpec, Parting
 from zcloud.services.hardware import HardwareChange, HardwareService
 from zcloud.services.hosts import Hosts, HostSpec
@@ -188,6 +190,20 @@ def _discard(stage: Stage, host_id: str) -> Ask:
     return lambda: stage.lifecycle.act(ADMIN, "", saved.resource_id, "discard")
 
 
+def _edit(stage: Stage, host_id: str) -> Ask:
+    instance = stage.instance(host_id)
+    definitions = Definitions(stage.cloud.services, Direct(lambda host_id: stage.cloud.links.link(host_id).hypervisor))
+
+    def ask() -> Operation:
+        xml = definitions.show(ADMIN, "", instance.id).xml
+        changed = xml.replace("</title>", " (edited)</title>")
+        operation = definitions.edit(ADMIN, "", instance.id, changed).operation
+        assert operation is not None
+        return operation
+
+    return ask
+
+
 def _rename(stage: Stage, host_id: str) -> Ask:
     instance, name = stage.instance(host_id), stage.name("new")
     return lambda: stage.naming.rename(ADMIN, "", instance.id, name, hostname=True)
@@ -352,6 +368,7 @@ SCENES: Mapping[str, Callable[[Stage, str], Ask]] = {
     "instance_hardware_v1": _change_hardware,
     "instance_resize_v1": _resize,
     "instance_discard_v1": _discard,
+    "instance_edit_v1": _edit,
     "instance_pause_v1": _pause,
     "instance_rename_v1": _rename,
     "instance_reset_v1": _reset,

@@ -134,6 +134,8 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("GET", "/v1/instances/{ref}/console-log"): MEMBER,
     ("POST", "/v1/instances/{ref}/console"): Rule(Scope.PROJECT, Role.MEMBER, reveals=True, always=True),
     ("POST", "/v1/instances/actions"): MEMBER,
+    ("GET", "/v1/instances/{ref}/xml"): OPERATOR,
+    ("PUT", "/v1/instances/{ref}/xml"): OPERATOR,
     ("GET", "/v1/instances/{ref}/screenshot"): MEMBER,
     ("POST", "/v1/instances/{ref}/keys"): MEMBER,
     ("POST", "/v1/instances/{ref}/rename"): MEMBER,

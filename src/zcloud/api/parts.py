@@ -19,6 +19,7 @@ from zcloud.services.actions import Actions
 from zcloud.services.audit import Audit
 from zcloud.services.catalogue import Catalogue
 from zcloud.services.context import Services
+from zcloud.services.definitions import Definitions
 from zcloud.services.direct import Direct
 from zcloud.services.disks import Disks
 from zcloud.services.events import Events
@@ -86,6 +87,7 @@ class Owner:
     trash: Trash
     actions: Actions
     screens: Screens
+    definitions: Definitions
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,7 @@ def build_owner(services: Services, direct: Direct) -> Owner:
         trash=Trash(services),
         actions=Actions(services),
         screens=Screens(services, direct),
+        definitions=Definitions(services, direct),
     )
 
 

@@ -39,6 +39,8 @@ TREE: Tree = {
             "resize": f"{_C}resize:resize",
             "rename": f"{_C}instance:rename",
             "screenshot": f"{_C}screen:screenshot",
+            "xml": f"{_C}definition:xml",
+            "edit": f"{_C}definition:edit",
             "keys": f"{_C}screen:keys",
             "hardware": f"{_C}hardware:hardware",
             "protect": f"{_C}instance:protect",

@@ -103,9 +103,10 @@ class Http:
         headers = {} if revision is None else {"If-Match": f'"{revision}"'}
         return _decode(self.request("PATCH", path, query=query, body=body, headers=headers))
 
-    def put(self, path: str, body: Any) -> Any:
-        """Set."""
-        return _decode(self.request("PUT", path, body=body))
+    def put(self, path: str, body: Any, *, tag: str = "", **query: Any) -> Any:
+        """Set; with a ``tag`` only what still has that ETag."""
+        headers = {"If-Match": tag} if tag else {}
+        return _decode(self.request("PUT", path, query=query, body=body, headers=headers))
 
     def delete(self, path: str, **query: Any) -> Any:
         """Delete."""

@@ -135,6 +135,19 @@ class ConsoleTicket(TypedDict):
     expires_at: str
 
 
+class DefinitionChange(TypedDict):
+    """libvirt's XML as it is to be, whole."""
+
+    xml: str
+
+
+class DefinitionPlan(TypedDict):
+    """What would change, as a unified diff; ``at_next_start``: the present run goes on without it."""
+
+    difference: str
+    at_next_start: bool
+
+
 class Difference(TypedDict):
     """One difference between records and a host, and what becomes of it at the end of the mode."""
 

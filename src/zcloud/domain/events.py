@@ -12,6 +12,7 @@ EVENT_KINDS: Mapping[str, str] = {
     "operation.blocked": "An operation cannot go on because a host does not answer; it goes on by itself.",
     "operation.ended": "An operation has succeeded, failed or was cancelled; `data.status` says which.",
     "instance.changed": "Somebody changed an instance's tags or its protection.",
+    "instance.edited": "An operator changed an instance's definition by zcloud.",
     "instance.renamed": "An instance has another name; `data` has the old and the new one.",
     "instance.trashed": "An instance was put into the trash; `data.until` says how long it can be brought back.",
     "instance.untrashed": "An instance was brought back from the trash.",

@@ -217,6 +217,7 @@ VERBS: Mapping[str, Verb] = {
     "save": Verb("saved", frozenset({_S.RUNNING, _S.PAUSED})),
     "restore": Verb("restored", frozenset({_S.SAVED})),
     "discard": Verb("rid of its saved memory", frozenset({_S.SAVED, _S.STOPPED, _S.RUNNING, _S.PAUSED, _S.ERROR})),
+    "edit": Verb("edited", frozenset({_S.RUNNING, _S.PAUSED, _S.STOPPED})),
     "rename": Verb("renamed", frozenset({_S.RUNNING, _S.PAUSED, _S.STOPPED, _S.SAVED})),
     "trash": Verb("deleted", frozenset(_S) - {_S.DELETING, _S.TRASHED, _S.BUILDING}),
     "untrash": Verb("brought back", frozenset({_S.TRASHED})),

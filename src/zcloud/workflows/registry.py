@@ -11,6 +11,7 @@ from zcloud.workflows.hosts import HOST_ENLIST, HOST_REMOVE, HOST_SCAN
 from zcloud.workflows.images import IMAGE_DELETE, IMAGE_IMPORT
 from zcloud.workflows.instance_create import INSTANCE_CREATE
 from zcloud.workflows.instance_delete import INSTANCE_DELETE
+from zcloud.workflows.instance_edit import INSTANCE_EDIT
 from zcloud.workflows.instance_hardware import INSTANCE_HARDWARE
 from zcloud.workflows.instance_hold import INSTANCE_PAUSE, INSTANCE_RESET, INSTANCE_RESUME
 from zcloud.workflows.instance_power import INSTANCE_RESTART, INSTANCE_START, INSTANCE_STOP
@@ -38,6 +39,7 @@ WORKFLOWS: Mapping[str, Workflow[Run]] = {
         INSTANCE_HARDWARE,
         INSTANCE_RESIZE,
         INSTANCE_DISCARD,
+        INSTANCE_EDIT,
         INSTANCE_PAUSE,
         INSTANCE_RENAME,
         INSTANCE_RESET,

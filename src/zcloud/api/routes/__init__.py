@@ -2,6 +2,7 @@
 
 from zcloud.api.routes import (
     actions,
+    definitions,
     hosts,
     images,
     instances,
@@ -31,6 +32,7 @@ ROUTERS = (
     networks.router,
     images.router,
     actions.router,
+    definitions.router,
     instances.router,
     sizes.router,
     lifecycle.router,
