@@ -163,7 +163,7 @@ def _told(done: Restored, config: Config) -> Iterator[str]:
         yield f"{done.operations} operations were unfinished in the backup; they are not run again."
     for name in done.missing_images:
         yield f"The file of an image is not here: copy it to {config.image_dir / name}, or import it again."
-    yield "Start the server: it looks at the hosts and changes nothing. Then:"
+    yield "Start the server (the service: zcloud init --system): it looks at the hosts and changes nothing. Then:"
     yield "  zcloud reconcile show      what differs, and what becomes of it"
     yield "  zcloud reconcile finish    take it so, and go on"
 
