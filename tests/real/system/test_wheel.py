@@ -98,10 +98,8 @@ def test_the_client_completes_commands(client: Venv, shell: str, current: str) -
 
 def test_man_pages_and_completion_are_installed(client: Venv) -> None:
     share = client.base / "venv" / "share"
-    shown = subprocess.run(
-        ["man", "-M", str(share / "man"), "zcloud-launch"], capture_output=True, text=True, check=False
-    )
-    assert ("--image" in shown.stdout, shown.stderr) == (True, "")
+    page = share / "man" / "man1" / "zcloud-launch.1"
+    assert "\\-\\-image" in page.read_text()
     scripts = (
         "bash-completion/completions/zcloud",
         "zsh/site-functions/_zcloud",
