@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from typing import NamedTuple
+
 import libvirt
 
 from zcloud.hosts.libvirt.connection import Connection
@@ -10,6 +13,7 @@ from zcloud.hosts.libvirt.stats import to_facts, to_stats
 from zcloud.libvirtxml.parser import parse_xml
 from zcloud.ports import DomainFacts, DomainStats, NodeFacts, NodeLoad
 
+_KNOWN_S = 60.0
 _LISTED = libvirt.VIR_DOMAIN_STATS_STATE
 _COUNTED = (
     libvirt.VIR_DOMAIN_STATS_STATE
@@ -24,10 +28,19 @@ _ALL = -1  # VIR_NODE_CPU_STATS_ALL_CPUS, VIR_NODE_MEMORY_STATS_ALL_CELLS
 _ACTIVE = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE
 
 
+class _Known(NamedTuple):
+    """Capabilities, the connection that they are from, and when (monotonic)."""
+
+    source: libvirt.virConnect
+    read_at: float
+    text: str
+
+
 class Facts:
     """Read-only calls."""
 
     _watch: Connection
+    _known: _Known | None = None
 
     def node(self) -> NodeFacts:
         """Give the host's totals and versions."""
@@ -38,8 +51,18 @@ class Facts:
         return self._watch.call(_load)
 
     def capabilities_xml(self) -> str:
-        """Give the host's capabilities."""
-        return self._watch.call(lambda raw: raw.getCapabilities())
+        """Give the host's capabilities, as this connection gave them at most a minute ago.
+
+        Every launch asks who runs QEMU, and libvirt writes the whole answer anew each time.
+        """
+
+        def read(raw: libvirt.virConnect) -> _Known:
+            known = self._known
+            if known is None or known.source is not raw or time.monotonic() - known.read_at > _KNOWN_S:
+                known = self._known = _Known(raw, time.monotonic(), raw.getCapabilities())
+            return known
+
+        return self._watch.call(read).text
 
     def domain_capabilities_xml(self, *, accel: str, machine: str = "q35") -> str:
         """Give the domain capabilities for ``accel`` (``kvm`` or ``tcg``)."""
