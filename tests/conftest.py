@@ -10,10 +10,15 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from hypothesis import settings
 
 from zcloud.base.clock import SystemClock
 from zcloud.store import Sealer, Store
 from zcloud.testing.postgres import Postgres, cluster
+
+# An example may take as long as the machine lets it: the lanes share the processors.
+settings.register_profile("tests", deadline=None)
+settings.load_profile("tests")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

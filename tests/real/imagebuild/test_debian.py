@@ -74,7 +74,7 @@ def test_built_image_applies_its_seed(image: Path, seed: Path, tmp_path: Path, f
     disk = tmp_path / "disk.qcow2"
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", image, disk, "4G"], check=True)
     disks = [*disk_options(disk, "qcow2"), *disk_options(seed, "raw", readonly=True)]
-    said = console_until([*disks, *firmware_options(firmware)], "report-ends", 240)
+    said = console_until([*disks, *firmware_options(firmware)], "report-ends", 400)
     (tmp_path / "console.log").write_text(said)
     facts = dict(re.findall(r"^fact ([a-z-]+): (.*?)\s*$", said, re.MULTILINE))
     assert "ci: status: done" in said, "\n".join(line for line in said.splitlines() if line.startswith("ci:"))
