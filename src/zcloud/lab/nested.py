@@ -99,6 +99,12 @@ class NestedHost(Remote):
         self.run(["systemctl", "reboot"], check=False)
         self.await_boot(before)
 
+    def cut_power(self) -> None:
+        """Press the reset button: nothing is shut down; back when the system is up."""
+        before = self.boot_id()
+        self._qmp.execute("system_reset")
+        self.await_boot(before)
+
     def await_boot(self, before: str = "") -> None:
         """Wait until the system is up, in another boot than ``before``."""
         self.hang_up()

@@ -35,7 +35,10 @@ MACHINE = (
     "systemd-sysv",
     "udev",
 )
-KERNELS = {"debian": "linux-image-amd64", "ubuntu": "linux-image-virtual"}
+OWN = {  # what a distribution needs besides: a kernel, and what is required in the other one
+    "debian": ("linux-image-amd64",),
+    "ubuntu": ("linux-image-virtual", "apt"),
+}
 
 _MODULES = ("virtio_pci", "virtio_blk", "crc32c_generic", "ext4")  # ext4 asks for crc32c by a name that no file has
 _INIT = """#!/bin/busybox sh
@@ -112,7 +115,7 @@ def nested_image(packages: Iterable[str], system: str = "debian-12", cache: Path
 def nested_recipe(packages: Iterable[str], system: str) -> Recipe:
     """Give the recipe of a nested host: the system's own sources and keys, but our packages."""
     base = find_recipe(system)
-    wanted = {*packages, *MACHINE, KERNELS[base.family]}
+    wanted = {*packages, *MACHINE, *OWN[base.family]}
     return replace(base, name=f"nested-{system}", packages=tuple(sorted(wanted)), disk_bytes=DISK_BYTES)
 
 

@@ -8,7 +8,7 @@ for the kernel in less. Once started it never touches its root disk ``/dev/vda``
 whatever lies behind ``IMAGE_SIZE`` may be overwritten without harming the next boot.
 
 On the console: ``TINY-INIT``, ``TINY-STATIC nic addresses``, ``TINY-DHCP nic address``,
-``TINY-READY hostname``, each followed by ``up=seconds``, and the seed's ``final_message``.
+``TINY-READY hostname``, ``TINY-DOWN``, each followed by ``up=seconds``, and the seed's ``final_message``.
 """
 
 from __future__ import annotations
