@@ -16,6 +16,10 @@ from zcloud.client import Record, route
 _BYTES = ("total_bytes", "read_bytes", "write_bytes")
 _IOPS = ("total_iops", "read_iops", "write_iops")
 _SHORT = {"bytes": "total_bytes", "iops": "total_iops"}
+_NAMES = ("bytes", "read_bytes", "write_bytes", "iops", "read_iops", "write_iops")
+LIMITS = (*_NAMES, *(f"{name}_burst" for name in _NAMES), "burst")
+"""Every key of a limit, as people write it."""
+
 LIMIT_HELP = (
     "What it may do a second: bytes=50M, read_bytes=, write_bytes=, iops=500, read_iops=, write_iops=; "
     "each with a burst, as bytes_burst=100M, that may last burst=10 seconds; none takes all away; repeatable."

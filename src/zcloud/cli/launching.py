@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from zcloud.cli.asking import ask_password
+from zcloud.cli.disks import LIMITS, read_limits
 from zcloud.cli.drivers import read_options
 from zcloud.cli.text import _
 from zcloud.cli.units import parse_size
@@ -41,9 +42,10 @@ def parse_nic(text: str) -> dict[str, str]:
 
 
 def parse_disk(text: str) -> dict[str, Any]:
-    """Read ``SIZE[,pool=P][,name=N]``; raises click.BadParameter."""
-    extent, settings = _parts(text, {"pool", "name"})
-    return {"size": parse_size(extent), **settings}
+    """Read ``SIZE[,pool=P][,name=N][,LIMIT=…]``; raises click.BadParameter."""
+    extent, settings = _parts(text, {"pool", "name", *LIMITS})
+    words = tuple(f"{key}={settings.pop(key)}" for key in LIMITS if key in settings)
+    return {"size": parse_size(extent), **settings, **({"limits": read_limits(words)} if words else {})}
 
 
 def read_key(text: str) -> str:

@@ -224,6 +224,7 @@ class DiskRequest(TypedDict):
     size: int
     pool: NotRequired[str]
     name: NotRequired[str]
+    limits: NotRequired[Limits]
 
 
 class Emptied(TypedDict):

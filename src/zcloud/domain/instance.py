@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from zcloud.domain.attachment import NO_LIMITS, IoLimits
+
 TRASH_MARK = "~"
 """Parts the name of a thing in the trash from what makes it unlike all others; no name that people give has it."""
 
@@ -78,6 +80,7 @@ class DiskRequest:
     size: int
     pool: str = ""
     name: str = ""
+    limits: IoLimits = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zcloud.base.ids import new_id
+from zcloud.domain.attachment import Attachment, limits_of
 from zcloud.domain.claims import running_claims
 from zcloud.domain.errors import InvalidInput, NotFound, WrongState
 from zcloud.domain.guest import describe_guest
@@ -243,19 +244,15 @@ class Launch:
 
     def _volumes(self, tx: Tx, sized: Sized, host: HostView, instance_id: str, operation_id: str) -> list[Volume]:
         spec = sized.spec
-        wanted = [(f"{spec.name}-root", spec.pool, sized.root_size)]
-        wanted += [
-            (disk.name or f"{spec.name}-data-{slot}", disk.pool or spec.pool, disk.size)
-            for slot, disk in enumerate(spec.disks, start=1)
-        ]
+        root = DiskRequest(sized.root_size, spec.pool, f"{spec.name}-root")
         return [
             Volume(
                 id=new_id(),
-                name=name,
+                name=disk.name or f"{spec.name}-data-{slot}",
                 project_id=sized.project.id,
-                pool_id=host.pools[pool].id,
+                pool_id=host.pools[disk.pool or spec.pool].id,
                 role=VolumeRole.DATA if slot else VolumeRole.ROOT,
-                size=size,
+                size=disk.size,
                 allocated=0,
                 image_id=None if slot else sized.image.id,
                 instance_id=instance_id,
@@ -264,8 +261,9 @@ class Launch:
                 operation_id=operation_id,
                 created_at=tx.now,
                 revision=1,
+                attachment=Attachment(limits=disk.limits),
             )
-            for slot, (name, pool, size) in enumerate(wanted)
+            for slot, disk in enumerate((root, *spec.disks))
         ]
 
 
@@ -277,6 +275,7 @@ def check_spec(spec: InstanceSpec) -> InstanceSpec:
             raise InvalidInput(f"A disk of {disk.size} bytes is out of bounds.", field="disks")
         if disk.name:
             check_name(disk.name, "disk name")
+        disk.limits.check()
     if len(spec.nics) > MAX_NICS or len(spec.disks) > MAX_DISKS:
         raise InvalidInput(f"At most {MAX_NICS} NICs and {MAX_DISKS} data disks are allowed.", field="nics")
     if not 10 <= spec.ready_within_s <= MAX_READY_S:
@@ -343,7 +342,9 @@ def _recall(asked: Mapping[str, Any], sealed: Mapping[str, str]) -> InstanceSpec
     """Give the spec that ``_asked`` wrote down."""
     values = {**asked, **sealed, "firmware": Firmware(asked["firmware"])}
     values["nics"] = tuple(NicRequest(**each) for each in asked["nics"])
-    values["disks"] = tuple(DiskRequest(**each) for each in asked["disks"])
+    values["disks"] = tuple(
+        DiskRequest(**{**each, "limits": limits_of(each.get("limits", {}))}) for each in asked["disks"]
+    )
     for name in ("ssh_keys", "tags"):
         values[name] = tuple(asked[name])
     return InstanceSpec(**values)

@@ -26,7 +26,7 @@ from zcloud.wire.base import (
     Text,
 )
 from zcloud.wire.operations import OperationError
-from zcloud.wire.volumes import Disk
+from zcloud.wire.volumes import Disk, Limits
 
 Mac = Annotated[str, StringConstraints(max_length=17, pattern=r"^([0-9a-f]{2}(:[0-9a-f]{2}){5})?$")]
 Password = Annotated[str, StringConstraints(max_length=127, pattern=r"^[ -~]*$")]
@@ -49,6 +49,7 @@ class DiskRequest(Request):
     size: Bytes
     pool: OptionalRef = ""
     name: Annotated[str, StringConstraints(max_length=63, pattern=r"^[a-z0-9-]*$")] = ""
+    limits: Limits = Limits()
 
 
 class GuestOptions(Request):

@@ -20,7 +20,7 @@ from zcloud.domain.errors import (
     PoolFull,
     WrongState,
 )
-from zcloud.domain.instance import Instance, InstanceSpec, NicRequest
+from zcloud.domain.instance import DiskRequest, Instance, InstanceSpec, NicRequest
 from zcloud.domain.network import Port
 from zcloud.domain.operation import Operation, OperationStatus
 from zcloud.domain.storage import GIB, Volume
@@ -274,3 +274,15 @@ def test_a_nic_that_cannot_be_is_refused(owner: Owner, asked: NicRequest, error:
 
 def _nics(owner: Owner, port: Port) -> tuple[bool, ...]:
     return tuple(find_nic(owner.xml(live=live), port.mac) is not None for live in (False, True))
+
+
+def test_a_disk_is_limited_from_its_launch_on(owner: Owner) -> None:
+    disk = DiskRequest(GIB, limits=IoLimits(total_iops=100))
+    spec = dataclasses.replace(SPEC, name="slow", disks=(disk,))
+    made, operation = owner.cloud.launch.launch(ADMIN, "", spec)
+    assert owner.cloud.wait(operation).status is OperationStatus.SUCCEEDED
+    xml = owner.hypervisor.domains[made.id].xml
+    assert xml.count("<total_iops_sec>100<") == 1
+    with pytest.raises(InvalidInput):
+        broken = DiskRequest(GIB, limits=IoLimits(total_iops=-1))
+        owner.cloud.launch.launch(ADMIN, "", dataclasses.replace(spec, name="other", disks=(broken,)))

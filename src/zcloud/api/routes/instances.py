@@ -11,6 +11,7 @@ from zcloud.api import show
 from zcloud.api.answers import accepted, answer, one, paged
 from zcloud.api.params import LineQuery, Part, Project, RefPath, RefQuery, routes
 from zcloud.api.parts import Calling
+from zcloud.domain.attachment import IoLimits
 from zcloud.domain.instance import DiskRequest, Firmware, InstanceSpec, InstanceStatus, NicRequest, OnBoot
 from zcloud.services.instances import InstanceQuery
 from zcloud.wire.base import Listing
@@ -151,6 +152,8 @@ def _spec(body: InstanceCreate) -> InstanceSpec:
     given: dict[str, Any] = {name: value for name, value in dict(body).items() if name != "project"}
     given["firmware"], given["on_boot"] = Firmware(body.firmware), OnBoot(body.on_boot)
     given["nics"] = tuple(NicRequest(**each.model_dump()) for each in body.nics)
-    given["disks"] = tuple(DiskRequest(**each.model_dump()) for each in body.disks)
+    given["disks"] = tuple(
+        DiskRequest(each.size, each.pool, each.name, IoLimits(**each.limits.model_dump())) for each in body.disks
+    )
     given["guest"] = body.guest.model_dump(exclude_defaults=True)
     return InstanceSpec(**given)

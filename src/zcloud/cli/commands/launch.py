@@ -36,7 +36,12 @@ _OPTIONS = (
         shell_complete=completer("networks"),
         help="A NIC; repeatable.",
     ),
-    click.option("--disk", multiple=True, metavar="SIZE[,pool=P][,name=N]", help="A data disk; repeatable."),
+    click.option(
+        "--disk",
+        multiple=True,
+        metavar="SIZE[,pool=P][,name=N][,bytes=50M][,iops=500]",
+        help="A data disk, limited or not; repeatable.",
+    ),
     click.option(
         "--key",
         multiple=True,
