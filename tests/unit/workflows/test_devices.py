@@ -283,6 +283,6 @@ def test_a_disk_is_limited_from_its_launch_on(owner: Owner) -> None:
     assert owner.cloud.wait(operation).status is OperationStatus.SUCCEEDED
     xml = owner.hypervisor.domains[made.id].xml
     assert xml.count("<total_iops_sec>100<") == 1
+    broken = DiskRequest(GIB, limits=IoLimits(total_iops=-1))
     with pytest.raises(InvalidInput):
-        broken = DiskRequest(GIB, limits=IoLimits(total_iops=-1))
         owner.cloud.launch.launch(ADMIN, "", dataclasses.replace(spec, name="other", disks=(broken,)))
