@@ -1,4 +1,4 @@
-"""The serial console over a websocket: ``GET /v1/console?ticket=...``, binary frames both ways.
+"""Consoles over a websocket, serial or a screen's: ``GET /v1/console?ticket=...``, binary frames both ways.
 
 The ticket lets in, once. The tunnel ends when the guest's console ends, when the instance is stopped or started anew,
 when the session ends or the member loses the role, or when the server stops. Pings are the server's (uvicorn).
@@ -19,9 +19,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from zcloud.domain.errors import InUse, InvalidInput, Kind, ZcloudError
 from zcloud.domain.people import Ticket
 from zcloud.ports import ConsoleStream
-from zcloud.services.tickets import Tickets
+from zcloud.services.tickets import Grant, Tickets
 
-OpenConsole = Callable[[str, str, bool], ConsoleStream]  # host id, instance id, force; blocks; raises InUse
+OpenConsole = Callable[[Grant, bool], ConsoleStream]  # what the ticket allows, force; blocks; raises InUse
 
 MAX_FRAME = 64 << 10
 MAX_CONSOLES = 256
@@ -81,7 +81,7 @@ class Tunnel:
             self._readers, self._writers = CapacityLimiter(MAX_CONSOLES), CapacityLimiter(MAX_CONSOLES)
         if self._readers.available_tokens < 1:
             raise InUse(f"{MAX_CONSOLES} consoles are open already.")
-        stream = await to_thread.run_sync(self.open_console, grant.host_id, grant.instance.id, force)
+        stream = await to_thread.run_sync(self.open_console, grant, force)
         return grant.ticket, stream
 
     async def _bridge(self, socket: WebSocket, stream: ConsoleStream, ticket: Ticket) -> tuple[int, str]:

@@ -35,7 +35,7 @@ from zcloud.services.direct import Direct
 from zcloud.services.health import Patience
 from zcloud.services.passwords import hash_password
 from zcloud.services.signin import Origin
-from zcloud.services.tickets import Tickets
+from zcloud.services.tickets import Grant, Tickets
 from zcloud.store import OBSERVER_LEASE, Store, Tx, Worker
 from zcloud.store.schema import metadata
 from zcloud.testing.fakes import FakeDomain, FakeHypervisor
@@ -165,9 +165,9 @@ def _things(tx: Tx, home: Project, other: Project) -> _Things:
     )
 
 
-def no_console(host_id: str, instance_id: str, force: bool) -> Any:
+def no_console(grant: Grant, force: bool) -> Any:
     """Refuse: these tests have no host."""
-    raise AssertionError(f"nobody opens a console here: {host_id} {instance_id} {force}")
+    raise AssertionError(f"nobody opens a console here: {grant.instance.name} {force}")
 
 
 def make_parts(store: Store, upload_dir: Path, tunnel: Callable[[ApiParts], Tunnel] | None = None) -> ApiParts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from tests.api.serving import PROGRAM, Cli, serve
 
 from zcloud.api.app import create_app
 from zcloud.domain.errors import InUse
+from zcloud.services.tickets import Grant
 from zcloud.tunnel import Tunnel
 
 
@@ -57,8 +59,9 @@ def guests() -> list[Echo]:
 def url(cloud: Cloud, guests: list[Echo]) -> Iterator[str]:
     """Serve the cloud with consoles that one can have at a time."""
 
-    def open_console(_host: str, _instance: str, force: bool) -> Echo:
-        if guests and not guests[-1].closed and not force:
+    def open_console(grant: Grant, force: bool) -> Echo:
+        taken = guests and not guests[-1].closed
+        if grant.ticket.kind == "serial" and taken and not force:
             raise InUse("Somebody has the console open.")
         guests.append(Echo())
         return guests[-1]
@@ -109,6 +112,36 @@ def test_a_taken_console_is_refused_unless_it_is_taken_over(cloud: Cloud, url: s
 def test_a_stopped_instance_has_no_console(cloud: Cloud, url: str, tmp_path: Path) -> None:
     child = spawn(cloud, url, tmp_path, "web")
     child.expect_exact(b"wrong_state")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 4
+
+
+def test_a_viewer_of_ones_own_reaches_the_screen(cloud: Cloud, url: str, tmp_path: Path) -> None:
+    file = tmp_path / "db.vv"
+    child = spawn(cloud, url, tmp_path, "db", "--vnc", "--vv", str(file))
+    child.expect(rb"vnc://127\.0\.0\.1:(\d+)")
+    port = int(child.match[1])
+    child.expect_exact(b"remote-viewer")
+    assert f"type=vnc\nhost=127.0.0.1\nport={port}\n" in file.read_text()
+    assert file.stat().st_mode & 0o077 == 0
+    for _ in range(2):  # each viewer has a ticket of its own, and both may be there
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as viewer:
+            viewer.sendall(b"x" * 200_000)  # more than a frame may hold
+            received = b""
+            while len(received) < 200_007:
+                received += viewer.recv(65536)
+            assert received == b"login: " + b"X" * 200_000
+    child.sendintr()
+    child.expect_exact(b"The screen is closed.")
+    child.expect(pexpect.EOF)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=20)
+
+
+def test_a_screen_that_is_not_there_is_refused_before_a_viewer_comes(cloud: Cloud, url: str, tmp_path: Path) -> None:
+    child = spawn(cloud, url, tmp_path, "db", "--spice")
+    child.expect_exact(b"has no SPICE console: its screen is reached by VNC")
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 4

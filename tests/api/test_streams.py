@@ -23,6 +23,7 @@ from zcloud.api.app import create_app, end_streams
 from zcloud.domain.errors import InUse
 from zcloud.domain.instance import InstanceStatus
 from zcloud.domain.operation import OperationStatus
+from zcloud.services.tickets import Grant
 from zcloud.store import Tx
 from zcloud.store.operations import Due
 from zcloud.tunnel import MAX_FRAME, Tunnel
@@ -225,7 +226,7 @@ class Consoles:
     url: str = ""
     guests: list[Guest] = dataclasses.field(default_factory=list)
 
-    def open(self, _host: str, _instance: str, force: bool) -> Guest:
+    def open(self, _grant: Grant, force: bool) -> Guest:
         """Open a console as a host would."""
         if not force and any(not guest.closed for guest in self.guests):
             raise InUse("Somebody has the console open.")

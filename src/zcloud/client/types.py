@@ -122,9 +122,9 @@ class CatalogueImage(TypedDict):
 
 
 class ConsoleRequest(TypedDict):
-    """Which console; ``force`` takes it over from whoever has it open."""
+    """Which console; ``force`` takes a serial one over from whoever has it open."""
 
-    kind: NotRequired[Literal["serial"]]
+    kind: NotRequired[Literal["serial", "vnc", "spice"]]
     force: NotRequired[bool]
 
 

@@ -51,7 +51,7 @@ class Hardware:
     secure_boot: bool = _option(False, "Start signed systems only; takes UEFI, and is settled at birth.")
     tpm: str = _option("off", "A TPM of the guest's own (swtpm); its state goes with the instance.", "off", "2.0")
     boot: str = _option("disk", "From what it boots, in this order: disk, network, cdrom.")
-    screen: str = _option("vnc", "How its screen is reached; none: it is headless.", "vnc", "none")
+    screen: str = _option("vnc", "How its screen is reached; none: it is headless.", "vnc", "spice", "none")
     video: str = _option("virtio", "The video card, where there is a screen.", "virtio", "vga", "bochs", "qxl")
     watchdog: str = _option("off", "A watchdog that acts when the guest hangs.", "off", "i6300esb", "itco")
     watchdog_action: str = _option(

@@ -31,6 +31,7 @@ def take_inventory(link: HostLink) -> dict[str, Any]:
         "cpu_models": {accel.value: sorted(models) for accel, models in capabilities.cpu_models.items()},
         "tpm": capabilities.emulates_tpm,
         "videos": sorted(capabilities.videos),
+        "screens": sorted(capabilities.screens),
         "kvm_offered": capabilities.kvm,
         "free_page_reporting": _version(node.hypervisor_version) >= _FREE_PAGE_REPORTING,
         "pools": [{"name": name, "type": kind, "path": path} for name, kind, path in hypervisor.list_pools()],

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import NamedTuple
 
 from zcloud.domain.errors import HostUnreachable, ZcloudError
@@ -67,7 +67,7 @@ class HostSession:
             timer=timer("watch"),
         )
         self._jobs = libvirt.Connection(libvirt.JOBS_KEEPALIVE, self._lost, host_id=host_id, timer=timer("jobs"))
-        self._hypervisor = libvirt.LibvirtHypervisor(self._watch, self._jobs)
+        self._hypervisor = libvirt.LibvirtHypervisor(self._watch, self._jobs, self._way.socket)
         self._opening: Future[None] | None = None
         self._thread = threading.Thread(target=self._keep_open, name="host", daemon=True)
         self._thread.start()
@@ -81,10 +81,6 @@ class HostSession:
     def hypervisor(self) -> Hypervisor:
         """The host's libvirt."""
         return self._hypervisor
-
-    def socket(self, path: str) -> AbstractContextManager[str]:
-        """Give, for the block, a local path at which a Unix socket of the host can be reached."""
-        return self._way.socket(path)
 
     @property
     def settled(self) -> bool:

@@ -22,7 +22,7 @@ from zcloud.ports import ConsoleStream
 from zcloud.services.direct import Direct
 from zcloud.services.health import Patience
 from zcloud.services.metrics import MetricsOptions
-from zcloud.services.tickets import Tickets
+from zcloud.services.tickets import SERIAL, Grant, Tickets
 from zcloud.tunnel import Tunnel
 
 _CONSOLE_LOG_TAIL = 256 << 10
@@ -128,9 +128,12 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def _open_console(runtime: Runtime) -> Callable[[str, str, bool], ConsoleStream]:
-    def open_console(host_id: str, instance_id: str, force: bool) -> ConsoleStream:
-        return runtime.pool.link(host_id).hypervisor.open_console(instance_id, force=force)
+def _open_console(runtime: Runtime) -> Callable[[Grant, bool], ConsoleStream]:
+    def open_console(grant: Grant, force: bool) -> ConsoleStream:
+        hypervisor = runtime.pool.link(grant.host_id).hypervisor
+        if grant.ticket.kind == SERIAL:
+            return hypervisor.open_console(grant.instance.id, force=force)
+        return hypervisor.open_screen(grant.instance.id)
 
     return open_console
 

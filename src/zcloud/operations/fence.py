@@ -18,8 +18,8 @@ SHELL_READS = frozenset({"read_file", "list_files", "space"})
 HYPERVISOR_READS = frozenset(
     {
         "node", "load", "capabilities_xml", "domain_capabilities_xml", "list_domains", "stats", "domain_xml",
-        "domain_size",
-        "guest_addresses", "open_console", "list_networks", "network_xml", "list_pools", "saved_xml", "screenshot",
+        "domain_size", "guest_addresses", "open_console", "open_screen", "list_networks", "network_xml", "list_pools",
+        "saved_xml", "screenshot",
     }
 )  # fmt: skip
 

@@ -77,6 +77,9 @@ def _devices(host: HostView, _demand: Demand, wanted: Hardware) -> Iterator[tupl
     videos = host.inventory.get("videos", ())
     if wanted.screen != "none" and videos and wanted.video not in videos:
         yield f"It has no video card {wanted.video}.", f"It has {', '.join(videos)}."
+    screens = host.inventory.get("screens", ())
+    if wanted.screen != "none" and screens and wanted.screen not in screens:
+        yield f"Its QEMU was built without {wanted.screen.upper()}.", "Take another screen, or none."
     version = tuple(int(part) for part in str(host.inventory.get("libvirt", "")).split(".") if part.isdigit())
     if wanted.watchdog == "itco" and version < _ITCO_SINCE:
         yield "Its libvirt does not know the watchdog itco (9.1 does).", "Take the watchdog i6300esb."

@@ -15,6 +15,8 @@ from zcloud.services.owned import find
 from zcloud.services.signin import actor_of_session
 from zcloud.store import Tx
 
+SERIAL = "serial"
+SCREENS = ("vnc", "spice")  # as ``Instance.screen`` calls them
 LIFE = timedelta(seconds=30)
 _OPEN_IN = frozenset({InstanceStatus.RUNNING, InstanceStatus.PAUSED, InstanceStatus.STOPPING, InstanceStatus.STARTING})
 
@@ -38,13 +40,17 @@ class Tickets:
     def __init__(self, services: Services) -> None:
         self._store = services.store
 
-    def create(self, actor: Actor, project: str, ref: str, kind: str = "serial") -> tuple[str, Ticket]:
-        """Give a ticket's secret (shown once) and its record; raises NotFound, Forbidden, WrongState."""
+    def create(self, actor: Actor, project: str, ref: str, kind: str = SERIAL) -> tuple[str, Ticket]:
+        """Give a ticket's secret (shown once) and its record; ``kind`` is SERIAL or one of SCREENS.
+
+        Raises NotFound, Forbidden, WrongState.
+        """
         secret = new_secret()
 
         def work(tx: Tx) -> Ticket:
             instance = find(tx, actor, project, ref)
             _check_state(instance)
+            _check_screen(instance, kind)
             tx.tickets.prune()
             ticket = Ticket(
                 digest=_digest(secret),
@@ -78,6 +84,7 @@ class Tickets:
         if instance.incarnation != ticket.incarnation:
             raise WrongState("The instance was started anew since the ticket was given.", hint="Ask for a new one.")
         _check_state(instance)
+        _check_screen(instance, ticket.kind)
         return Grant(ticket, instance)
 
 
@@ -87,6 +94,17 @@ def _check_state(instance: Instance) -> None:
             f"The instance {instance.name} is {instance.status}; it has no console now.",
             status=instance.status.value,
         )
+
+
+def _check_screen(instance: Instance, kind: str) -> None:
+    if kind in (SERIAL, instance.screen):
+        return
+    has = f"its screen is reached by {instance.screen.upper()}" if instance.screen else "it is headless"
+    raise WrongState(
+        f"The instance {instance.name} has no {kind.upper()} console: {has}.",
+        hint=f"Its serial console: `zcloud console {instance.name}`. The screen is chosen with "
+        f"`zcloud instance hardware {instance.name} --set screen=vnc`.",
+    )
 
 
 def _digest(secret: str) -> str:

@@ -150,6 +150,7 @@ class FakeCloud:
             "numa": [{"id": 0, "memory": memory_mib << 20, "cpus": list(range(vcpus)), "pages": {"2097152": 256}}],
             "tpm": True,
             "videos": ["bochs", "qxl", "vga", "virtio"],
+            "screens": ["spice", "vnc"],
             "libvirt": "9.0.0",
         }
         host = tx.hosts.add(_host(tx, host_id, name, inventory))

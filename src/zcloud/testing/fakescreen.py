@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from zcloud.domain.errors import HypervisorFailed
 from zcloud.ports import Picture
 from zcloud.testing.fakedevices import OFF
-from zcloud.testing.fakedomains import FakeDomains
+from zcloud.testing.fakedomains import FakeConsole, FakeDomains
 
 
 class FakeScreen(FakeDomains):
@@ -24,6 +24,13 @@ class FakeScreen(FakeDomains):
         if self._domain(uuid).state in OFF or len(self.picture.data) > limit:
             raise HypervisorFailed("libvirt: domain is not running, or its picture is too large.")
         return self.picture
+
+    def open_screen(self, uuid: str) -> FakeConsole:
+        """Greet as a VNC server does (RFC 6143, 7.1.1), then echo."""
+        self.enter("open_screen")
+        if self._domain(uuid).state in OFF:
+            raise HypervisorFailed("libvirt: domain is not running.")
+        return FakeConsole(b"RFB 003.008\n", lambda: None)
 
     def send_keys(self, uuid: str, strokes: Sequence[Sequence[int]], *, hold_ms: int) -> None:  # noqa: ARG002
         """Note the strokes."""

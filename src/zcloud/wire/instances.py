@@ -167,9 +167,9 @@ class HardwareRequest(Request):
 
 
 class ConsoleRequest(Request):
-    """Which console; ``force`` takes it over from whoever has it open."""
+    """Which console; ``force`` takes a serial one over from whoever has it open."""
 
-    kind: Literal["serial"] = "serial"
+    kind: Literal["serial", "vnc", "spice"] = "serial"
     force: Flag = False
 
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 import base64
 import contextlib
 import struct
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.real.cloud.conftest import ADMIN, Cloud, wait_for
+from tests.real.hosts.pools import watched_pool
 
-from zcloud.domain.errors import GuestSilent, HypervisorFailed
+from zcloud.domain.errors import GuestSilent, HostUnreachable, HypervisorFailed
+from zcloud.domain.host import HostKind
 from zcloud.domain.instance import Firmware, Instance, InstanceSpec, InstanceStatus, NicRequest, Ready
+from zcloud.hosts.address import HostAddress
 from zcloud.libvirtxml.domain import Domain
 from zcloud.services.direct import Direct
 from zcloud.services.lifecycle import Lifecycle
@@ -100,6 +105,27 @@ def test_its_screen_is_a_socket_that_only_root_and_qemu_reach(cloud: Cloud, gues
     mode, owner = cloud.host.run(["stat", "-c", "%a %U", directory]).stdout.split()
     assert mode.endswith("0")
     assert owner in ("libvirt-qemu", "qemu", "root")
+
+
+def test_its_screen_is_reached_over_ssh_and_on_the_machine_itself(
+    cloud: Cloud, guest: Instance, tmp_path: Path
+) -> None:
+    here = HostAddress("here", HostKind.LOCAL, libvirt_socket=str(cloud.host.libvirt_socket))
+    with watched_pool({"here": here}, tmp_path / "r") as watched:
+        for hypervisor in (cloud.runtime.pool.link(guest.host_id).hypervisor, watched.pool.link("here").hypervisor):
+            first, second = hypervisor.open_screen(guest.id), hypervisor.open_screen(guest.id)
+            for stream in (first, second):
+                assert stream.read() == b"RFB 003.008\n"  # RFC 6143, 7.1.1
+                stream.write(b"RFB 003.008\n")
+                assert stream.read()[0] >= 1  # so many kinds of security
+            reader = threading.Thread(target=first.read, daemon=True)
+            reader.start()
+            first.close()
+            reader.join(20)
+            assert not reader.is_alive()
+            second.close()
+            with pytest.raises(HostUnreachable):
+                second.write(b"x")
 
 
 def test_its_screen_is_seen_and_its_keys_are_pressed(cloud: Cloud, guest: Instance) -> None:

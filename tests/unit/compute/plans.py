@@ -121,6 +121,7 @@ CASES: dict[str, DomainPlan] = {
     ),
     "windows-kvm": replace(DEMO, accel=Accel.KVM, hardware=settle({"os": "windows", "cpu": "maximum"})),
     "tuned": replace(DEMO, size=Size(4, 512, 4, 1024), hardware=TUNED),
+    "spice": replace(DEMO, hardware=Hardware(screen="spice", video="qxl")),
     "watched": replace(DEMO, hardware=Hardware(watchdog="i6300esb", watchdog_action="pause", video="bochs")),
     "huge": replace(DEMO, hardware=Hardware(cpu="maximum", huge_pages="1G", tpm="2.0", video="qxl")),
     "full": replace(

@@ -142,7 +142,7 @@ def show_console_log(call: Calling, ref: RefPath, project: Project = "") -> Resp
 
 @router.post("/instances/{ref}/console", status_code=201, response_model=ConsoleTicket)
 def open_console(call: Calling, ref: RefPath, body: Console = _SERIAL, project: Project = "") -> Response:
-    """Give a ticket for one connection to the serial console; it is over in seconds."""
+    """Give a ticket for one connection to the serial console, or to the screen; it is over in seconds."""
     secret, ticket = call.parts.tickets.create(call.actor, project, ref, body.kind)
     url = f"/v1/console?ticket={secret}" + ("&force=true" if body.force else "")
     return answer(ConsoleTicket, ConsoleTicket(url, ticket.expires_at), 201)

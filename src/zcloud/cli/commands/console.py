@@ -1,4 +1,4 @@
-"""``zcloud console``: an instance's serial console in this terminal, until Ctrl-]."""
+"""``zcloud console``: an instance's serial console in this terminal, or its screen at a local port for a viewer."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from zcloud.cli.base import command
 from zcloud.cli.output import note
 from zcloud.cli.settings import App
 from zcloud.cli.text import _, plain
+from zcloud.cli.viewing import LOOPBACK, Viewport, viewer_file
 from zcloud.cli.websocket import Message, Opcode, WebSocket, connect
 from zcloud.client import ApiError, route
 
@@ -30,14 +31,19 @@ _RESTORE = "\x1b[0m\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?
 
 @command
 @name_argument("instances")
-@click.option("--force", is_flag=True, help="Take it over from whoever has it open.")
-def console(app: App, name: str, force: bool) -> None:
-    """Open an instance's serial console; Ctrl-] leaves it."""
+@click.option("--force", is_flag=True, help="Take the serial console over from whoever has it open.")
+@click.option("--vnc", "kind", flag_value="vnc", help="Give the screen to a VNC viewer, at a port of this machine.")
+@click.option("--spice", "kind", flag_value="spice", help="Give the screen to a SPICE viewer, in the same way.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port for the viewer [a free one].")
+@click.option("--vv", type=click.Path(dir_okay=False), help="Write a connection file for virt-viewer.")
+def console(app: App, name: str, force: bool, kind: str | None, port: int, vv: str | None) -> None:
+    """Open an instance's serial console (Ctrl-] leaves it), or its screen in a viewer of your own."""
+    if kind:
+        _show_screen(app, name, kind, port, vv)
+        return
     if not sys.stdin.isatty():
         raise click.UsageError(_("A console needs a terminal."))
-    body = {"kind": "serial", "force": force}
-    ticket = app.client.post(route("instances", name, "console"), body, project=app.project)
-    socket = connect(app.url, str(ticket["url"]), app.ca)
+    socket = _dial(app, name, "serial", force=force)
     columns, rows = shutil.get_terminal_size()
     note(app, _("Connected to {name}; press Enter if nothing shows, Ctrl-] to leave.").format(name=plain(name)))
     # A serial line has no way to tell the guest a terminal's size.
@@ -51,6 +57,36 @@ def console(app: App, name: str, force: bool) -> None:
     if closed is not None and closed.code not in _NORMAL:
         raise refusal(closed)
     note(app, plain(closed.reason) if closed else _("The console is closed."))
+
+
+def _dial(app: App, name: str, kind: str, *, force: bool = False) -> WebSocket:
+    ticket = app.client.post(route("instances", name, "console"), {"kind": kind, "force": force}, project=app.project)
+    return connect(app.url, str(ticket["url"]), app.ca)
+
+
+def _show_screen(app: App, name: str, kind: str, port: int, vv: str | None) -> None:
+    _dial(app, name, kind).close()  # a refusal is told now, not to the first viewer
+    try:
+        viewport = Viewport(port, lambda: _dial(app, name, kind), lambda why: note(app, plain(why)))
+    except OSError as error:
+        raise click.UsageError(_("The port {port} cannot be had: {why}").format(port=port, why=error)) from error
+    address = f"{kind}://{LOOPBACK}:{viewport.port}"
+    note(app, _("The screen of {name} is at {address}; Ctrl-C ends it.").format(name=plain(name), address=address))
+    if vv:
+        _write_private(vv, viewer_file(kind, viewport.port, plain(name)))
+        note(app, _("For virt-viewer: remote-viewer {file}").format(file=vv))
+    try:
+        viewport.serve()
+    except KeyboardInterrupt:
+        note(app, _("The screen is closed."))
+    finally:
+        viewport.close()
+
+
+def _write_private(path: str, text: str) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
 
 
 def refusal(closed: Message) -> ApiError:

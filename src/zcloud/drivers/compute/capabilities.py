@@ -59,6 +59,7 @@ class HostCapabilities:
     tpm_models: frozenset[str]
     emulates_tpm: bool
     videos: frozenset[str]
+    screens: frozenset[str]
     iommu: bool
 
     @property
@@ -103,6 +104,7 @@ def parse_capabilities(host_xml: str, *domain_xml: str) -> HostCapabilities:
         cpu_models={_accel(offer): _cpu_models(offer) for offer in offers},
         emulates_tpm=any("emulator" in offer.tpm_backends and "2.0" in offer.tpm_versions for offer in offers),
         videos=frozenset(model for offer in offers for model in offer.videos),
+        screens=frozenset(kind for offer in offers for kind in offer.graphics),
         tpm_models=frozenset(model for offer in offers if offer.tpm for model in offer.tpm_models),
         iommu=host.iommu or False,
     )

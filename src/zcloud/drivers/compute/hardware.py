@@ -154,8 +154,9 @@ def _screen(domain: Domain, new: Hardware, _frame: Frame) -> None:
     if new.screen == "none":
         _remove_screen(domain)
         return
-    if not domain.graphics:
-        add_screen(domain)
+    if not any(each.type == new.screen for each in domain.graphics):
+        _remove_screen(domain)
+        add_screen(domain, new.screen)
     for video in list(domain.videos)[:1]:
         if video.model != new.video:
             domain.videos.remove(video)  # its memory and place were another card's
@@ -170,10 +171,13 @@ def _remove_screen(domain: Domain) -> None:
     for pointer in domain.inputs:
         if pointer.type == "tablet":
             domain.inputs.remove(pointer)
+    for channel in domain.channels:
+        if channel.type == "spicevmc":
+            domain.channels.remove(channel)
 
 
-def add_screen(domain: Domain) -> None:
-    """VNC on a Unix socket, never on TCP.
+def add_screen(domain: Domain, kind: str = "vnc") -> None:
+    """VNC or SPICE on a Unix socket, never on TCP.
 
     Each run has a socket of its own: libvirt puts it into the run's private directory, which only root and QEMU's
     user may enter, tells its path in the live XML, and removes it
@@ -182,8 +186,11 @@ def add_screen(domain: Domain) -> None:
     tablet = domain.inputs.add()
     tablet.type, tablet.bus = "tablet", "usb"
     screen = domain.graphics.add()
-    screen.type = "vnc"
+    screen.type = kind
     screen.listens.add().type = "socket"
+    if kind == "spice":  # clipboard and resolution, by spice-vdagent in the guest
+        channel = domain.channels.add()
+        channel.type, channel.target_type, channel.target_name = "spicevmc", "virtio", "com.redhat.spice.0"
     domain.videos.add().model = "virtio"
 
 

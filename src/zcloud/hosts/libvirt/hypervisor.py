@@ -10,12 +10,15 @@ from zcloud.hosts.libvirt.facts import Facts
 from zcloud.hosts.libvirt.hardware import Hardware
 from zcloud.hosts.libvirt.networks import Networks
 from zcloud.hosts.libvirt.power import Power
-from zcloud.hosts.libvirt.screen import Screen
+from zcloud.hosts.libvirt.screen import Reach, Screen
 
 
 class LibvirtHypervisor(Facts, Power, Devices, Hardware, Screen, Networks):
-    """libvirt on one host: ``watch`` for looking and events, ``jobs`` for changing (they may be the same)."""
+    """libvirt on one host: ``watch`` for looking and events, ``jobs`` for changing (they may be the same).
 
-    def __init__(self, watch: Connection, jobs: Connection) -> None:
-        self._watch, self._jobs = watch, jobs
+    ``reach`` leads to the Unix sockets of a host that is another machine.
+    """
+
+    def __init__(self, watch: Connection, jobs: Connection, reach: Reach | None = None) -> None:
+        self._watch, self._jobs, self._reach = watch, jobs, reach
         self._agents = threading.BoundedSemaphore(1)
