@@ -53,7 +53,7 @@ class Definitions:
         Raises InvalidXml (with each objection), RevisionMismatch, WrongState, Busy, and as ``show``.
         """
         if len(xml.encode(errors="replace")) > MAX_BYTES:
-            raise InvalidXml(f"The XML is larger than {MAX_BYTES} bytes.")
+            raise InvalidXml(f"The XML is larger than {MAX_BYTES} bytes.", field="xml")
         with self._store.read() as tx:
             instance = _find(tx, actor, project, ref)
             check_state(instance, "edit")
@@ -93,10 +93,14 @@ def _find(tx: Tx, actor: Actor, project: str, ref: str) -> Instance:
 
 
 def _check(instance: Instance, old: str, new: str) -> None:
-    objections = find_objections(old, new)
+    try:
+        objections = find_objections(old, new)
+    except InvalidXml as error:
+        raise InvalidXml(error.message, hint=error.hint, **{**error.details, "field": "xml"}) from error
     if objections:
         raise InvalidXml(
             f"The definition of {instance.name} cannot be changed so: {' '.join(objections[:5])}",
             hint="Free are CPU, clock, features, tuning, video, sound, watchdog, and the drivers of disks and NICs.",
             objections=objections[:50],
+            field="xml",
         )
