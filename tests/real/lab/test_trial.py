@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from zcloud.client import Client
 from zcloud.lab.cgroups import hierarchies
 from zcloud.lab.hosts import wait_for
 from zcloud.lab.trial import State, Trial, command, environment
@@ -43,6 +44,32 @@ def known(trial: Trial) -> State:
     state = trial.state()
     assert state is not None
     return state
+
+
+def test_a_cloud_to_try(trial: Trial) -> None:
+    where = ("--dir", str(trial.directory))
+    made = zcloud("lab", "up", "--hosts", "1", *where)
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert f". {trial.environment}\n" in made.stdout
+    state = known(trial)
+    assert zcloud("lab", "status", *where).returncode == 0
+
+    settings = dict(line.removeprefix("export ").split("=", 1) for line in trial.environment.read_text().splitlines())
+    settings = {name: value.strip("'") for name, value in settings.items()}
+    with Client(settings["ZCLOUD_URL"], settings["ZCLOUD_TOKEN"], ca=settings["ZCLOUD_CA"]) as cloud:
+        change = cloud.instances.create(name="web", image="tiny", vcpus=1, memory_mib=128, ssh_keys=["lab"])
+        assert change.result()["status"] == "running"
+        listed = zcloud("list", "-q", env={**environment(), **settings})
+        assert listed.stdout == "web\n", listed.stderr
+        assert 'zcloud_instances{status="running"} 1\n' in cloud.text("/metrics")
+
+    again = zcloud("lab", "up", "--hosts", "1", *where)
+    assert (again.returncode, known(trial).keeper) == (0, state.keeper), again.stderr
+
+    assert zcloud("lab", "down", *where).returncode == 0
+    assert traces(state) == []
+    assert not trial.directory.exists()
+    assert "There is no lab" in zcloud("lab", "down", *where).stdout
 
 
 def test_a_directory_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
