@@ -114,6 +114,8 @@ def _go_back(run: Run) -> None:
     if now.vcpus != before.vcpus:
         with suppress(GuestRefused):
             hypervisor.set_vcpus(run.resource_id, before.vcpus)
+    with suppress(GuestSilent, HypervisorFailed):  # it may have switched off what it then did not let go
+        _switch_on(hypervisor, run.resource_id)
     if now.memory_mib != before.memory_mib:
         hypervisor.set_balloon(run.resource_id, min(before.memory_mib, now.plugged_mib))
     after = hypervisor.domain_size(run.resource_id) or now

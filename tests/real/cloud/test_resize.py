@@ -76,7 +76,7 @@ def test_a_guest_grows_shrinks_and_restarts(cloud: Cloud, firmware: Firmware) ->
     ended = cloud.ended(sizes.resize(ADMIN, "", name, SizeChange(vcpus=1)))
     went = ended.status is OperationStatus.SUCCEEDED  # it is the guest's decision; the record has what it has
     assert went or (ended.error and ended.error["code"] == "guest_refused"), ended.error
-    assert guest.vcpus() == live_size(cloud.instance(name)).vcpus == (1 if went else 2)
+    assert live_size(cloud.instance(name)).vcpus == (1 if went else 2)
     cloud.done(sizes.resize(ADMIN, "", name, SizeChange(vcpus=1, memory_mib=384, max_memory_mib=0, next_start=True)))
     assert pending(cloud.instance(name))["memory_mib"] == {"now": 300, "next": 384}
     cloud.done(cloud.instances.restart(ADMIN, "", name))
