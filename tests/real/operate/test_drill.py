@@ -84,15 +84,15 @@ def instance(served: Served, name: str) -> Any:
 
 
 def test_the_drill(served: Served, host: NamespaceHost, place: Path) -> None:
-    for name in ("stays", "deleted"):
-        served.zcloud("launch", name, *GUEST, "--wait", "ready")
+    served.zcloud("launch", "deleted", *GUEST, "--no-start")
+    served.zcloud("launch", "stays", *GUEST, "--wait", "ready")
     stays = instance(served, "stays")["id"]
     file = place / "cloud.backup"
     served.zcloud("backup", "create", str(file), "--config", str(served.config))
     assert "is whole" in served.zcloud("backup", "verify", str(file))
     served.zcloud("launch", "later", *GUEST, "--wait", "ready")
     later = instance(served, "later")
-    served.zcloud("delete", "deleted", "--yes")
+    served.zcloud("delete", "deleted", "--purge", "--yes")
     served.stop()
     shutil.rmtree(served.data)  # the controller's disk is lost
     before = traces(host)
