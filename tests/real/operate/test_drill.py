@@ -57,12 +57,12 @@ def served(host: NamespaceHost, probe_kit: Path, tiny_image: Path, place: Path) 
 def traces(host: NamespaceHost) -> dict[str, Any]:
     """Give all that an operation would change on the host; a domain's number changes with each of its runs."""
     uuids = sorted(host.virsh("list", "--all", "--uuid").split())
-    listing = "ls -lR --time-style=full-iso /var/lib/libvirt/images /var/lib/libvirt/dnsmasq/zcloud"
+    listing = "find /var/lib/libvirt/images /var/lib/libvirt/dnsmasq/zcloud | sort"
     return {
         "runs": {uuid: host.virsh("domid", uuid).strip() for uuid in uuids},
         "definitions": {uuid: host.virsh("dumpxml", "--inactive", uuid) for uuid in uuids},
         "guard": host.run(["nft", "-s", "list", "table", "bridge", "zcloud"]).stdout,
-        "names": [line.split()[-1] for line in host.run(["sh", "-c", listing]).stdout.splitlines() if line.strip()],
+        "files": host.run(["sh", "-c", listing]).stdout,
     }
 
 
