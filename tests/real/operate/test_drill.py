@@ -118,8 +118,8 @@ def test_the_drill(served: Served, host: NamespaceHost, place: Path) -> None:
         assert traces(host)["runs"] == before["runs"]
         other.zcloud("launch", "fresh", *GUEST)
         fresh = instance(other, "fresh")
-        assert fresh["ports"][0]["address"] not in {later["ports"][0]["address"], _address(other, "stays")}
-        assert fresh["ports"][0]["mac"] != later["ports"][0]["mac"]
+        assert fresh["nics"][0]["address"] not in {later["nics"][0]["address"], _address(other, "stays")}
+        assert fresh["nics"][0]["mac"] != later["nics"][0]["mac"]
         assert traces(host)["runs"].items() >= before["runs"].items()
         assert [boot_id(host, uuid) for uuid in running] == boots
         other.zcloud("restart", "stays", "--force")  # it is ours as before
@@ -139,4 +139,4 @@ def _compared(served: Served) -> Any:
 
 
 def _address(served: Served, name: str) -> str:
-    return str(instance(served, name)["ports"][0]["address"])
+    return str(instance(served, name)["nics"][0]["address"])
