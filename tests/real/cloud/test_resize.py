@@ -81,6 +81,7 @@ def test_a_guest_grows_shrinks_and_restarts(cloud: Cloud, firmware: Firmware) ->
     assert pending(cloud.instance(name))["memory_mib"] == {"now": 300, "next": 384}
     cloud.done(cloud.instances.restart(ADMIN, "", name))
     wait_for(lambda: guest.vcpus() == 1 if guest.told()[0] else None, 90, "the guest with its new size")
-    assert close(guest.memory_mib() - at_first, 384 - 256)
+    # Without room to grow, Linux keeps no 64 MiB of bounce buffers for memory above 4 GiB.
+    assert 384 - 64 < guest.memory_mib() <= 384
     assert pending(cloud.instance(name)) == {}
     cloud.done(cloud.instances.delete(ADMIN, "", name))
