@@ -90,7 +90,7 @@ def description() -> dict[str, Any]:
             direct = Direct(_no_console)
             parts = build_parts(services, settings, read_console_log=_no_log, console=console, direct=direct)
             app = create_app(parts)
-            tree: dict[str, Any] = json.loads(app.state.openapi)
+            tree: dict[str, Any] = json.loads(app.state.openapi.read())
         finally:
             store.close()
     return tree

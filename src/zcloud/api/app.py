@@ -14,7 +14,7 @@ from starlette.routing import WebSocketRoute
 from zcloud.api.access import check_table
 from zcloud.api.bell import Bell
 from zcloud.api.edge import Edge
-from zcloud.api.openapi import describe
+from zcloud.api.openapi import Description
 from zcloud.api.parts import ApiParts
 from zcloud.api.problems import problem_response
 from zcloud.api.routes import ROUTERS
@@ -39,7 +39,7 @@ def create_app(parts: ApiParts) -> FastAPI:
     app.state.parts = parts
     app.state.operations_bell, app.state.events_bell = Bell(parts.operations.watch), Bell(parts.events.watch)
     check_table(_routes(app))
-    app.state.openapi = describe(app)
+    app.state.openapi = Description(app)
     return app
 
 

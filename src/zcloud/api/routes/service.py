@@ -66,6 +66,6 @@ def metrics(parts: Parts) -> Response:
 
 
 @router.get("/v1/openapi.json", include_in_schema=False)
-async def openapi(request: Request) -> Response:
+def openapi(request: Request) -> Response:
     """Give the API's description."""
-    return Response(request.app.state.openapi, media_type="application/json")
+    return Response(request.app.state.openapi.read(), media_type="application/json")
