@@ -96,7 +96,8 @@ def test_ssh_enters_with_the_labs_key_and_knows_the_host_key(tmp_path: Path) -> 
         known.write_text(f"{host.address} {host.host_key}\n")
         options = ("-o", "BatchMode=yes", "-o", f"UserKnownHostsFile={known}", "-i", str(host.ssh_key))
         argv = ["ssh", *options, f"{host.ssh_user}@{host.address}", "hostname"]
-        assert subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip() == host.name
+        entered = subprocess.run(argv, capture_output=True, text=True, check=False)
+        assert (entered.returncode, entered.stdout.strip()) == (0, host.name), entered.stderr
 
         host.daemons.kill("sshd")
         assert subprocess.run(argv, capture_output=True, check=False).returncode != 0
