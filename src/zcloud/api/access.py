@@ -28,7 +28,8 @@ class Scope(StrEnum):
 class Rule:
     """What a route takes. ``reveals``: its answer holds a secret, so it is never kept for an Idempotency-Key.
 
-    ``local``: where the configuration says so, whoever is on the server's own machine needs no token.
+    ``local``: where the configuration says so, whoever is on the server's own machine needs no token. ``asks``: a host
+    is asked while the request waits, so that even a read depends on how things are there.
     ``always``: it changes something, and may do so also while a restored server changes nothing (see ``reconcile``).
     """
 
@@ -36,6 +37,7 @@ class Rule:
     role: Role = Role.VIEWER
     reveals: bool = False
     local: bool = False
+    asks: bool = False
     always: bool = False
 
 
@@ -131,12 +133,12 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("PATCH", "/v1/instances/{ref}/nics/{nic}"): MEMBER,
     ("DELETE", "/v1/instances/{ref}/nics/{nic}"): MEMBER,
     ("PATCH", "/v1/instances/{ref}/hardware"): MEMBER,
-    ("GET", "/v1/instances/{ref}/console-log"): MEMBER,
+    ("GET", "/v1/instances/{ref}/console-log"): Rule(Scope.PROJECT, Role.MEMBER, asks=True),
     ("POST", "/v1/instances/{ref}/console"): Rule(Scope.PROJECT, Role.MEMBER, reveals=True, always=True),
     ("POST", "/v1/instances/actions"): MEMBER,
-    ("GET", "/v1/instances/{ref}/xml"): OPERATOR,
+    ("GET", "/v1/instances/{ref}/xml"): Rule(Scope.GLOBAL, Role.OPERATOR, asks=True),
     ("PUT", "/v1/instances/{ref}/xml"): OPERATOR,
-    ("GET", "/v1/instances/{ref}/screenshot"): MEMBER,
+    ("GET", "/v1/instances/{ref}/screenshot"): Rule(Scope.PROJECT, Role.MEMBER, asks=True),
     ("POST", "/v1/instances/{ref}/keys"): MEMBER,
     ("POST", "/v1/instances/{ref}/rename"): MEMBER,
     ("POST", "/v1/instances/{ref}/pause"): MEMBER,

@@ -105,7 +105,10 @@ ADMIT: Mapping[str, Admit] = {
 
 
 def _root(tx: Tx, instance: Instance) -> Volume:
-    return next(each for each in tx.volumes.of_instance(instance.id) if each.role is VolumeRole.ROOT)
+    for volume in tx.volumes.of_instance(instance.id):
+        if volume.role is VolumeRole.ROOT:
+            return volume
+    raise WrongState(f"The instance {instance.name} has no root disk, in whose pool its memory could be kept.")
 
 
 def _check_fits(tx: Tx, instance: Instance) -> None:

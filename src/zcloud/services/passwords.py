@@ -14,10 +14,10 @@ _hasher = PasswordHasher()  # the library's defaults are RFC 9106's low-memory p
 _DUMMY = _hasher.hash("no such user")
 
 
-def hash_password(password: str) -> str:
-    """Give the argon2id hash; raises InvalidInput for a password that is too short or too long."""
+def hash_password(password: str, field: str = "password") -> str:
+    """Give the argon2id hash; raises InvalidInput, naming ``field``, for a password that is too short or too long."""
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
-        raise InvalidInput(f"A password has {MIN_LENGTH} to {MAX_LENGTH} characters.", field="password")
+        raise InvalidInput(f"A password has {MIN_LENGTH} to {MAX_LENGTH} characters.", field=field)
     return _hasher.hash(password)
 
 

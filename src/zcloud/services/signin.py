@@ -59,7 +59,7 @@ class SignIn:
 
         Raises InvalidInput (the old one is wrong, the new one too short), LoginThrottled, RevisionMismatch.
         """
-        hashed, keys = hash_password(new), _throttle_keys(actor.user_name, origin)
+        hashed, keys = hash_password(new, "new"), _throttle_keys(actor.user_name, origin)
         with self._store.read() as tx:
             _check_throttle(tx, keys)
             user = tx.users.get(actor.user_id)
