@@ -69,7 +69,6 @@ def build(plan: Plan) -> None:
     run(Command(("mount", "-t", "tmpfs", "-o", "mode=755", "cgroup", str(root / "sys/fs/cgroup"))))
     cgroups.mount_again(groups, root)
     _write_files(root, plan)
-    _own_kvm(root)
     _pivot(root)
     socket.sethostname(plan.name)
     _set_up_network(plan)
@@ -137,20 +136,6 @@ def _write_files(root: Path, plan: Plan) -> None:
         (root / name).unlink(missing_ok=True)
         (root / name).write_text(text)
         (root / name).chmod(0o600 if "key" in name else 0o644)
-
-
-def _own_kvm(root: Path) -> None:
-    """Give the host a /dev/kvm that QEMU's user may open, as udev does.
-
-    Where it may not, libvirtd finds its knowledge of QEMU outdated at each call and gathers it anew (8 s a define).
-    """
-    if not (root / "dev/kvm").exists():
-        return
-    node = root / "run/kvm"
-    os.mknod(node, stat.S_IFCHR | 0o660, os.stat("/dev/kvm").st_rdev)
-    shutil.chown(node, "root", "kvm")
-    node.chmod(0o660)
-    run(Command(("mount", "--bind", str(node), str(root / "dev/kvm"))))
 
 
 def _definitions(directory: str, names: list[str]) -> set[str]:

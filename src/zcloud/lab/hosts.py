@@ -67,7 +67,7 @@ class NamespaceHost:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                env={**os.environ, "PYTHONPATH": str(Path(zcloud.__file__).parents[1])},
+                env=_environment(),
                 start_new_session=True,
             )
         self.pid = int(self._answer())
@@ -251,6 +251,12 @@ def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(f"after {seconds:.0f} s still not: {what}")
         time.sleep(0.05)
+
+
+def _environment() -> dict[str, str]:
+    """Give what a host's processes find: our code, and not our TMPDIR, in which its other users may not write."""
+    kept = {name: value for name, value in os.environ.items() if name != "TMPDIR"}
+    return {**kept, "PYTHONPATH": str(Path(zcloud.__file__).parents[1])}
 
 
 def _make_key(path: Path) -> str:

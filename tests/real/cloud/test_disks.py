@@ -33,7 +33,8 @@ def guest(cloud: Cloud, request: pytest.FixtureRequest) -> Iterator[Instance]:
     yield instance
     cloud.done(cloud.instances.delete(ADMIN, "", name))
     for volume in cloud.runtime.store.transact(lambda tx: tx.volumes.page(limit=100).items):
-        cloud.done(Volumes(cloud.runtime.services).delete(ADMIN, "", volume.id))
+        if volume.instance_id is None:
+            cloud.done(Volumes(cloud.runtime.services).delete(ADMIN, "", volume.id))
 
 
 def _until_ready(cloud: Cloud, name: str) -> None:
