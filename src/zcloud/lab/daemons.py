@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from zcloud.domain.errors import BuildFailed
-from zcloud.lab.hostroot import LIBVIRTD, SSHD
+from zcloud.lab.hostroot import LIBVIRTD, SSHD, SSHD_PID, await_sshd
 
 _GONE_SECONDS = 10.0
 
@@ -79,8 +79,11 @@ class Daemons:
         self._start(LIBVIRTD)
 
     def start_sshd(self) -> None:
-        """Start sshd."""
+        """Start sshd; it listens when this returns."""
+        pid_file = Path(f"/proc/{self._root}/root{SSHD_PID}")
+        pid_file.unlink(missing_ok=True)
         self._start(SSHD)
+        await_sshd(pid_file)
 
     def _start(self, argv: tuple[str, ...]) -> None:
         done = subprocess.run(

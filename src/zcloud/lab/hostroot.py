@@ -12,15 +12,19 @@ import shutil
 import socket
 import stat
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from zcloud.domain.errors import BuildFailed
 from zcloud.imagebuild.commands import Command, run
 from zcloud.lab import cgroups
 
 UPLINK, BRIDGE = "up0", "br0"
 LIBVIRTD = ("libvirtd", "-d", "-l", "-p", "/run/libvirtd.pid")
 SSHD = ("/usr/sbin/sshd", "-f", "/etc/ssh/sshd_config")
+SSHD_PID = "/run/sshd.pid"
+_SSHD_SECONDS = 20.0
 _VIRTLOGD = ("virtlogd", "-d", "-p", "/run/virtlogd.pid")
 
 _ON_DISK = ("var/lib/libvirt", "var/lib/zcloud")
@@ -75,9 +79,19 @@ def build(plan: Plan) -> None:
 
 
 def start_daemons() -> None:
-    """Start virtlogd, libvirtd and sshd; each has answered its parent when this returns."""
+    """Start virtlogd, libvirtd and sshd; each listens when this returns."""
     for argv in (_VIRTLOGD, LIBVIRTD, SSHD):
         subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=2, check=True)
+    await_sshd(Path(SSHD_PID))
+
+
+def await_sshd(pid_file: Path) -> None:
+    """Wait until sshd has written its PID: its parent ends before it listens, and the file comes after that."""
+    deadline = time.monotonic() + _SSHD_SECONDS
+    while not pid_file.exists():
+        if time.monotonic() > deadline:
+            raise BuildFailed(f"sshd does not listen within {_SSHD_SECONDS:.0f} s")
+        time.sleep(0.01)
 
 
 def _overlay(state: Path) -> Path:
@@ -162,7 +176,7 @@ def _libvirtd_conf(plan: Plan) -> str:
 
 def _sshd_config(plan: Plan) -> str:
     return (
-        f"ListenAddress {plan.address}\nHostKey /etc/ssh/lab_host_key\nPidFile /run/sshd.pid\n"
+        f"ListenAddress {plan.address}\nHostKey /etc/ssh/lab_host_key\nPidFile {SSHD_PID}\n"
         "PermitRootLogin prohibit-password\nPasswordAuthentication no\nUsePAM no\nUseDNS no\n"
         "AllowStreamLocalForwarding yes\nAllowTcpForwarding yes\nMaxSessions 50\nMaxStartups 50\n"
         "Subsystem sftp internal-sftp\n"

@@ -77,7 +77,8 @@ def _kill(_fault: Fault) -> None:
 
 
 def _stop(_fault: Fault) -> None:
-    os.kill(os.getpid(), signal.SIGSTOP)
+    # Sent to this very thread, which then does nothing more; sent to the process, it may run on for a while.
+    signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
 
 def _sleep(fault: Fault) -> None:

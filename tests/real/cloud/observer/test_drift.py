@@ -68,7 +68,10 @@ def test_elements_and_leases_removed_by_hand_are_put_back(watched: Watched, pair
     since = watched.mark()
     watched.host.run(["nft", "flush", "ruleset"])
     watched.event("host.healed", since)
-    wait_for(lambda: port.mac in _table(watched), 5, "the table")
+    wait_for(lambda: port.mac in _table(watched), 30, "the table")
+    # libvirt's own rules went as well; it makes them anew when it is told to read its configuration again.
+    watched.host.run(["sh", "-c", "kill -HUP $(cat /run/libvirtd.pid)"])
+    wait_for(lambda: watched.host.run(["iptables", "-S", "LIBVIRT_FWO"], check=False).returncode == 0, 30, "its rules")
     since = watched.mark()
     dns = f"<host ip='{port.address}'/>"
     watched.host.virsh("net-update", f"zc-{network.id[:8]}", "delete", "dns-host", dns, "--live", "--config")
