@@ -270,9 +270,11 @@ def _quiet(*argv: str) -> bool:
 
 
 def _owner(pid: int) -> str:
-    """Name a process so that a later one with the same number is not taken for it."""
-    started = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    return f"zcloud lab of {pid} {started}"
+    """Name a process so that a later one with the same number is not taken for it; empty: it has ended."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    if fields[0] in ("Z", "X"):  # it has ended, and nobody has asked for its status yet (proc(5))
+        return ""
+    return f"zcloud lab of {pid} {fields[19]}"
 
 
 def _remove_stale_bridges() -> None:
