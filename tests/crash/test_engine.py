@@ -175,8 +175,10 @@ def test_a_stopped_worker_lands_nothing_after_the_takeover(cell: Cell, point: st
 
 
 def test_two_workers_share_the_work(cell: Cell) -> None:
-    operations = [queue(cell.store, sleep=0.02) for _ in range(40)]
     with cell.server() as one, cell.server() as two:
+        one.until_ready()
+        two.until_ready()
+        operations = [queue(cell.store, sleep=0.05) for _ in range(40)]
         for operation in operations:
             until_ended(cell.store, operation)
     check_whole_or_nothing(cell.store, cell.root, operations)
