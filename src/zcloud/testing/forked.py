@@ -15,7 +15,7 @@ from typing import Any
 _START_S = 30.0
 
 _context = multiprocessing.get_context("forkserver")
-_preloaded: list[str] = []
+_preloaded = ["psycopg"]  # SQLAlchemy imports it with the first connection, a tenth of a second in each process
 
 
 def preload(module: str) -> None:
