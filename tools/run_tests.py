@@ -1,7 +1,7 @@
-"""Runs the test stages in two lanes, and ends with a table of them and one line of counts.
+"""Runs the test stages in three lanes, and ends with a table of them and one line of counts.
 
-Beside a stage that mostly waits (real guests) runs one that keeps a processor busy; a lane without stages of its own
-helps the other out. What a stage prints is kept and printed whole when it ends; one stage alone prints as it runs.
+Beside two stages that mostly wait (real guests) runs one that keeps a processor busy; a lane without stages of its own
+helps the others out. What a stage prints is kept and printed whole when it ends; one stage alone prints as it runs.
 Needs only the standard library.
 """
 
@@ -23,6 +23,7 @@ sys.path[:0] = [str(ROOT)]
 from tools.stage_run import GRACE_S, Counts, Result, StageRun  # noqa: E402 - needs the path
 from tools.stages import Lane, Stage, stages, unclaimed_directories  # noqa: E402
 
+LANES = (Lane.WORK, Lane.GUESTS, Lane.GUESTS)  # with two, a third of two processors' time was spent waiting
 PROGRESS_S = 30.0
 _LOOK_S = 0.1
 
@@ -61,12 +62,12 @@ class Shown:
 
 
 class Lanes:
-    """Runs stages beside each other, one in each lane; in a single lane (``None``) they print as they run."""
+    """Runs stages beside each other, one in each of ``lanes``; in a single lane (``None``) they print as they run."""
 
     def __init__(self, waiting: Sequence[Stage], lanes: Sequence[Lane | None]) -> None:
         self._waiting, self._lanes = list(waiting), lanes
         self._keep = len(lanes) > 1
-        self._running: dict[Lane | None, Shown] = {}
+        self._running: dict[int, Shown] = {}
         self._begun = self._told_at = time.monotonic()
         self.results: dict[str, Result] = {}
 
@@ -92,19 +93,19 @@ class Lanes:
             time.sleep(_LOOK_S)
 
     def _begin(self) -> None:
-        for lane in self._lanes:
-            if lane not in self._running and self._waiting:
+        for number, lane in enumerate(self._lanes):
+            if number not in self._running and self._waiting:
                 stage = choose(self._waiting, lane)
                 self._waiting.remove(stage)
-                self._running[lane] = Shown(stage, keep=self._keep)
+                self._running[number] = Shown(stage, keep=self._keep)
                 if self._keep:
                     print(f"-- {stage.name} begins", flush=True)
 
     def _look(self) -> None:
-        for lane, shown in list(self._running.items()):
+        for number, shown in list(self._running.items()):
             if (result := shown.run.advance()) is not None:
                 self.results[result.name] = result
-                del self._running[lane]
+                del self._running[number]
                 shown.tell(result)
         now = time.monotonic()
         if self._keep and now - self._told_at >= PROGRESS_S:
@@ -129,7 +130,7 @@ def main() -> int:
     if unknown:
         parser.error(f"no such stage: {', '.join(unknown)} (there are: {', '.join(names)})")
     chosen = [stage for stage in known if not arguments.stage or stage.name in arguments.stage]
-    lanes = Lanes(chosen, (None,) if arguments.in_turn or len(chosen) == 1 else tuple(Lane))
+    lanes = Lanes(chosen, (None,) if arguments.in_turn or len(chosen) == 1 else LANES)
     whole = lanes.run()
     results = [lanes.results[stage.name] for stage in chosen if stage.name in lanes.results]
     if whole and not arguments.stage:

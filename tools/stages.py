@@ -85,14 +85,14 @@ def _work() -> tuple[Stage, ...]:
 
 
 def _guests() -> tuple[Stage, ...]:
-    """Give the stages of tests/real; an area is a directory there, and one stage shares one set of hosts."""
+    """Give the stages of tests/real, the long ones first; an area is a directory there, and one stage shares hosts."""
     areas = {
-        "hosts": ("hosts", "lab", "testing"),
-        "images": ("compute", "images", "imagebuild"),
-        "network": ("network", "guest"),
         "cloud": ("cloud",),
-        "servers": ("roles", "crash", "operate"),
+        "images": ("compute", "images", "imagebuild"),
         "install": ("system", "demo"),
+        "hosts": ("hosts", "lab", "testing"),
+        "network": ("network", "guest"),
+        "servers": ("roles", "crash", "operate"),
     }
     return tuple(
         Stage(
