@@ -95,7 +95,7 @@ def test_the_lanes_run_beside_each_other_and_what_each_printed_stays_whole(
         assert f"{name} begins\n{name} ends" in told
 
 
-def test_an_interrupt_ends_both_lanes_lets_them_clean_up_and_tells_what_was_done(tmp_path: Path) -> None:
+def test_an_interrupt_ends_all_lanes_lets_them_clean_up_and_tells_what_was_done(tmp_path: Path) -> None:
     code = (
         "import sys, time, pathlib\n"
         "where = pathlib.Path(sys.argv[1])\n"
@@ -116,6 +116,8 @@ def test_an_interrupt_ends_both_lanes_lets_them_clean_up_and_tells_what_was_done
         process = subprocess.Popen([sys.executable, "-c", runner], env=environment, stdout=subprocess.PIPE, text=True)
         for lane in Lane:
             _until_there(tmp_path / f"{lane}.begun")
+        assert process.stdout is not None
+        assert any(line.startswith("done: passed") for line in process.stdout)
         process.send_signal(number)
         told, _ = process.communicate(timeout=30)
         assert process.returncode == 130
