@@ -100,7 +100,7 @@ def _guests() -> tuple[Stage, ...]:
             Lane.GUESTS,
             tests=tuple(f"tests/real/{part}" for part in parts),
             root=True,
-            limit_minutes=15,
+            limit_minutes=25,
         )
         for name, parts in areas.items()
     )

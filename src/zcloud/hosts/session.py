@@ -39,7 +39,7 @@ class Health(NamedTuple):
 
 
 class HostSession:
-    """The link to one host (``ports.HostLink``).
+    """The link to one host (``ports.WatchedLink``).
 
     ``tell`` gets each change of state and ``sink`` each domain event; both are called from threads of ours and must
     return at once. ``make_way`` gives the way to the host; what it is given is called when that way is lost;
@@ -69,6 +69,7 @@ class HostSession:
         self._jobs = libvirt.Connection(libvirt.JOBS_KEEPALIVE, self._lost, host_id=host_id, timer=timer("jobs"))
         self._hypervisor = libvirt.LibvirtHypervisor(self._watch, self._jobs, self._way.socket)
         self._opening: Future[None] | None = None
+        self.connection = 0  # ports.WatchedLink
         self._thread = threading.Thread(target=self._keep_open, name="host", daemon=True)
         self._thread.start()
 
@@ -171,6 +172,7 @@ class HostSession:
     def _open_both(self) -> None:
         uri = self._way.libvirt_uri()
         if not self._watch.is_open:
+            self.connection += 1  # before it is open: what it answers is never taken for an older one's word
             try:
                 self._watch.open(uri)
             except HostUnreachable:

@@ -16,8 +16,8 @@ def read_boot(link: HostLink) -> str:
     return link.shell.run(["cat", BOOT_ID], check=False).stdout.decode(errors="replace").strip()
 
 
-def note_boot(store: Store, host_id: str, link: HostLink) -> bool:
-    """Record which boot a host is in, and give whether that is another one than was known.
+def note_boot(store: Store, host_id: str, link: HostLink) -> None:
+    """Record which boot a host is in.
 
     To be called before the host's guests are looked at: where it is another boot, what the records say of them is what
     was so before. Raises HostUnreachable.
@@ -25,10 +25,8 @@ def note_boot(store: Store, host_id: str, link: HostLink) -> bool:
     boot_id = read_boot(link)
     with store.read() as tx:
         known = tx.hosts.get(host_id).boot_id
-    if not boot_id or boot_id == known:
-        return False
-    store.transact(lambda tx: _record(tx, tx.hosts.get(host_id), boot_id))
-    return True
+    if boot_id and boot_id != known:
+        store.transact(lambda tx: _record(tx, tx.hosts.get(host_id), boot_id))
 
 
 def settle(store: Store, host_id: str) -> None:

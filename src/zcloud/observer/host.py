@@ -18,7 +18,7 @@ from zcloud.observer.ready import ReadyWatch, is_due
 from zcloud.observer.reconcile import ReconcileWatch
 from zcloud.observer.sync import PowerSync
 from zcloud.observer.tick import Tick
-from zcloud.ports import DomainEvent, HostLink
+from zcloud.ports import DomainEvent, WatchedLink
 from zcloud.store import Store
 
 _log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class Looks:
 class Lane:
     """One kind of look: how often (seconds), when the next is due (monotonic), and the one that is under way."""
 
-    work: Callable[[HostLink], object]
+    work: Callable[[WatchedLink], object]
     every_s: float
     at: float = 0.0
     begun: float = float("-inf")
@@ -75,7 +75,7 @@ class HostWatch:
     _released: set[str] = field(default_factory=set)
     _all_definitions: bool = True
     _reconciling: bool = False
-    _boot_noted: bool = False
+    _boot_noted_on: int | None = None  # the connection
 
     def __post_init__(self) -> None:
         settings = self.looks.settings
@@ -120,18 +120,18 @@ class HostWatch:
 
     def catch_up(self) -> None:
         """Look at everything anew: the host was away, and events may have been missed."""
-        self._all_definitions, self._boot_noted = True, False
+        self._all_definitions = True
         for lane in self.lanes.values():
             lane.at = 0.0
 
-    def look(self, link: Callable[[], HostLink], now: float) -> None:
+    def look(self, link: Callable[[], WatchedLink], now: float) -> None:
         """Begin what is due."""
         for name, lane in self.lanes.items():
             if lane.is_due(now) and (name != "ready" or self.waiting):
                 executor = self.quick if name in _QUICK else self.slow
                 lane.begin(executor, lambda name=name, lane=lane: self._do(name, lane, link), now)  # type: ignore[misc]
 
-    def _do(self, name: str, lane: Lane, link: Callable[[], HostLink]) -> None:
+    def _do(self, name: str, lane: Lane, link: Callable[[], WatchedLink]) -> None:
         try:
             lane.work(link())
         except HostUnreachable:
@@ -141,16 +141,19 @@ class HostWatch:
         except Exception:  # noqa: BLE001 - one host's trouble must not stop the looks at it for ever
             _log.exception("host %s: the look at %s failed", self.host_id, name)
 
-    def _power(self, link: HostLink) -> None:
-        new = not self._boot_noted and note_boot(self.looks.store, self.host_id, link)
-        if self.looks.sync.run(self.host_id, link.hypervisor):
+    def _power(self, link: WatchedLink) -> None:
+        connection = link.connection
+        new = connection != self._boot_noted_on
+        if new:
+            note_boot(self.looks.store, self.host_id, link)
+        if self.looks.sync.run(self.host_id, link.hypervisor, lambda: link.connection == connection):
             lane = self._normal["power"]
             lane.at = min(lane.at, lane.begun + _AGAIN_S)
-        if new:
+        elif new:  # only now do the records tell of this boot
             settle(self.looks.store, self.host_id)
-        self._boot_noted = True
+            self._boot_noted_on = connection
 
-    def _definitions(self, link: HostLink) -> None:
+    def _definitions(self, link: WatchedLink) -> None:
         if self._all_definitions:
             self._all_definitions = False
             self._defined |= self.looks.sync.definitions(self.host_id)
@@ -168,12 +171,12 @@ class HostWatch:
             lane = self._normal["definitions"]
             lane.at = min(lane.at, lane.begun + _AGAIN_S)
 
-    def _devices(self, _link: HostLink) -> None:
+    def _devices(self, _link: WatchedLink) -> None:
         """Wake the operations that wait until guests have let go of a device."""
         while self._released:
             self.looks.sync.wake(self._released.pop())
 
-    def _ready(self, link: HostLink) -> None:
+    def _ready(self, link: WatchedLink) -> None:
         waiting, now = self.waiting, self.looks.ready.now()
         due = [each for each in waiting if is_due(each, self._looked_at.get(each.id), now)]
         self._looked_at = {each.id: self._looked_at.get(each.id, now) for each in waiting} | {

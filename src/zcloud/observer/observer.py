@@ -19,7 +19,7 @@ from zcloud.observer.chores import Chore, Chores
 from zcloud.observer.health import record_state
 from zcloud.observer.host import HostWatch, Looks
 from zcloud.observer.lease import Lease
-from zcloud.ports import DomainEvent, HostLink
+from zcloud.ports import DomainEvent, WatchedLink
 from zcloud.store import Store
 
 _log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Health(Protocol):
 class Links(Protocol):
     """What the observer needs of ``hosts.HostPool``."""
 
-    def link(self, host_id: str) -> HostLink: ...
+    def link(self, host_id: str) -> WatchedLink: ...
 
     def known(self, host_id: str) -> Health | None: ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,14 +31,17 @@ class PowerSync:
         """Remember what the last I/O error of a domain was about."""
         self._io_reasons[uuid] = reason
 
-    def run(self, host_id: str, hypervisor: Hypervisor) -> bool:
-        """List the host's domains once and record every change.
+    def run(self, host_id: str, hypervisor: Hypervisor, is_valid: Callable[[], bool] = lambda: True) -> bool:
+        """List the host's domains once and record every change, unless the listing is not ``is_valid``.
 
-        Gives whether to look again soon: an operation is at work where listing and record differ, or has just been.
+        Gives whether to look again soon: it was not, or an operation is at work where listing and record differ, or
+        has just been.
         """
         with self._store.read() as tx:  # before the listing: a record that is still the same then is what was listed
             rows = tx.instances.powers(host_id)
         listing = {each.uuid: each for each in hypervisor.list_domains()}
+        if not is_valid():
+            return True
         suspects = [row for row in rows if not agrees(row.status, listing.get(row.id))]
         free = [row for row in suspects if row.operation_id is None]
         again = len(free) < len(suspects)
@@ -76,33 +79,31 @@ class PowerSync:
         """Judge the records that differ from the listing; gives whether one has changed since."""
         with self._store.read() as tx:
             judged = self._judge(tx, rows, listing)
-        changed = [row for row, verdict in judged if verdict is not None]
+        changed = [row for row in rows if judged.get(row.id) is not None]
         if not changed:
-            return False
+            return len(judged) < len(rows)
 
         def work(tx: Tx) -> int:
-            verdicts = [(row, verdict) for row, verdict in self._judge(tx, changed, listing) if verdict is not None]
-            for row, verdict in verdicts:
-                _record(tx, tx.instances.get(row.id), verdict)
+            verdicts = self._judge(tx, changed, listing)
+            for uuid, verdict in verdicts.items():
+                if verdict is not None:
+                    _record(tx, tx.instances.get(uuid), verdict)
             return len(verdicts)
 
         recorded = self._store.transact(work)
-        for row, verdict in judged:
+        for uuid, verdict in judged.items():
             if verdict is not None and verdict.status is not InstanceStatus.PAUSED:
-                self._io_reasons.pop(row.id, None)
-        return recorded < len(changed)
+                self._io_reasons.pop(uuid, None)
+        return len(judged) < len(rows) or recorded < len(changed)
 
-    def _judge(
-        self, tx: Tx, rows: Sequence[PowerRow], listing: Mapping[str, DomainFacts]
-    ) -> list[tuple[PowerRow, Verdict | None]]:
+    def _judge(self, tx: Tx, rows: Sequence[PowerRow], listing: Mapping[str, DomainFacts]) -> dict[str, Verdict | None]:
+        """Judge the records that are still as they were before the listing, by uuid."""
         instances = tx.instances.many([row.id for row in rows])
-        judged: list[tuple[PowerRow, Verdict | None]] = []
-        for row in rows:
-            instance = instances.get(row.id)
-            same = instance is not None and instance.updated_at == row.updated_at
-            reason = self._io_reasons.get(row.id, "")
-            judged.append((row, judge(instance, listing.get(row.id), reason) if instance and same else None))
-        return judged
+        return {
+            row.id: judge(instance, listing.get(row.id), self._io_reasons.get(row.id, ""))
+            for row in rows
+            if (instance := instances.get(row.id)) is not None and instance.updated_at == row.updated_at
+        }
 
 
 def _record(tx: Tx, instance: Instance, verdict: Verdict) -> None:

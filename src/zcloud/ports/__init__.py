@@ -51,6 +51,7 @@ __all__ = [
     "ScreenControl",
     "Shell",
     "Space",
+    "WatchedLink",
 ]
 
 
@@ -82,3 +83,12 @@ class HostLink(Protocol):
 
     @property
     def hypervisor(self) -> Hypervisor: ...
+
+
+class WatchedLink(HostLink, Protocol):
+    """A link whose connection is opened again and again."""
+
+    @property
+    def connection(self) -> int:
+        """Give the number of the connection: under another one, the host may have been booted meanwhile."""
+        ...

@@ -22,7 +22,7 @@ from zcloud.domain.storage import GIB, Pool, PoolState
 from zcloud.drivers import registry
 from zcloud.operations.engine import Engine, EngineSettings
 from zcloud.operations.model import Control
-from zcloud.ports import HostLink
+from zcloud.ports import WatchedLink
 from zcloud.services.context import Services
 from zcloud.services.instances import Instances
 from zcloud.services.launch import Launch
@@ -43,12 +43,12 @@ class FakeLinks:
     def __init__(self) -> None:
         self.hosts: dict[str, FakeLink] = {}
 
-    def add(self, host_id: str) -> HostLink:
+    def add(self, host_id: str) -> WatchedLink:
         """Add a host and give its link."""
         link = self.hosts[host_id] = FakeLink()
         return link
 
-    def link(self, host_id: str) -> HostLink:
+    def link(self, host_id: str) -> WatchedLink:
         """Give the host's link; raises NotFound."""
         if host_id not in self.hosts:
             raise NotFound(f"There is no host {host_id}.")

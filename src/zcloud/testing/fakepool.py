@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from zcloud.domain.host import HostState
 from zcloud.hosts.session import Health
-from zcloud.ports import DomainEvent, HostLink
+from zcloud.ports import DomainEvent, WatchedLink
 from zcloud.testing.cloud import FakeLinks
 
 _UP = Health(HostState.UP, "")
@@ -21,7 +21,7 @@ class FakePool:
         self._listeners: list[Callable[[str, HostState, str], None]] = []
         self.forgotten: list[str] = []
 
-    def link(self, host_id: str) -> HostLink:
+    def link(self, host_id: str) -> WatchedLink:
         """Give the host's link; raises NotFound."""
         return self._links.link(host_id)
 
@@ -33,7 +33,9 @@ class FakePool:
     def set(self, host_id: str, state: HostState | None, reason: str = "") -> None:
         """Change a host's state and tell; None: it has not been reached yet. A host that is not up answers nothing."""
         self._health[host_id] = None if state is None else Health(state, reason)
-        self._links.hosts[host_id].unreachable = state is not HostState.UP
+        link = self._links.hosts[host_id]
+        link.connection += state is HostState.UP
+        link.unreachable = state is not HostState.UP
         for listener in list(self._listeners):
             listener(host_id, state or HostState.LOST, reason)
 

@@ -17,6 +17,7 @@ class FakeLink:
         self.shell = shell or FakeShell()
         self.hypervisor = hypervisor or FakeHypervisor()
         self.hypervisor.disk = self.shell.disk
+        self.connection = 0
 
     @property
     def unreachable(self) -> bool:

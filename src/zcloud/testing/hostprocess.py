@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 from zcloud.domain.errors import HostUnreachable, Internal, ZcloudError, from_record
 from zcloud.hostprep.probe import PROBE_WORD
-from zcloud.ports import DomainState, HostLink, Hypervisor, NetworkSection, Shell
+from zcloud.ports import DomainState, Hypervisor, NetworkSection, Shell, WatchedLink
 from zcloud.testing.cloud import FakeLinks
 from zcloud.testing.fakes import FakeLink, FakeShell
 
@@ -127,11 +127,11 @@ class RemoteLinks(FakeLinks):
         self._socket = socket
         self._mine = threading.local()
 
-    def add(self, host_id: str) -> HostLink:
+    def add(self, host_id: str) -> WatchedLink:
         """Give the link of a new host: it is there when it is asked for."""
         return self.link(host_id)
 
-    def link(self, host_id: str) -> HostLink:
+    def link(self, host_id: str) -> WatchedLink:
         """Give a host's link."""
         return RemoteLink(partial(self._call, host_id))
 
@@ -161,7 +161,9 @@ class RemoteLinks(FakeLinks):
 
 
 class RemoteLink:
-    """Both means of reaching one host of a ``HostProcess`` (``ports.HostLink``)."""
+    """Both means of reaching one host of a ``HostProcess`` (``ports.WatchedLink``)."""
+
+    connection = 0
 
     def __init__(self, call: Callable[..., Any]) -> None:
         self.shell = cast("Shell", _RemoteShell(partial(call, "shell")))

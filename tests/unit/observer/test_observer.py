@@ -216,7 +216,7 @@ def test_one_of_two_observers_is_active(watched: Watched) -> None:
     wait_for(lambda: first.active)
     second.start()
     with pytest.raises(TimeoutError):
-        wait_for(lambda: second.active)
+        wait_for(lambda: second.active, 1.0)
     instance = watched.launch()
     watched.hypervisor.crash(instance.id)
     wait_for(lambda: watched.events("instance.stopped"))

@@ -208,6 +208,31 @@ def test_what_changes_while_it_is_judged_is_looked_at_again(watched: Watched, mo
     assert watched.instance().status is InstanceStatus.STOPPED
 
 
+def test_what_changed_before_it_is_judged_is_looked_at_again(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    instance = watched.launch()
+    hypervisor, sync = watched.hypervisor, PowerSync(watched.cloud.store)
+
+    def list_and_write() -> list[DomainFacts]:
+        monkeypatch.undo()
+        watched.cloud.store.transact(lambda tx: tx.instances.update(instance.id, ready_detail="booting"))
+        hypervisor.destroy(instance.id)
+        return hypervisor.list_domains()
+
+    monkeypatch.setattr(hypervisor, "list_domains", list_and_write)
+    assert sync.run(watched.host_id, hypervisor)
+    assert watched.instance().status is InstanceStatus.RUNNING
+    assert not sync.run(watched.host_id, hypervisor)
+    assert watched.instance().status is InstanceStatus.STOPPED
+
+
+def test_a_listing_that_may_be_another_boot_s_is_looked_at_again(watched: Watched) -> None:
+    instance = watched.launch()
+    sync = PowerSync(watched.cloud.store)
+    watched.hypervisor.destroy(instance.id)
+    assert sync.run(watched.host_id, watched.hypervisor, lambda: False)
+    assert watched.instance().status is InstanceStatus.RUNNING
+
+
 def test_an_operation_at_work_asks_for_another_look(watched: Watched) -> None:
     instance = watched.launch()
     sync = PowerSync(watched.cloud.store)
