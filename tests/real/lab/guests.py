@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
+from zcloud.drivers.guest.cloudinit import SeedFiles
+from zcloud.drivers.guest.seed import build_iso
 from zcloud.lab.hosts import NamespaceHost, wait_for
 from zcloud.lab.tiny import READY_WORD
 
@@ -43,24 +43,11 @@ class TinyDomain:
         return self.console.read_text(errors="replace") if self.console.exists() else ""
 
 
-def make_seed(directory: Path, files: Mapping[str, bytes]) -> Path:
-    """Make a NoCloud seed (ISO 9660, label cidata) of ``files``."""
-    for name, content in files.items():
-        (directory / name).write_bytes(content)
-    seed = directory / "seed.iso"
-    subprocess.run(
-        ["xorrisofs", "-quiet", "-o", seed, "-V", "cidata", "-J", "-r", *(directory / n for n in files)],
-        check=True,
-        capture_output=True,
-    )
-    return seed
-
-
-def start_tiny(host: NamespaceHost, name: str, image: Path, seed: Path, *, uefi: bool = False) -> TinyDomain:
+def start_tiny(host: NamespaceHost, name: str, image: Path, seed: SeedFiles, *, uefi: bool = False) -> TinyDomain:
     """Put copies of disk and seed into the host's image directory, and start the guest."""
     images = host.path("/var/lib/libvirt/images")
-    for source, target in ((image, f"{name}.qcow2"), (seed, f"{name}.iso")):
-        (images / target).write_bytes(source.read_bytes())
+    for target, content in ((f"{name}.qcow2", image.read_bytes()), (f"{name}.iso", build_iso(seed))):
+        (images / target).write_bytes(content)
     host.run(["virsh", "-q", "create", "/dev/stdin"], stdin=_domain_xml(name, uefi))
     return TinyDomain(host, name)
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.real.lab.guests import make_seed, start_tiny
+from tests.real.lab.guests import start_tiny
 
 import zcloud
 from zcloud.domain.guest import GuestNic, GuestSpec
@@ -25,15 +25,14 @@ SEED = build_seed(
         user_data="#!/bin/sh\necho ran > /www/ran\n",
     )
 )
-SEED_FILES = {"meta-data": SEED.meta_data, "user-data": SEED.user_data, "network-config": SEED.network_config}
 
 
 @pytest.mark.parametrize("uefi", [False, True], ids=["bios", "uefi"])
 def test_tiny_guest_boots_reads_its_seed_and_heeds_the_power_button(
-    lab_host: NamespaceHost, tiny_image: Path, tmp_path: Path, uefi: bool
+    lab_host: NamespaceHost, tiny_image: Path, uefi: bool
 ) -> None:
     name = "tiny-uefi" if uefi else "tiny-bios"
-    guest = start_tiny(lab_host, name, tiny_image, make_seed(tmp_path, SEED_FILES), uefi=uefi)
+    guest = start_tiny(lab_host, name, tiny_image, SEED, uefi=uefi)
     try:
         assert "TINY-READY tiny-one" in guest.wait_until_ready()
         wait_for(lambda: guest.agent("guest-ping") == {}, 10, "the agent's answer")
