@@ -10,6 +10,7 @@ from tests import builders
 from tests.api.conftest import Cloud
 
 from zcloud.base.ids import new_id
+from zcloud.domain.group import Group, Member
 from zcloud.domain.image import Image, ImageState
 from zcloud.domain.instance import Flavor, Instance, InstanceStatus
 from zcloud.domain.operation import Operation, OperationStatus
@@ -33,6 +34,7 @@ class Stock:
     whole: Instance  # in home, running, with a root volume
     trashed: Instance  # in home
     plugged: Volume  # a data disk of the stopped instance
+    group: Group  # of the instance in home that is paused
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +84,15 @@ def stock(cloud: Cloud) -> Stock:
             return made
 
         blocked = builders.operation(project_id=home, status=OperationStatus.BLOCKED)
+        held = instance("held", status=InstanceStatus.PAUSED)
+        group = tx.groups.add(Group(new_id(), "team", home, None, tx.now))
+        tx.groups.put(Member(held.id, group.id, 1))
         return Stock(
+            group=group,
             mine=tx.images.add(builders.image(name="mine", project_id=home)),
             waiting=tx.images.add(builders.image(name="waiting", project_id=home, state=ImageState.WAITING)),
             blocked=tx.operations.add(blocked),
-            held=instance("held", status=InstanceStatus.PAUSED),
+            held=held,
             kept=instance("kept", status=InstanceStatus.SAVED, hardware={"saved": {"accel": "tcg", "was": "running"}}),
             trashed=instance(
                 "old~1", status=InstanceStatus.TRASHED, hardware={"trash": {"at": tx.now.isoformat(), "name": "old"}}
@@ -147,6 +153,17 @@ ASKS: dict[tuple[str, str], Ask] = {
     ("GET", "/v1/pools/{ref}"): Ask(200, "/v1/pools/local"),
     ("PATCH", "/v1/pools/{ref}"): Ask(200, "/v1/pools/local", {"overcommit": 3.5}),
     ("DELETE", "/v1/pools/{ref}"): Ask(202, "/v1/pools/idle"),
+    ("GET", "/v1/groups"): Ask(200, "/v1/groups"),
+    ("POST", "/v1/groups"): Ask(201, "/v1/groups", {"name": "more", "project": "default"}),
+    ("GET", "/v1/groups/{ref}"): Ask(200, "/v1/groups/{s.group.id}"),
+    ("PATCH", "/v1/groups/{ref}"): Ask(200, "/v1/groups/{s.group.id}", {"name": "other"}),
+    ("DELETE", "/v1/groups/{ref}"): Ask(204, "/v1/groups/{s.group.id}"),
+    ("PUT", "/v1/groups/{ref}/members/{instance}"): Ask(
+        200, "/v1/groups/{s.group.id}/members/{c.instance.id}", {"order": 2}
+    ),
+    ("DELETE", "/v1/groups/{ref}/members/{instance}"): Ask(200, "/v1/groups/{s.group.id}/members/{s.held.id}"),
+    ("POST", "/v1/groups/{ref}/start"): Ask(202, "/v1/groups/{s.group.id}/start"),
+    ("POST", "/v1/groups/{ref}/stop"): Ask(202, "/v1/groups/{s.group.id}/stop"),
     ("GET", "/v1/volumes"): Ask(200, "/v1/volumes"),
     ("POST", "/v1/volumes"): Ask(202, "/v1/volumes", {"name": "more", "size": 1 << 30, "project": "default"}),
     ("GET", "/v1/volumes/{ref}"): Ask(200, "/v1/volumes/{c.volume.id}"),

@@ -43,6 +43,29 @@ def test_volumes(cli: Cli, cloud: Cloud) -> None:
     assert "No instance has" in cli.run("volume", "detach", "more").err
 
 
+def test_groups(cli: Cli, cloud: Cloud) -> None:
+    assert "group add shop INSTANCE" in cli.ok("group", "create", "shop").out
+    assert "It is empty" in cli.ok("group", "show", "shop").err
+    cli.ok("group", "add", "shop", "db", "--order", "1", "--until", "ready", "--delay", "5s")
+    assert "The order is: db, then web" in cli.ok("group", "add", "shop", "web", "--order", "2").out
+    shown = cli.ok("group", "show", "shop").out
+    assert "it is ready, and 5 s" in shown
+    assert "they stay off" in shown
+    assert "db, then web" in cli.ok("group", "list").out
+    assert cli.ok("group", "start", "shop", "--dry-run").out.strip() == "web"  # db runs
+    assert "zcloud operation wait" in cli.ok("group", "start", "shop", "--no-wait").out
+    assert asked(cloud, "start").resource_kind == "group"
+    busy = cli.run("group", "delete", "shop", "--yes")
+    assert (busy.code, "An operation works on the group" in busy.err) == (4, True)
+    with cloud.store.write() as tx:
+        tx.groups.unlock(tx.groups.resolve("shop").id, asked(cloud, "start").id)
+    assert cli.ok("group", "stop", "shop", "--dry-run").out.strip() == "db"
+    cli.ok("group", "remove", "shop", "db", "web")
+    cli.ok("group", "rename", "shop", "team")
+    assert "team is removed" in cli.ok("group", "delete", "team", "--yes").out
+    assert "There are no groups" in cli.ok("group", "list").err
+
+
 def test_disks(cli: Cli, cloud: Cloud) -> None:
     cli.ok(
         "instance", "disk", "add", "db", "--volume", "spare", "--bus", "scsi", "--serial", "logs", "--read-only",

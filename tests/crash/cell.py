@@ -57,6 +57,10 @@ class Cell:
         self.keep()
         return self.cloud.wait(operation, DEADLINE_S)
 
+    def parts(self, operation: Operation) -> list[Operation]:
+        """Give the operations that one began as its parts."""
+        return self.cloud.read(lambda tx: tx.operations.children(operation.id))
+
     def kill_at(self, point: str, *, error_at: str = "") -> None:
         """Have a worker that is killed when it comes to ``point`` (``NAME@N``), after an error at ``error_at``."""
         self.leave()

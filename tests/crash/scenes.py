@@ -22,6 +22,7 @@ from zcloud.drivers import registry
 from zcloud.services.definitions import Definitions
 from zcloud.services.direct import Direct
 from zcloud.services.disks import Disks, DiskSpec, Parting
+from zcloud.services.groups import Groups, Place
 from zcloud.services.hardware import HardwareChange, HardwareService
 from zcloud.services.hosts import Hosts, HostSpec
 from zcloud.services.images import Images, ImageSpec
@@ -52,6 +53,7 @@ class Stage:
     def __post_init__(self) -> None:
         services = self.cloud.services
         self.hosts, self.pools = Hosts(services), Pools(services)
+        self.groups = Groups(services)
         self.networks, self.images = Networks(services), Images(services)
         self.sizes, self.hardware = Sizes(services), HardwareService(services)
         self.lifecycle, self.naming, self.trash = Lifecycle(services), Naming(services), Trash(services)
@@ -130,6 +132,25 @@ def _delete(stage: Stage, host_id: str) -> Ask:
 def _start(stage: Stage, host_id: str) -> Ask:
     instance = stage.instance(host_id, start=False)
     return lambda: stage.cloud.instances.start(ADMIN, "", instance.id)
+
+
+def _group(stage: Stage, host_id: str, *, start: bool) -> str:
+    """Make a group of two, one after the other; gives its id."""
+    group = stage.groups.create(ADMIN, "", stage.name("group")).group.id
+    for order in range(2):
+        instance = stage.instance(host_id, start=start)
+        stage.groups.put(ADMIN, "", group, instance.id, Place(order))
+    return group
+
+
+def _start_group(stage: Stage, host_id: str) -> Ask:
+    group = _group(stage, host_id, start=False)
+    return lambda: stage.groups.start(ADMIN, "", group)
+
+
+def _stop_group(stage: Stage, host_id: str) -> Ask:
+    group = _group(stage, host_id, start=True)
+    return lambda: stage.groups.stop(ADMIN, "", group)
 
 
 def _change_hardware(stage: Stage, host_id: str) -> Ask:
@@ -356,6 +377,8 @@ def _scan_host(stage: Stage, _host_id: str) -> Ask:
 
 
 SCENES: Mapping[str, Callable[[Stage, str], Ask]] = {
+    "group_start_v1": _start_group,
+    "group_stop_v1": _stop_group,
     "host_enlist_v1": _enlist_host,
     "host_remove_v1": _remove_host,
     "host_scan_v1": _scan_host,
@@ -400,7 +423,17 @@ def _remove_volume(stage: Stage, ref: str) -> Operation:
     return stage.cloud.instances.delete(ADMIN, "", owner) if owner else stage.volumes.delete(ADMIN, "", ref)
 
 
+def _remove_group(stage: Stage, ref: str) -> Operation:
+    """Remove a group and its instances, once what it began for them has ended."""
+    *others, last = [each.instance.id for each in stage.groups.show(ADMIN, "", ref).members]
+    stage.groups.delete(ADMIN, "", ref, None)
+    for each in others:
+        stage.done(stage.cloud.instances.delete(ADMIN, "", each))
+    return stage.cloud.instances.delete(ADMIN, "", last)
+
+
 _REMOVE: Mapping[str, Callable[[Stage, str], Operation]] = {
+    "group": _remove_group,
     "host": lambda stage, ref: stage.hosts.remove(ADMIN, ref),
     "image": lambda stage, ref: stage.images.delete(ADMIN, ref),
     "instance": lambda stage, ref: stage.cloud.instances.delete(ADMIN, "", ref),

@@ -74,6 +74,8 @@ def test_killed(ward: Ward, case: Case) -> None:
     operation = ask()
     cell.kill_at(case.kill_at, error_at=case.error_at)
     ended = cell.ended(operation)
+    for part in cell.parts(operation):
+        cell.ended(part)
     assert ended.status is (OperationStatus.FAILED if case.error_at else OperationStatus.SUCCEEDED), ended.error
     assert {step.status for step in ended.steps} <= {"done", "failed", "undone", "pending"}
     if ended.verb in ("delete", "remove", "discard") and case.error_at:

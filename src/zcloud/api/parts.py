@@ -24,6 +24,7 @@ from zcloud.services.direct import Direct
 from zcloud.services.disks import Disks
 from zcloud.services.events import Events
 from zcloud.services.flavors import Flavors
+from zcloud.services.groups import Groups
 from zcloud.services.guests import Guests
 from zcloud.services.hardware import HardwareService
 from zcloud.services.health import Health, Patience
@@ -110,6 +111,7 @@ class ApiParts:
     people: People
     hosts: Hosts
     guests: Guests
+    groups: Groups
     pools: Pools
     networks: Networks
     images: Images
@@ -161,6 +163,7 @@ def build_parts(
         people=People(services),
         hosts=Hosts(services),
         guests=Guests(services),
+        groups=Groups(services),
         pools=Pools(services),
         networks=Networks(services),
         images=Images(services),

@@ -153,8 +153,8 @@ def operation(it: operations.Operation) -> Operation:
         id=it.id, verb=it.verb, status=it.status, resource=resource(it.resource_kind, it.resource_id, it.resource_name),
         project_id=it.project_id, actor=it.actor, steps=tuple(_step(each) for each in it.steps),
         error=_error(it.error), may_cancel=it.may_cancel, cancel_requested=it.cancel_requested,
-        wait_reason=it.wait_reason, request_id=it.request_id, created_at=it.created_at, started_at=it.started_at,
-        ended_at=it.ended_at,
+        wait_reason=it.wait_reason, request_id=it.request_id, parent_id=it.parent_id, created_at=it.created_at,
+        started_at=it.started_at, ended_at=it.ended_at,
     )  # fmt: skip
 
 

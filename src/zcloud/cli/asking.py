@@ -45,7 +45,7 @@ def completer(noun: str, field: str = "name") -> Callable[..., list[CompletionIt
         del param
         app = ctx.ensure_object(App)
         try:
-            query = {"project": app.project} if noun == "instances" else {}
+            query = {"project": app.project} if noun in ("instances", "groups") else {}
             with Client(app.url, app.token, ca=app.ca, timeout_s=_COMPLETION_S) as client:
                 items = client.get(route(noun), limit=_MOST, **query)["items"]
             return [CompletionItem(plain(each[field])) for each in items if str(each[field]).startswith(incomplete)]

@@ -69,6 +69,20 @@ TREE: Tree = {
             ),
         },
     ),
+    "group": Noun(
+        "Instances that are started in an order, and stopped the other way round.",
+        {
+            "list": f"{_C}group:list_groups",
+            "show": f"{_C}group:show",
+            "create": f"{_C}group:create",
+            "add": f"{_C}group:add",
+            "remove": f"{_C}group:remove",
+            "start": f"{_C}group:start",
+            "stop": f"{_C}group:stop",
+            "rename": f"{_C}group:rename",
+            "delete": f"{_C}group:delete",
+        },
+    ),
     "trash": Noun(
         "Deleted instances that can be brought back.",
         {

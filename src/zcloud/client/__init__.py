@@ -23,7 +23,7 @@ from zcloud.client.http import Event as StreamEvent
 from zcloud.client.instances import Images, Instances, Trash
 from zcloud.client.log import Events, Operations
 from zcloud.client.people import Keys, Projects, Tokens, Users
-from zcloud.client.things import Flavors, Hosts, Networks, Pools, Volumes
+from zcloud.client.things import Flavors, Groups, Hosts, Networks, Pools, Volumes
 
 __all__ = [
     "ENDED",
@@ -56,6 +56,7 @@ class Client(Http):
         self.instances, self.images = Instances(self, "instances", named), Images(self, "images", named)
         self.trash = Trash(self, "trash", named)
         self.hosts, self.pools, self.volumes = Hosts(self, "hosts"), Pools(self, "pools"), Volumes(self, "volumes")
+        self.groups = Groups(self, "groups", named)
         self.networks, self.flavors = Networks(self, "networks"), Flavors(self, "flavors")
         self.projects, self.users = Projects(self, "projects"), Users(self, "users")
         self.keys, self.tokens = Keys(self, "keys"), Tokens(self, "tokens")

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from zcloud.client.types import (
         Flavor,
         FlavorCreate,
+        Group,
+        GroupCreate,
+        GroupPlace,
         Host,
         HostChange,
         HostCreate,
@@ -112,6 +115,26 @@ class Volumes(Things["Volume"]):
     def delete(self, id: str) -> Change[Volume]:
         """Delete a volume that no instance has."""
         return self._delete(id)
+
+
+class Groups(Things["Group"]):
+    """Instances that are started in an order."""
+
+    def create(self, **spec: Unpack[GroupCreate]) -> Group:
+        """Make an empty group."""
+        return cast("Group", self._http.post(route(self._noun), spec))
+
+    def put(self, ref: str, instance: str, **place: Unpack[GroupPlace]) -> Group:
+        """Give an instance its place in a group."""
+        return cast("Group", self._http.put(self._at(ref, "members", instance), place, **self._query))
+
+    def take_out(self, ref: str, instance: str) -> Group:
+        """Take an instance out of a group."""
+        return cast("Group", self._http.delete(self._at(ref, "members", instance), **self._query))
+
+    def delete(self, ref: str) -> None:
+        """Remove a group; its instances stay."""
+        self._http.delete(self._at(ref), **self._query)
 
 
 class Networks(Things["Network"]):

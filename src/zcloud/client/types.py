@@ -266,6 +266,63 @@ class FlavorCreate(TypedDict):
     root_size: NotRequired[int]
 
 
+class Group(TypedDict):
+    """A group with its members in the order in which they start."""
+
+    id: str
+    name: str
+    project_id: str
+    members: list[GroupMember]
+    operation_id: str | None
+    created_at: str
+    revision: int
+
+
+class GroupChange(TypedDict):
+    """Another name."""
+
+    name: str
+
+
+class GroupCreate(TypedDict):
+    """An empty group; without ``project`` in the caller's only one."""
+
+    name: str
+    project: NotRequired[str]
+
+
+class GroupMember(TypedDict):
+    """An instance in a group; ``stand`` is how it stands to those after it: away, coming, there or failed."""
+
+    instance_id: str
+    name: str
+    status: str
+    ready: str
+    order: int
+    until: str
+    delay_s: int
+    otherwise: str
+    stand: str
+
+
+class GroupPlace(TypedDict):
+    """Where an instance stands in its group.  Those of a lower ``order`` start before it, those of the same one
+    with it. Those after it wait ``until`` it is started, or says that it is ready, and ``delay_s`` more. Where it
+    does not get there, they are not started, or the start goes on without it (``otherwise``)."""
+
+    order: int
+    until: NotRequired[Literal["started", "ready"]]
+    delay_s: NotRequired[int]
+    otherwise: NotRequired[Literal["stop", "go-on"]]
+
+
+class GroupStop(TypedDict):
+    """How its guests are stopped: asked, with so long for each; with ``force`` their power is taken."""
+
+    force: NotRequired[bool]
+    deadline_s: NotRequired[int]
+
+
 class GuestOptions(TypedDict):
     """Settings inside the guest; an empty one leaves the image's own."""
 
@@ -277,9 +334,11 @@ class GuestOptions(TypedDict):
 
 
 class GuestsStop(TypedDict):
-    """How long each guest may take to shut down."""
+    """How long each guest may take to shut down.  ``in_order``: only those whom no later member of their group on
+    the host still needs; ask again once they are off."""
 
     deadline_s: NotRequired[int]
+    in_order: NotRequired[bool]
 
 
 class HardwareRequest(TypedDict):
@@ -689,7 +748,8 @@ class NicRequest(TypedDict):
 
 
 class Operation(TypedDict):
-    """An operation; ``status`` is queued, running, waiting, blocked, undoing, succeeded, failed or cancelled."""
+    """An operation; ``status`` is queued, running, waiting, blocked, undoing, succeeded, failed or cancelled.
+    ``parent_id`` is the operation whose part it is: a group's."""
 
     id: str
     verb: str
@@ -703,6 +763,7 @@ class Operation(TypedDict):
     cancel_requested: bool
     wait_reason: str
     request_id: str
+    parent_id: str | None
     created_at: str
     started_at: str | None
     ended_at: str | None

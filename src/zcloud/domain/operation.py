@@ -78,6 +78,7 @@ class Operation:
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    parent_id: str | None = None  # the operation that began it as a part of itself
 
 
 @dataclass(frozen=True, slots=True)

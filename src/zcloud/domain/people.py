@@ -159,6 +159,7 @@ class Actor:
     session_id: str = ""
     address: str = ""
     request_id: str = ""
+    parent_id: str | None = None  # the operation on whose behalf they ask
 
     @property
     def has_session(self) -> bool:

@@ -22,6 +22,7 @@ from zcloud.operations.engine import Engine, EngineSettings
 from zcloud.operations.model import Control
 from zcloud.services.context import Services
 from zcloud.services.guests import Guests
+from zcloud.services.members import MemberPower
 from zcloud.services.trash import Trash
 from zcloud.store import Sealer, Store
 from zcloud.workflows.context import Means, Run
@@ -115,7 +116,7 @@ def build(config: Config, *, clock: Clock | None = None, config_file: Path | Non
 def start_workers(runtime: Runtime, roles: str, fault: Fault = no_fault) -> None:
     """Begin to run operations."""
     config = runtime.config
-    means = Means(runtime.store, runtime.pool, config, runtime.clock)
+    means = Means(runtime.store, runtime.pool, config, runtime.clock, MemberPower(runtime.store))
     settings = EngineSettings(
         roles=roles,
         threads=config.workers.threads,

@@ -122,7 +122,7 @@ def _record(tx: Tx, before: Instance, verdict: Readiness, facts: dict[str, Any])
         instance.id,
         ready=verdict.state,
         ready_detail=verdict.detail,
-        observed={**instance.observed, **facts, "guest_errors": list(verdict.errors)},
+        observed={**instance.observed, **facts, "guest_errors": list(verdict.errors), "ready_at": tx.now.isoformat()},
     )
     if verdict.state is Ready.WAITING:
         return

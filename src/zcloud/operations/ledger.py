@@ -98,6 +98,12 @@ class Ledger:
         """Note that the running step is done; written with what comes next, at least before anything else is done."""
         self._finished = True
 
+    def _end(self, tx: Tx, status: OperationStatus, error: ZcloudError | None = None) -> None:
+        """End it, and wake the operation whose part it is."""
+        tx.operations.end(self._due, status, None if error is None else error.to_record())
+        if self.operation.parent_id is not None:
+            tx.operations.wake_now(self.operation.parent_id)
+
     def _settle_finished(self, tx: Tx) -> None:
         if self._running is not None and self._finished:
             self._write(tx, replace(self._steps[self._running], status=StepStatus.DONE, ended_at=tx.now))
@@ -156,7 +162,7 @@ class Ledger:
         def write(tx: Tx) -> None:
             last_words(tx)
             self._settle_finished(tx)
-            tx.operations.end(self._due, OperationStatus.SUCCEEDED)
+            self._end(tx, OperationStatus.SUCCEEDED)
             self._tell(tx, "operation.ended", f"{self._title}: done.", status=OperationStatus.SUCCEEDED)
             self._ended_at = tx.now
 
@@ -168,7 +174,7 @@ class Ledger:
 
         def write(tx: Tx) -> None:
             last_words(tx)
-            tx.operations.end(self._due, status, error.to_record())
+            self._end(tx, status, error)
             message = f"{self._title}: {status}. {error.message}"
             self._tell(tx, "operation.ended", message, status=status, error=error.to_record())
             self._ended_at = tx.now

@@ -141,5 +141,6 @@ def begin(tx: Tx, actor: Actor, verb: str, workflow: str, subject: Subject, **ar
             created_at=tx.now,
             started_at=None,
             ended_at=None,
+            parent_id=actor.parent_id,
         )
     )

@@ -2,6 +2,7 @@
 
 from zcloud.store.engines import sqlite_file
 from zcloud.store.errors import GenerationMoved, SchemaMismatch, StoreUnreachable
+from zcloud.store.groups import GroupFilter
 from zcloud.store.instances import GaugeRow, InstanceFilter, PowerRow
 from zcloud.store.machines import NetworkFilter, PoolFilter
 from zcloud.store.misc import OBSERVER_LEASE, StoredAnswer
@@ -17,6 +18,7 @@ __all__ = [
     "OBSERVER_LEASE",
     "GaugeRow",
     "GenerationMoved",
+    "GroupFilter",
     "ImageFilter",
     "InstanceFilter",
     "NetworkFilter",

@@ -111,8 +111,9 @@ class Instances(Lockable[Instance, InstanceFilter]):
         return super().update(id, expect_revision=expect_revision, bump=bump, **changes)
 
     def delete(self, id: str) -> None:
-        """Remove an instance and its tags; raises NotFound, InUse (ports or volumes are left)."""
+        """Remove an instance, its tags and its place in a group; raises NotFound, InUse (ports, volumes are left)."""
         self._db.execute(delete(schema.instance_tags).where(schema.instance_tags.c.instance_id == id))
+        self._db.execute(delete(schema.group_members).where(schema.group_members.c.instance_id == id))
         super().delete(id)
 
     def find(self, name: str, project_id: str | None = None) -> Instance | None:

@@ -154,6 +154,10 @@ class OperationRecords(Records[Operation, OperationQuery]):
         here = or_(_COLUMNS.blocked_on == host_id, _COLUMNS.blocked_on.is_(None))
         self._wake(and_(_COLUMNS.status == OperationStatus.BLOCKED.value, here))
 
+    def children(self, parent_id: str) -> list[Operation]:
+        """Give the operations that another one began as its parts, oldest first."""
+        return self._all(_COLUMNS.parent_id == parent_id, order=[_COLUMNS.created_at, _COLUMNS.id])
+
     def blocked_on(self, host_id: str) -> list[Operation]:
         """Give the operations that wait for a host to answer, oldest first."""
         blocked = and_(_COLUMNS.status == OperationStatus.BLOCKED.value, _COLUMNS.blocked_on == host_id)

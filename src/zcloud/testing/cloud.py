@@ -26,6 +26,7 @@ from zcloud.ports import WatchedLink
 from zcloud.services.context import Services
 from zcloud.services.instances import Instances
 from zcloud.services.launch import Launch
+from zcloud.services.members import MemberPower
 from zcloud.store import Store, Tx
 from zcloud.testing.fakes import FakeLink
 from zcloud.workflows.context import Means, Run
@@ -77,7 +78,7 @@ class FakeCloud:
 
     def start(self, fault: Callable[[str], None] = lambda _name: None, *, threads: int = 4) -> None:
         """Begin to run operations."""
-        means = Means(self.store, self.links, self.config, self.clock)
+        means = Means(self.store, self.links, self.config, self.clock, MemberPower(self.store))
         workers = self.config.workers
         settings = EngineSettings(
             threads=threads,

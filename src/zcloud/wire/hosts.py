@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from zcloud.wire.base import Count, Line, LongLine, Name, Ratio, Request
+from zcloud.wire.base import Count, Flag, Line, LongLine, Name, Ratio, Request
 
 
 class HostCreate(Request):
@@ -42,9 +42,13 @@ class HostApproval(Request):
 
 
 class GuestsStop(Request):
-    """How long each guest may take to shut down."""
+    """How long each guest may take to shut down.
+
+    ``in_order``: only those whom no later member of their group on the host still needs; ask again once they are off.
+    """
 
     deadline_s: Annotated[int, Field(strict=True, ge=1, le=3600)] = 90
+    in_order: Flag = False
 
 
 @dataclass(frozen=True, slots=True)

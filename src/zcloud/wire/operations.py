@@ -46,7 +46,10 @@ class OperationError:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operation; ``status`` is queued, running, waiting, blocked, undoing, succeeded, failed or cancelled."""
+    """An operation; ``status`` is queued, running, waiting, blocked, undoing, succeeded, failed or cancelled.
+
+    ``parent_id`` is the operation whose part it is: a group's.
+    """
 
     id: str
     verb: str
@@ -60,6 +63,7 @@ class Operation:
     cancel_requested: bool
     wait_reason: str
     request_id: str
+    parent_id: str | None
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None

@@ -33,6 +33,14 @@ class Links(Protocol):
     def link(self, host_id: str) -> HostLink: ...
 
 
+class MemberPower(Protocol):
+    """Begins the operations that a group's operation consists of; raises Superseded."""
+
+    def start(self, parent: Operation, instance_id: str) -> None: ...
+
+    def stop(self, parent: Operation, instance_id: str) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Means:
     """What all operations share."""
@@ -41,6 +49,7 @@ class Means:
     links: Links
     config: Config
     clock: Clock
+    members: MemberPower
 
 
 class Run:
@@ -50,6 +59,7 @@ class Run:
         self.control = control
         self.store = means.store
         self.config = means.config
+        self.members = means.members
         self._links = means.links
         self._clock = means.clock
 

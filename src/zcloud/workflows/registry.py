@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from zcloud.operations.model import Workflow
 from zcloud.workflows.context import Run
 from zcloud.workflows.disks import DISK_ATTACH, DISK_DETACH, DISK_LIMIT
+from zcloud.workflows.groups import GROUP_START, GROUP_STOP
 from zcloud.workflows.hosts import HOST_ENLIST, HOST_REMOVE, HOST_SCAN
 from zcloud.workflows.images import IMAGE_DELETE, IMAGE_IMPORT
 from zcloud.workflows.instance_create import INSTANCE_CREATE
@@ -29,6 +30,8 @@ WORKFLOWS: Mapping[str, Workflow[Run]] = {
         DISK_ATTACH,
         DISK_DETACH,
         DISK_LIMIT,
+        GROUP_START,
+        GROUP_STOP,
         HOST_ENLIST,
         HOST_REMOVE,
         HOST_SCAN,

@@ -3,6 +3,7 @@
 from zcloud.api.routes import (
     actions,
     definitions,
+    groups,
     hosts,
     images,
     instances,
@@ -37,6 +38,7 @@ ROUTERS = (
     sizes.router,
     lifecycle.router,
     screens.router,
+    groups.router,
     trash.router,
     log.router,
     maintenance.router,

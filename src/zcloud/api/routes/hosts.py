@@ -76,7 +76,7 @@ def list_orphans(call: Calling, ref: RefPath) -> Response:
 @router.post("/hosts/{ref}/guests/stop", status_code=202, response_model=Listing[Operation])
 def stop_guests(call: Calling, ref: RefPath, body: Stopping = _GENTLY) -> Response:
     """Ask all guests of a host to shut down; they run again after its next boot, but for those that are to stay off."""
-    return begun(call.parts.guests.stop(call.actor, ref, body.deadline_s))
+    return begun(call.parts.guests.stop(call.actor, ref, body.deadline_s, in_order=body.in_order))
 
 
 @router.post("/hosts/{ref}/guests/start", status_code=202, response_model=Listing[Operation])

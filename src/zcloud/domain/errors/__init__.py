@@ -47,6 +47,7 @@ from zcloud.domain.errors.images import (
 from zcloud.domain.errors.operations import (
     ConfigInvalid,
     DeadlineExceeded,
+    GroupIncomplete,
     OperationCancelled,
     Superseded,
 )
@@ -99,6 +100,7 @@ __all__ = [
     "EventsMissed",
     "Failed",
     "Forbidden",
+    "GroupIncomplete",
     "GuestRefused",
     "GuestSilent",
     "HostKeyChanged",

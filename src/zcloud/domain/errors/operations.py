@@ -19,6 +19,13 @@ class DeadlineExceeded(Failed):
     kind = Kind.UNAVAILABLE
 
 
+class GroupIncomplete(Failed):
+    """Some of a group's instances did not get where the others wait for them to be."""
+
+    code = "group_incomplete"
+    kind = Kind.CONFLICT
+
+
 class Superseded(Failed):
     """Another worker has taken this operation over; this one must not touch anything any more."""
 

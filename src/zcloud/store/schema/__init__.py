@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from zcloud.store.schema.columns import Key, Time, metadata
-from zcloud.store.schema.instances import flavors, images, instance_tags, instances, ports, volumes
+from zcloud.store.schema.instances import (
+    flavors,
+    group_members,
+    groups,
+    images,
+    instance_tags,
+    instances,
+    ports,
+    volumes,
+)
 from zcloud.store.schema.machines import claims, fences, hosts, macs, networks, pools, providers
 from zcloud.store.schema.people import (
     login_failures,
@@ -37,6 +46,8 @@ __all__ = [
     "events",
     "fences",
     "flavors",
+    "group_members",
+    "groups",
     "hosts",
     "idempotency",
     "images",

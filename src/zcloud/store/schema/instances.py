@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, PrimaryKeyConstraint, Table, UniqueConstraint
+from sqlalchemy import Column, ForeignKey, Index, PrimaryKeyConstraint, Table, UniqueConstraint
 
 from zcloud.store.schema.columns import (
     Key,
@@ -99,6 +99,29 @@ instance_tags = Table(
     ref("instance_id", "instances.id"),
     key("tag", index=True),
     PrimaryKeyConstraint("instance_id", "tag"),
+)
+
+groups = Table(
+    "groups",
+    metadata,
+    id_(),
+    name(unique=False),
+    ref("project_id", "projects.id"),
+    key("operation_id", nullable=True),
+    time("created_at"),
+    revision(),
+    UniqueConstraint("project_id", "name"),
+)
+
+group_members = Table(
+    "group_members",
+    metadata,
+    Column("instance_id", Key, ForeignKey("instances.id"), primary_key=True),
+    ref("group_id", "groups.id"),
+    integer("order"),
+    key("until"),
+    integer("delay_s"),
+    key("otherwise"),
 )
 
 volumes = Table(

@@ -29,6 +29,7 @@ operations = Table(
     key("blocked_on", nullable=True),  # the host that does not answer
     key("retry_of", nullable=True),
     key("request_id"),
+    key("parent_id", nullable=True, index=True),
     time("created_at"),
     time("started_at", nullable=True),
     time("ended_at", nullable=True),
