@@ -68,20 +68,17 @@ def _static() -> tuple[Stage, ...]:
 def _work() -> tuple[Stage, ...]:
     two = ("-n", "2")
     return (
-        Stage("unit", tests=("tests/unit",), options=two, limit_minutes=15),
-        Stage("api", tests=("tests/api",), options=two, limit_minutes=15),
+        Stage("unit", tests=("tests/unit",), options=two, limit_minutes=25),
+        _crash("postgresql"),
+        Stage("api", tests=("tests/api",), options=two, limit_minutes=25),
+        _crash("sqlite"),
         Stage("conformance", tests=("tests/conformance",), root=True),
-        *(
-            Stage(
-                f"crash-{store}",
-                tests=("tests/crash",),
-                options=two,
-                env={"ZCLOUD_TEST_STORE": store},
-                limit_minutes=20,
-            )
-            for store in ("sqlite", "postgresql")
-        ),
     )
+
+
+def _crash(store: str) -> Stage:
+    env = {"ZCLOUD_TEST_STORE": store}
+    return Stage(f"crash-{store}", tests=("tests/crash",), options=("-n", "2"), env=env, limit_minutes=25)
 
 
 def _guests() -> tuple[Stage, ...]:
