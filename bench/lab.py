@@ -162,9 +162,7 @@ def _enlist(server: Served, host: NamespaceHost) -> None:
     server.done(client.post("/v1/pools", {"name": "default", "host": "alpha", "is_default": True}))
     network = {"name": "nat", "host": "alpha", "cidr": "192.168.140.0/24", "is_default": True}
     server.done(client.post("/v1/networks", network))
-    image = client.post("/v1/images", {"name": "tiny", "source": {"kind": "upload"}, "public": True})
-    with tiny.tiny_image().open("rb") as file:
-        server.done(client.upload(f"/v1/images/{(image.get('resource') or image)['id']}/content", file)[0])
+    client.images.upload(tiny.tiny_image(), "tiny", public=True).wait()
 
 
 def _quiet_libvirt() -> None:

@@ -18,6 +18,7 @@ from zcloud.api.parts import Settings, build_parts
 from zcloud.base.clock import SystemClock
 from zcloud.base.config import Config
 from zcloud.cli.app import program
+from zcloud.services.arrivals import ArrivalLimits
 from zcloud.services.context import Services
 from zcloud.services.direct import Direct
 from zcloud.services.tickets import Tickets
@@ -85,7 +86,7 @@ def description() -> dict[str, Any]:
         store = Store(f"sqlite:///{directory}/store.sqlite", clock=SystemClock(), seal=Sealer(bytes(32)))
         try:
             services = Services(store, SystemClock(), Config().zone)
-            settings = Settings(Path(directory), 1, 1, Config().zone, "1")
+            settings = Settings(Path(directory), ArrivalLimits(1), 1, Config().zone, "1")
             console = Tunnel(Tickets(services), _no_console).route()
             direct = Direct(_no_console)
             parts = build_parts(services, settings, read_console_log=_no_log, console=console, direct=direct)

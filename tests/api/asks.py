@@ -28,6 +28,9 @@ class Stock:
 
     mine: Image  # in home, nothing is based on it
     waiting: Image  # in home, for its upload
+    sent: Image  # in home, all its bytes are there
+    pulling: Image  # in home, being downloaded
+    resting: Image  # in home, its download is paused
     blocked: Operation  # in home
     held: Instance  # in home, paused
     kept: Instance  # in home, saved
@@ -83,6 +86,15 @@ def stock(cloud: Cloud) -> Stock:
             tx.volumes.add(replace(root, instance_id=made.id))
             return made
 
+        def pulled(name: str, state: ImageState) -> Image:
+            image = builders.image(name=name, project_id=home, state=state, source={"kind": "url", "url": "https://x"})
+            imports = builders.operation(
+                workflow="image_import_v1", verb="import", resource_kind="image", resource_id=image.id, project_id=home
+            )
+            return tx.images.add(replace(image, operation_id=tx.operations.add(imports).id))
+
+        sent = tx.images.add(builders.image(name="sent", project_id=home, state=ImageState.WAITING))
+        (cloud.upload_dir / f"{sent.id}.part").write_bytes(b"QFI\xfb" * 9)
         blocked = builders.operation(project_id=home, status=OperationStatus.BLOCKED)
         held = instance("held", status=InstanceStatus.PAUSED)
         group = tx.groups.add(Group(new_id(), "team", home, None, tx.now))
@@ -91,6 +103,9 @@ def stock(cloud: Cloud) -> Stock:
             group=group,
             mine=tx.images.add(builders.image(name="mine", project_id=home)),
             waiting=tx.images.add(builders.image(name="waiting", project_id=home, state=ImageState.WAITING)),
+            sent=sent,
+            pulling=pulled("pulling", ImageState.IMPORTING),
+            resting=pulled("resting", ImageState.PAUSED),
             blocked=tx.operations.add(blocked),
             held=held,
             kept=instance("kept", status=InstanceStatus.SAVED, hardware={"saved": {"accel": "tcg", "was": "running"}}),
@@ -185,7 +200,12 @@ ASKS: dict[tuple[str, str], Ask] = {
         {"name": "pulled", "project": "default", "source": {"kind": "url", "url": "https://x.test/i"}},
     ),
     ("GET", "/v1/images/{ref}"): Ask(200, "/v1/images/{s.mine.id}"),
-    ("PUT", "/v1/images/{id}/content"): Ask(202, "/v1/images/{s.waiting.id}/content", content=b"QFI\xfb" * 9),
+    ("GET", "/v1/uploads"): Ask(200, "/v1/uploads"),
+    ("GET", "/v1/images/{id}/upload"): Ask(200, "/v1/images/{s.waiting.id}/upload"),
+    ("PUT", "/v1/images/{id}/upload"): Ask(200, "/v1/images/{s.waiting.id}/upload?offset=0", content=b"QFI\xfb" * 9),
+    ("POST", "/v1/images/{id}/upload/finish"): Ask(202, "/v1/images/{s.sent.id}/upload/finish", {}),
+    ("POST", "/v1/images/{ref}/pause"): Ask(202, "/v1/images/{s.pulling.id}/pause"),
+    ("POST", "/v1/images/{ref}/resume"): Ask(202, "/v1/images/{s.resting.id}/resume"),
     ("DELETE", "/v1/images/{ref}"): Ask(202, "/v1/images/{s.mine.id}"),
     ("GET", "/v1/catalogue"): Ask(200, "/v1/catalogue"),
     ("GET", "/v1/flavors"): Ask(200, "/v1/flavors"),

@@ -30,6 +30,7 @@ from zcloud.domain.operation import Operation
 from zcloud.domain.people import Project, Role, Session, User
 from zcloud.domain.storage import GIB, Pool, Volume
 from zcloud.ports import DomainState
+from zcloud.services.arrivals import ArrivalLimits
 from zcloud.services.context import Services
 from zcloud.services.direct import Direct
 from zcloud.services.health import Patience
@@ -48,7 +49,7 @@ with warnings.catch_warnings():
 PASSWORD = "correct horse battery"
 PASSWORD_HASH = hash_password(PASSWORD)
 ROLES = ("admin", "operator", "member", "viewer", "stranger")
-MAX_BODY, MAX_UPLOAD = 64 << 10, 1 << 20
+MAX_BODY, MAX_UPLOAD, MAX_PIECE = 64 << 10, 1 << 20, 800 << 10
 LOG = b"[    0.0] Linux \xff\x1b[31mhello\x1b[0m\n"
 
 
@@ -173,7 +174,10 @@ def no_console(grant: Grant, force: bool) -> Any:
 def make_parts(store: Store, upload_dir: Path, tunnel: Callable[[ApiParts], Tunnel] | None = None) -> ApiParts:
     """Give the parts of an API over a store."""
     services = Services(store, SystemClock(), "cloud.internal")
-    settings = Settings(upload_dir, MAX_UPLOAD, MAX_BODY, "cloud.internal", "0.0.test", patience=Patience(1e6, 1e6))
+    limits = ArrivalLimits(MAX_UPLOAD, max_piece=MAX_PIECE)
+    settings = Settings(
+        upload_dir, limits, MAX_BODY, "cloud.internal", "0.0.test", upload_h=1, patience=Patience(1e6, 1e6)
+    )
     return build_parts(
         services,
         settings,

@@ -23,12 +23,22 @@ _DEADLINE_S = 40
 
 @contextmanager
 def serve(
-    app: FastAPI, *, ws: Literal["none", "websockets-sansio"] = "none", tls: tuple[Path, Path] | None = None
+    app: FastAPI,
+    *,
+    ws: Literal["none", "websockets-sansio"] = "none",
+    tls: tuple[Path, Path] | None = None,
+    port: int = 0,
 ) -> Iterator[str]:
-    """Serve an application on a free port of the loopback; gives its URL. ``tls`` is a certificate and its key."""
+    """Serve an application on a port of the loopback (0: a free one); gives its URL. ``tls``: certificate, key."""
     certificate, key = tls or (None, None)
     config = uvicorn.Config(
-        app, port=0, log_level="warning", ws=ws, timeout_graceful_shutdown=1, ssl_certfile=certificate, ssl_keyfile=key
+        app,
+        port=port,
+        log_level="warning",
+        ws=ws,
+        timeout_graceful_shutdown=1,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

@@ -28,7 +28,7 @@ IN_HOME = {**EVERYWHERE, "member": "member", "viewer": "viewer"}  # the things a
 USERS = ("admin", "operator", "member", "viewer", "stranger", "nobody")
 # Lists, and what belongs to nobody: a user who may see nothing finds nothing there, and is not turned away.
 EMPTY_LISTS = {"/v1/projects", "/v1/volumes", "/v1/networks", "/v1/images", "/v1/instances", "/v1/operations",
-               "/v1/events", "/v1/trash", "/v1/groups"}  # fmt: skip
+               "/v1/events", "/v1/trash", "/v1/groups", "/v1/uploads"}  # fmt: skip
 FOR_EVERYBODY = {"/v1/networks/{ref}", "/v1/networks/{ref}/records"}
 OWN = {"/v1/keys", "/v1/keys/{ref}"}  # the role may be held anywhere
 
@@ -54,6 +54,7 @@ def clouds(new_sqlite: NewUrl, tmp_path_factory: pytest.TempPathFactory) -> Iter
             opened.pop().close()
             copy = directory / f"{number}.db"
             copy.write_bytes(content)
+            (directory / f"{stocked.waiting.id}.part").unlink(missing_ok=True)
             opened.append(open_store(f"sqlite:///{copy}"))
             app.state.parts = make_parts(opened[0], directory)
             return dataclasses.replace(template, store=opened[0], parts=app.state.parts), stocked
@@ -181,7 +182,7 @@ def test_what_is_for_everybody_is_an_operators(clouds: Any) -> None:
     assert cloud.post("/v1/images", body, "member").status_code == 404
     shared = cloud.post("/v1/images", body, "operator").json()["id"]
     before = cloud.rows()
-    for method, path in (("PUT", f"/v1/images/{shared}/content"), ("DELETE", f"/v1/images/{shared}")):
+    for method, path in (("PUT", f"/v1/images/{shared}/upload?offset=0"), ("DELETE", f"/v1/images/{shared}")):
         for user in ("member", "viewer", "stranger"):
             assert cloud.call(user, method, path, content=b"evil").status_code == 403
     assert cloud.rows() == before

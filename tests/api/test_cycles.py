@@ -135,12 +135,13 @@ def test_an_image_that_is_uploaded(cloud: Cloud) -> None:
     made = cloud.post("/v1/images", {"name": "mine", "source": {"kind": "upload", "checksum": checksum}}, "member")
     path = made.headers["location"]
     assert (made.status_code, made.json()["state"]) == (201, "waiting")
-    wrong = cloud.call("member", "PUT", f"{path}/content", content=b"other")
-    assert (wrong.status_code, list(cloud.upload_dir.iterdir())) == (400, [])
-    sent = cloud.call("member", "PUT", f"{path}/content", content=data)
+    piece = f"{path}/upload?offset=0"
+    assert cloud.call("member", "PUT", piece, content=data).json()["offset"] == len(data)
+    assert cloud.get(f"{path}/upload", "member").json()["offset"] == len(data)
+    sent = cloud.post(f"{path}/upload/finish", {}, "member")
     assert (sent.status_code, cloud.get(path, "member").json()["state"]) == (202, "importing")
-    assert (cloud.upload_dir / made.json()["id"]).read_bytes() == data
-    assert cloud.call("member", "PUT", f"{path}/content", content=data).json()["code"] == "wrong_state"
+    assert (cloud.upload_dir / f"{made.json()['id']}.part").read_bytes() == data
+    assert cloud.call("member", "PUT", piece, content=data).json()["code"] == "wrong_state"
 
 
 def test_a_key_and_a_member(cloud: Cloud) -> None:

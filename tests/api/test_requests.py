@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.api.asks import ASKS, INSTANCE, stock
-from tests.api.conftest import MAX_BODY, Cloud
+from tests.api.conftest import MAX_BODY, MAX_PIECE, Cloud
 
 from zcloud.api.access import ROUTES, Scope
 from zcloud.services.signin import Origin
@@ -130,11 +130,12 @@ def test_a_body_is_read_up_to_its_limit(cloud: Cloud, method: str, chunked: bool
 
 
 def test_an_upload_is_read_up_to_its_limit(cloud: Cloud) -> None:
-    path = f"/v1/images/{stock(cloud).waiting.id}/content"
-    before, body = cloud.rows(), bytes(1 << 20) + b"x"
+    waiting = stock(cloud).waiting.id
+    path = f"/v1/images/{waiting}/upload?offset=0"
+    before, body = cloud.rows(), bytes(MAX_PIECE) + b"x"
     for content in (body, iter([body[:-1], body[-1:]])):
         assert code_of(cloud.call("member", "PUT", path, content=content)) == (413, "payload_too_large")
-    assert (cloud.rows(), list(cloud.upload_dir.glob("*.part"))) == (before, [])
+    assert (cloud.rows(), list(cloud.upload_dir.glob(f"{waiting}*"))) == (before, [])
 
 
 # -- the audit log -----------------------------------------------------------------------------
@@ -148,6 +149,9 @@ def test_what_changes_is_written_down_done_or_refused(cloud: Cloud, method: str,
         with cloud.store.read() as tx:
             entry = tx.audit.before(None, limit=1, actor=None)[0]
         outcome = "ok" if answer.status_code < 400 else answer.json()["code"]
+        if outcome == "ok" and ROUTES[(method, path)].part:
+            assert entry.outcome != "ok"  # that of the first user: what the parts make is written down once
+            continue
         assert (entry.actor, entry.action, entry.outcome) == (user, f"{method} {path}", outcome)
         assert entry.request_id == answer.headers["x-request-id"]
         assert entry.resource.startswith("/v1/")

@@ -19,6 +19,7 @@ from zcloud.domain.network import NetworkKind
 from zcloud.domain.operation import Operation
 from zcloud.domain.storage import Volume
 from zcloud.drivers import registry
+from zcloud.services.arrivals import ArrivalLimits, Arrivals
 from zcloud.services.definitions import Definitions
 from zcloud.services.direct import Direct
 from zcloud.services.disks import Disks, DiskSpec, Parting
@@ -33,6 +34,7 @@ from zcloud.services.nics import Nics
 from zcloud.services.pools import Pools, PoolSpec
 from zcloud.services.sizes import SizeChange, Sizes
 from zcloud.services.trash import Trash
+from zcloud.services.uploads import Uploads
 from zcloud.services.volumes import Volumes, VolumeSpec
 from zcloud.testing.cloud import ADMIN, FakeCloud
 
@@ -90,6 +92,10 @@ class Stage:
         instance, operation = self.cloud.launch.launch(ADMIN, "", self.spec(host_id, start=start))
         self.done(operation)
         return instance
+
+    def uploads(self) -> Uploads:
+        """Give what takes uploads, as a process has it that has just begun."""
+        return Uploads(self.cloud.services, Arrivals(self.cloud.config.upload_dir, ArrivalLimits(1 << 30)))
 
     def image(self) -> tuple[str, Operation]:
         """Begin the import of a packed image with bytes of its own; gives its id."""
@@ -243,6 +249,18 @@ def _untrash(stage: Stage, host_id: str) -> Ask:
 
 def _import_image(stage: Stage, _host_id: str) -> Ask:
     return lambda: stage.image()[1]
+
+
+def import_upload(stage: Stage, _host_id: str) -> Ask:
+    """Packed bytes that came in two pieces, the second one by a process that does not know the first one's digest."""
+    data = gzip.compress(_MASTER_BOOT_RECORD + os.urandom(512 << 10))
+    source = {"kind": "upload", "size": len(data), "checksum": f"sha256:{hashlib.sha256(data).hexdigest()}"}
+    image, _ = stage.images.create(ADMIN, ImageSpec(stage.name("image"), source, public=True))
+    for offset, piece in ((0, data[:1000]), (1000, data[1000:])):
+        uploads = stage.uploads()
+        with uploads.open(ADMIN, image.id, offset) as (_, arriving):
+            arriving.append([piece])
+    return lambda: stage.uploads().finish(ADMIN, image.id)
 
 
 def _delete_image(stage: Stage, host_id: str) -> Ask:

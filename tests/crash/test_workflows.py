@@ -8,7 +8,7 @@ ZCLOUD_CRASH_EVERY_PASS=1 (``scripts/soak``) at every one.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -17,7 +17,7 @@ from tests.crash import cell as cells
 from tests.crash.cell import Cell
 from tests.crash.peers import ssh_server, web_server
 from tests.crash.points import Case, Which, read_cases
-from tests.crash.scenes import SCENES, tidy
+from tests.crash.scenes import SCENES, Ask, Stage, import_upload, tidy
 
 from zcloud.domain.operation import OperationStatus
 
@@ -67,9 +67,18 @@ def ward(new_url: NewUrl) -> Iterator[Ward]:
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_killed(ward: Ward, case: Case) -> None:
+    _kill(ward, case, SCENES[case.workflow])
+
+
+@pytest.mark.parametrize("case", [each for each in CASES if each.workflow == "image_import_v1"], ids=str)
+def test_killed_with_an_upload(ward: Ward, case: Case) -> None:
+    _kill(ward, case, import_upload)
+
+
+def _kill(ward: Ward, case: Case, scene: Callable[[Stage, str], Ask]) -> None:
     cell = ward.enter()
     cell.keep()
-    ask = SCENES[case.workflow](cell.stage, ward.host_id)
+    ask = scene(cell.stage, ward.host_id)
     cell.leave()
     operation = ask()
     cell.kill_at(case.kill_at, error_at=case.error_at)

@@ -30,6 +30,7 @@ class Rule:
 
     ``local``: where the configuration says so, whoever is on the server's own machine needs no token. ``asks``: a host
     is asked while the request waits, so that even a read depends on how things are there.
+    ``part``: one of many requests that make one change, of which beginning and end are audited, and what is refused.
     ``always``: it changes something, and may do so also while a restored server changes nothing (see ``reconcile``).
     """
 
@@ -38,6 +39,7 @@ class Rule:
     reveals: bool = False
     local: bool = False
     asks: bool = False
+    part: bool = False
     always: bool = False
 
 
@@ -117,7 +119,12 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("GET", "/v1/images"): VIEWER,
     ("POST", "/v1/images"): MEMBER,
     ("GET", "/v1/images/{ref}"): VIEWER,
-    ("PUT", "/v1/images/{id}/content"): MEMBER,
+    ("GET", "/v1/uploads"): VIEWER,
+    ("GET", "/v1/images/{id}/upload"): MEMBER,
+    ("PUT", "/v1/images/{id}/upload"): Rule(Scope.PROJECT, Role.MEMBER, part=True),
+    ("POST", "/v1/images/{id}/upload/finish"): MEMBER,
+    ("POST", "/v1/images/{ref}/pause"): MEMBER,
+    ("POST", "/v1/images/{ref}/resume"): MEMBER,
     ("DELETE", "/v1/images/{ref}"): MEMBER,
     ("GET", "/v1/catalogue"): SELF,
     ("GET", "/v1/flavors"): SELF,

@@ -84,7 +84,7 @@ async def _serve(request: BoundedRequest, rule: Rule, path: str, inner: Handler)
         response = await _once(request, rule, actor, inner)
     except Exception as error:  # noqa: BLE001 - every error has an answer
         response = problem_response(error, request_id)
-    if actor is not None and request.method in _CHANGING:
+    if actor is not None and request.method in _CHANGING and (response.status_code >= 400 or not rule.part):
         also = getattr(request.state, "also", _nothing_else)
         await run_in_threadpool(parts.audit.record, actor, _answered(request, path, response), also)
     return response

@@ -24,7 +24,7 @@ _TITLES = {
     Kind.PRECONDITION: "If-Match names an older revision.",
     Kind.TOO_LARGE: "The body is too large.",
     Kind.MISMATCH: "The Idempotency-Key was used for another request.",
-    Kind.THROTTLED: "Too many failed logins, or too many questions to one host at once.",
+    Kind.THROTTLED: "Too many failed logins, or too many questions to one host or pieces of uploads at once.",
     Kind.UNAVAILABLE: "A host or the store does not answer.",
     Kind.INTERNAL: "A defect of zcloud.",
 }
@@ -98,6 +98,8 @@ def _kinds(method: str, rule: Rule) -> list[Kind]:
     found = [Kind.INVALID, Kind.MISSING, Kind.UNAVAILABLE, Kind.INTERNAL]
     if rule.scope is not Scope.PUBLIC:
         found += [Kind.UNAUTHENTICATED, Kind.FORBIDDEN]
+    if rule.part:
+        found.append(Kind.THROTTLED)
     if rule.asks:
         found += [Kind.CONFLICT, Kind.THROTTLED]
     if method != "GET":

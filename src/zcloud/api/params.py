@@ -19,6 +19,7 @@ Project = Annotated[
     Query(max_length=80, pattern=_OPTIONAL_REF, description="The project's name or id, where a thing is named."),
 ]
 LineQuery = Annotated[str, Query(max_length=255, pattern=LINE_PATTERN)]
+Offset = Annotated[int, Query(ge=0, le=1 << 60, description="Bytes that are there already.")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="At most so many.")]
 Cursor = Annotated[str | None, Query(max_length=1000, description="next_cursor of the part before.")]
 Sort = Annotated[str, Query(max_length=40, pattern=r"^-?[a-z_]*$", description="A field; with - before it backwards.")]

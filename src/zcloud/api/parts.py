@@ -16,6 +16,7 @@ from zcloud.domain.errors import RevisionMismatch
 from zcloud.domain.instance import Instance
 from zcloud.domain.people import Actor
 from zcloud.services.actions import Actions
+from zcloud.services.arrivals import ArrivalLimits, Arrivals
 from zcloud.services.audit import Audit
 from zcloud.services.catalogue import Catalogue
 from zcloud.services.context import Services
@@ -48,6 +49,7 @@ from zcloud.services.signin import SignIn
 from zcloud.services.sizes import Sizes
 from zcloud.services.tickets import Tickets
 from zcloud.services.trash import Trash
+from zcloud.services.uploads import Uploads
 from zcloud.services.volumes import Volumes
 
 _ETAG = re.compile(r'"(\d{1,15})"')
@@ -57,14 +59,16 @@ _ETAG = re.compile(r'"(\d{1,15})"')
 class Settings:
     """What the API is told by the configuration; sizes in bytes.
 
-    ``open_metrics``: on this machine ``/metrics`` takes no token.
+    ``upload_h``: hours that an unfinished upload is kept; 0: for ever. ``open_metrics``: on this machine ``/metrics``
+    takes no token.
     """
 
     upload_dir: Path
-    max_upload: int
+    uploads: ArrivalLimits
     max_body: int
     zone: str
     version: str
+    upload_h: int = 0
     open_metrics: bool = False
     metrics: MetricsOptions = field(default_factory=MetricsOptions)
     patience: Patience = field(default_factory=Patience)
@@ -115,6 +119,7 @@ class ApiParts:
     pools: Pools
     networks: Networks
     images: Images
+    uploads: Uploads
     catalogue: Catalogue
     flavors: Flavors
     launch: Launch
@@ -154,6 +159,7 @@ def build_parts(
     direct: Direct,
 ) -> ApiParts:
     """Make every service from the common means."""
+    catalogue = Catalogue()
     return ApiParts(
         settings=settings,
         first=services.store.precedence.first,
@@ -166,8 +172,9 @@ def build_parts(
         groups=Groups(services),
         pools=Pools(services),
         networks=Networks(services),
-        images=Images(services),
-        catalogue=Catalogue(),
+        images=Images(services, catalogue),
+        uploads=Uploads(services, Arrivals(settings.upload_dir, settings.uploads), settings.upload_h),
+        catalogue=catalogue,
         flavors=Flavors(services),
         launch=Launch(services),
         instances=Instances(services),

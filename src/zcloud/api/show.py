@@ -17,10 +17,11 @@ from zcloud.domain.attachment import disk_target
 from zcloud.domain.claims import BYTES, MEMORY_MIB, VCPUS
 from zcloud.domain.hardware import settle, to_record
 from zcloud.domain.pending import pending
+from zcloud.services import uploads
 from zcloud.services.instances import BriefView, InstanceView
 from zcloud.wire.flavors import Flavor
 from zcloud.wire.hosts import Host
-from zcloud.wire.images import Image, ImageSource
+from zcloud.wire.images import Image, ImageSource, Upload
 from zcloud.wire.instances import Instance, InstanceBrief, Nic, Pending
 from zcloud.wire.networks import Network, Port, Range
 from zcloud.wire.operations import Operation, OperationError, Resource, Step
@@ -144,7 +145,17 @@ def image(it: images.Image) -> Image:
 
 def _source(it: Mapping[str, Any]) -> ImageSource:
     url = urlsplit(str(it.get("url", "")))
-    return ImageSource(str(it.get("kind", "")), url._replace(query="", fragment="").geturl(), it.get("checksum", ""))
+    address = url._replace(query="", fragment="").geturl()
+    return ImageSource(str(it.get("kind", "")), address, it.get("checksum", ""), int(it.get("size", 0)))
+
+
+def upload(it: uploads.Upload, piece_max: int) -> Upload:
+    """Show an unfinished upload."""
+    return Upload(
+        id=it.image.id, name=it.image.name, project_id=it.image.project_id, size=it.size, offset=it.offset,
+        tail_sha256=it.tail_sha256, piece_max=piece_max, created_at=it.image.created_at, received_at=it.received_at,
+        expires_at=it.expires_at,
+    )  # fmt: skip
 
 
 def operation(it: operations.Operation) -> Operation:

@@ -32,6 +32,9 @@ class Images:
 
     max_file: int = 64 << 30  # bytes of an image file, as it arrives
     max_virtual: int = 4 << 40  # bytes of the disk that an image describes
+    max_piece: int = 64 << 20  # bytes that one request of an upload may bring
+    keep_free: int = 512 << 20  # bytes that images leave free on the disk of data_dir
+    upload_h: int = 72  # hours without a byte after which an unfinished upload is removed; 0: never
     allow_private: tuple[str, ...] = ()  # networks that import URLs may lead to although private
 
 

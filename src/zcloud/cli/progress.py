@@ -16,7 +16,7 @@ from zcloud.cli.output import say, show_data
 from zcloud.cli.problems import show_operation_error
 from zcloud.cli.settings import App
 from zcloud.cli.text import _, plain
-from zcloud.cli.units import size, timestamp
+from zcloud.cli.units import size, span, timestamp
 from zcloud.client import Record
 
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
@@ -150,12 +150,15 @@ def wait_ready(app: App, name: str, instance: Record) -> Record:
 def transfer(app: App, title: str, total: int) -> tuple[Steps, Callable[[int], None]]:
     """Give a display and what to call with the bytes that were moved so far."""
     steps = Steps(app)
-    begun = time.monotonic()
+    begun, first = time.monotonic(), -1
 
     def moved(done: int) -> None:
-        rate = done / max(time.monotonic() - begun, 0.001)
+        nonlocal first
+        first = done if first < 0 else first  # an upload may go on in the middle
+        rate = (done - first) / max(time.monotonic() - begun, 0.001)
         share = 100 * done // max(total, 1)
-        steps.now(f"{title} {size(done)} / {size(total)} ({share} %, {size(int(rate))}/s)")
+        left = f", {span((total - done) / rate)}" if rate > 0 else ""
+        steps.now(f"{title} {size(done)} / {size(total)} ({share} %, {size(int(rate))}/s{left})")
 
     return steps, moved
 

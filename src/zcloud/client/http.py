@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import json
 import math
@@ -11,7 +10,7 @@ import re
 import ssl
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from typing import Any, BinaryIO, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import quote, urlencode, urlsplit
 
 from zcloud.client.errors import ApiError, Record
@@ -19,7 +18,6 @@ from zcloud.client.errors import ApiError, Record
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
 LOOPBACK = re.compile(r"localhost|::1|127\.\d{1,3}\.\d{1,3}\.\d{1,3}")
 
-_CHUNK = 1 << 20
 _IDLE_S = 3.0  # servers close idle connections after a few seconds: do not send what cannot be repeated on an old one
 _PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)  # between tries, once the server has answered before
 _FIRST_PAUSES_S = _PAUSES_S[:2]
@@ -174,31 +172,19 @@ class Http:
                 self.close()
             time.sleep(_EVENT_PAUSE_S)
 
-    def upload(self, path: str, file: BinaryIO, progress: Callable[[int], None] = lambda _: None) -> tuple[Any, str]:
-        """Stream an open file by PUT; gives the answer and the SHA-256 of what was sent.
-
-        ``progress`` gets the bytes sent so far. An upload is not repeated.
-        """
-        size = os.fstat(file.fileno()).st_size
-        sum256 = hashlib.sha256()
+    def send(self, path: str, chunks: Iterable[bytes], size: int, **query: Any) -> Any:
+        """Send ``size`` bytes as they come by PUT. They are not sent again when the connection is lost."""
         headers = {**self._headers(), "Content-Type": "application/octet-stream", "Content-Length": str(size)}
-
-        def chunks() -> Iterator[bytes]:
-            sent = 0
-            while sent < size and (chunk := file.read(min(_CHUNK, size - sent))):
-                sum256.update(chunk)
-                yield chunk
-                sent += len(chunk)
-                progress(sent)
 
         def send(link: http.client.HTTPConnection) -> None:
             try:
-                link.request("PUT", _target(path, {}), chunks(), headers)
+                link.request("PUT", _target(path, query), chunks, headers)
             except (BrokenPipeError, ConnectionResetError):
                 return  # the server refused before the end: its answer says why
 
-        self.close()
-        return _decode(self._exchange(False, send)), sum256.hexdigest()
+        if time.monotonic() - self._used_at > _IDLE_S:
+            self.close()
+        return _decode(self._exchange(False, send))
 
     def _headers(self) -> dict[str, str]:
         headers = {"User-Agent": "zcloud"}

@@ -11,11 +11,13 @@ from zcloud.client.changes import Change, Progress, quiet
 from zcloud.client.errors import ApiError, Record
 from zcloud.client.http import route
 from zcloud.client.things import Things
+from zcloud.client.uploads import find_upload, send_file
 
 if TYPE_CHECKING:
     from typing import Unpack
 
     from zcloud.client.types import (
+        Accepted,
         Image,
         ImageCreate,
         Instance,
@@ -136,12 +138,25 @@ class Images(Things["Image"]):
     def upload(
         self, path: Path, name: str, progress: Callable[[int], None] = lambda _: None, **spec: Any
     ) -> Change[Image]:
-        """Send an image file; ``progress`` gets the bytes sent so far, ``spec`` is as for ``create``."""
-        wanted = {**self._query, **spec, "name": name, "source": {"kind": "upload", **spec.get("source", {})}}
-        image = self._http.post(route("images"), wanted)
+        """Send an image file, going on with what an earlier call left unfinished.
+
+        ``progress`` gets the bytes that are there, ``spec`` is as for ``create``.
+        """
         with path.open("rb") as file:
-            accepted, _sum = self._http.upload(self._at(image["id"], "content"), file, progress)
-        return Change(self._http, accepted)
+            begun = find_upload(self._http, name, file, **self._query)
+            if begun is None:
+                source = {"kind": "upload", "size": path.stat().st_size, **spec.get("source", {})}
+                begun = self._http.post(route("images"), {**self._query, **spec, "name": name, "source": source})
+            accepted = send_file(self._http, begun["id"], file, progress)
+        return Change(self._http, cast("Accepted", accepted))
+
+    def pause(self, ref: str) -> Change[Image]:
+        """Let its download rest; what came is kept."""
+        return self.act(ref, "pause")
+
+    def resume(self, ref: str) -> Change[Image]:
+        """Let its download go on."""
+        return self.act(ref, "resume")
 
     def delete(self, ref: str) -> Change[Image]:
         """Delete an image; instances made of it keep their disks."""

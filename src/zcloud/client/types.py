@@ -121,6 +121,14 @@ class CatalogueImage(TypedDict):
     pinned: bool
 
 
+class CatalogueSource(TypedDict):
+    """An official image by its name in ``/v1/catalogue``; without a checksum the vendor's is fetched and counts."""
+
+    kind: Literal["catalogue"]
+    name: str
+    checksum: NotRequired[str]
+
+
 class ConsoleRequest(TypedDict):
     """Which console; ``force`` takes a serial one over from whoever has it open."""
 
@@ -436,7 +444,7 @@ class ImageCreate(TypedDict):
     """An image; ``format`` empty means as found, ``project`` is its owner unless it is ``public``."""
 
     name: str
-    source: UploadSource | UrlSource
+    source: UploadSource | UrlSource | CatalogueSource
     project: NotRequired[str]
     public: NotRequired[bool]
     format: NotRequired[Literal["", "qcow2", "raw"]]
@@ -452,6 +460,7 @@ class ImageSource(TypedDict):
     kind: str
     url: str
     checksum: str
+    size: int
 
 
 class Instance(TypedDict):
@@ -1095,10 +1104,34 @@ class Trashed(TypedDict):
     until: str
 
 
+class Upload(TypedDict):
+    """An image that waits for bytes: ``offset`` of ``size`` are there (0: not announced), ``piece_max`` come at
+    once.  ``tail_sha256`` is the digest of the last 1 MiB of what is there, for whoever wants to go on with it
+    (empty in lists); at ``expires_at`` an upload with which nobody went on is removed."""
+
+    id: str
+    name: str
+    project_id: str | None
+    size: int
+    offset: int
+    tail_sha256: str
+    piece_max: int
+    created_at: str
+    received_at: str | None
+    expires_at: str | None
+
+
+class UploadFinish(TypedDict):
+    """All bytes were sent; ``sha256`` is their digest as the sender found it."""
+
+    sha256: NotRequired[str]
+
+
 class UploadSource(TypedDict):
-    """The bytes will be sent to ``/v1/images/ID/content``."""
+    """The bytes will be sent to ``/v1/images/ID/upload``; ``size`` 0 means that their number is not known yet."""
 
     kind: Literal["upload"]
+    size: NotRequired[int]
     checksum: NotRequired[str]
 
 

@@ -68,10 +68,12 @@ def _facts(request: dict[str, Any]) -> dict[str, Any]:
         )
     else:
         facts["partitions"] = partition_table(read_at).value
-    digest = hashlib.sha256()
-    for chunk in _chunks(fd):
-        digest.update(chunk)
-    return facts | {"sha256": digest.hexdigest()}
+    if request.get("sum"):
+        digest = hashlib.sha256()
+        for chunk in _chunks(fd):
+            digest.update(chunk)
+        facts["sha256"] = digest.hexdigest()
+    return facts
 
 
 def _check_format(found: Format, claimed: str) -> None:
@@ -96,13 +98,14 @@ def _chunks(fd: int) -> Iterator[bytes]:
 
 def _unpack(request: dict[str, Any]) -> dict[str, Any]:
     """Decompress ``fd`` into ``out``; zeros become holes, so a bomb of zeros costs no room."""
-    out, total, written = request["out"], 0, 0
+    out, total, written, digest = request["out"], 0, 0, hashlib.sha256()
     for chunk in _decompress(request["fd"], Format(request["format"])):
         if chunk.count(0) == len(chunk):
             os.lseek(out, len(chunk), os.SEEK_CUR)
         else:
             _write(out, chunk)
             written += len(chunk)
+        digest.update(chunk)
         total += len(chunk)
         if total > request["max_virtual_size"] or written > request["max_written"]:
             raise ImageRefused(
@@ -110,7 +113,7 @@ def _unpack(request: dict[str, Any]) -> dict[str, Any]:
                 f"than {request['max_written']} bytes that are not zero."
             )
     os.ftruncate(out, total)
-    return {"size": total}
+    return {"size": total, "sha256": digest.hexdigest()}
 
 
 def _write(fd: int, data: bytes) -> None:

@@ -11,6 +11,7 @@ EVENT_KINDS: Mapping[str, str] = {
     "operation.waiting": "An operation waits for something to happen and holds no worker.",
     "operation.blocked": "An operation cannot go on because a host does not answer; it goes on by itself.",
     "operation.ended": "An operation has succeeded, failed or was cancelled; `data.status` says which.",
+    "image.upload": "Bytes of an upload have come; `data` has its offset and size. At most one in two seconds.",
     "instance.changed": "Somebody changed an instance's tags or its protection.",
     "instance.edited": "An operator changed an instance's definition by zcloud.",
     "instance.renamed": "An instance has another name; `data` has the old and the new one.",

@@ -14,6 +14,7 @@ class ImageState(StrEnum):
 
     WAITING = "waiting"  # for its upload
     IMPORTING = "importing"
+    PAUSED = "paused"  # its download goes on when somebody says so
     READY = "ready"
     ERROR = "error"
     DELETING = "deleting"
@@ -35,7 +36,7 @@ class Image:
     default_user: str
     min_memory_mib: int
     min_disk: int
-    source: Mapping[str, Any]  # kind: upload | url | catalogue, and where from
+    source: Mapping[str, Any]  # kind: upload | url | catalogue, where from, and what is known of the bytes that came
     error: Mapping[str, Any] | None
     operation_id: str | None
     created_at: datetime

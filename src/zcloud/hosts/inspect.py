@@ -55,10 +55,13 @@ class ImageFacts:
     warnings: tuple[str, ...] = ()
 
 
-def inspect_image(path: Path, limits: ImageLimits = ImageLimits(), *, claimed: str = "") -> ImageFacts:
+def inspect_image(
+    path: Path, limits: ImageLimits = ImageLimits(), *, claimed: str = "", sha256: str = ""
+) -> ImageFacts:
     """Give what the file is, or raise.
 
-    ``claimed`` is the format that its owner named ("" takes either). As root the file's group is nogroup while
+    ``claimed`` is the format that its owner named ("" takes either), ``sha256`` the file's digest where it is known
+    from when it was written: then only what the format needs is read. As root the file's group is nogroup while
     it is looked at. Raises ImageRefused, DeadlineExceeded, ToolMissing (no qemu-img; a kernel without Landlock).
     """
     with _opened(path) as fd:
@@ -66,12 +69,13 @@ def inspect_image(path: Path, limits: ImageLimits = ImageLimits(), *, claimed: s
         if not 0 < before.st_size <= limits.max_file_size:
             raise ImageRefused(f"A file of {before.st_size} bytes is empty or larger than {limits.max_file_size}.")
         question = {"size": before.st_size, "claimed": claimed, "max_virtual_size": limits.max_virtual_size}
+        question["sum"] = not sha256
         answer = _ask(fd, question, limits)
         facts = ImageFacts(
             format=str(Format(answer["format"])),
             virtual_size=int(answer["virtual_size"]),
             file_size=before.st_size,
-            sha256=str(answer["sha256"]),
+            sha256=sha256 or str(answer["sha256"]),
             partitions=str(answer["partitions"]),
             warnings=tuple(str(each)[:200] for each in answer["warnings"]),
         )
@@ -92,8 +96,8 @@ def packed_format(path: Path) -> Format | None:
     return found if found in COMPRESSED else None
 
 
-def unpack_image(path: Path, target: Path, limits: ImageLimits = ImageLimits()) -> int:
-    """Decompress a gzip or xz file into the new file ``target`` and give its size; zeros become holes.
+def unpack_image(path: Path, target: Path, limits: ImageLimits = ImageLimits()) -> str:
+    """Decompress a gzip or xz file into the new file ``target`` and give its SHA-256; zeros become holes.
 
     On an error ``target`` is removed. Raises ImageRefused (another compression, a bomb, broken), FileExistsError,
     DeadlineExceeded, ToolMissing.
@@ -109,8 +113,7 @@ def unpack_image(path: Path, target: Path, limits: ImageLimits = ImageLimits()) 
         with _opened(path) as fd:
             written = min(limits.max_written, os.fstat(fd).st_size * limits.max_ratio)
             question = {"out": out, "format": kind, "max_written": written, "max_virtual_size": limits.max_virtual_size}
-            _ask(fd, question, limits, out)
-        return os.fstat(out).st_size
+            return str(_ask(fd, question, limits, out)["sha256"])
     except BaseException:
         target.unlink()
         raise

@@ -17,7 +17,7 @@ from zcloud.base.config import Config
 from zcloud.domain.errors import NotFound
 from zcloud.domain.instance import Instance
 from zcloud.main.setup import server_names
-from zcloud.main.wiring import Fault, Runtime, no_fault, start_observer, start_workers
+from zcloud.main.wiring import Fault, Runtime, arrival_limits, no_fault, start_observer, start_workers
 from zcloud.ports import ConsoleStream
 from zcloud.services.direct import Direct
 from zcloud.services.health import Patience
@@ -96,7 +96,8 @@ def _serve_api(runtime: Runtime, *, tls: bool) -> None:
 def _settings(config: Config, *, tls: bool) -> Settings:
     return Settings(
         upload_dir=config.upload_dir,
-        max_upload=config.images.max_file,
+        uploads=arrival_limits(config),
+        upload_h=config.images.upload_h,
         max_body=config.server.max_body,
         zone=config.zone,
         version=zcloud.__version__,

@@ -20,10 +20,12 @@ from zcloud.observer.observer import Observer
 from zcloud.observer.retention import prune
 from zcloud.operations.engine import Engine, EngineSettings
 from zcloud.operations.model import Control
+from zcloud.services.arrivals import ArrivalLimits, Arrivals
 from zcloud.services.context import Services
 from zcloud.services.guests import Guests
 from zcloud.services.members import MemberPower
 from zcloud.services.trash import Trash
+from zcloud.services.uploads import Uploads
 from zcloud.store import Sealer, Store
 from zcloud.workflows.context import Means, Run
 from zcloud.workflows.registry import WORKFLOWS
@@ -51,6 +53,11 @@ def open_store(config: Config, clock: Clock) -> Store:
             hint="Set the installation up first: `zcloud init`.",
         ) from error
     return Store(config.url, clock=clock, seal=Sealer(key))
+
+
+def arrival_limits(config: Config) -> ArrivalLimits:
+    """Give what uploads may take."""
+    return ArrivalLimits(config.images.max_file, config.images.max_piece, config.images.keep_free)
 
 
 def open_pool(config: Config, store: Store) -> HostPool:
@@ -144,10 +151,12 @@ def start_observer(runtime: Runtime) -> None:
     """Begin to watch hosts and guests."""
     store, config = runtime.store, runtime.config
     backups = Schedule(Site(config, runtime.config_file), store, runtime.clock)
+    uploads = Uploads(runtime.services, Arrivals(config.upload_dir, arrival_limits(config)), config.images.upload_h)
     chores = (
         Chore("retention", _PRUNE_EVERY_S, lambda: prune(store, config.retention)),
         Chore("boots", _BOOTS_LOOK_S, Guests(runtime.services).resume),
         Chore("backup", _BACKUP_LOOK_S, backups.run_if_due),
+        Chore("uploads", _PRUNE_EVERY_S, uploads.sweep),
         Chore("trash", _PRUNE_EVERY_S, Trash(runtime.services).sweep),
     )
     observer = Observer(store, runtime.pool, config.observer, runtime.clock, chores)

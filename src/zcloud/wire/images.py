@@ -6,18 +6,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
-from zcloud.wire.base import Bytes, Count, Flag, Line, LongLine, Name, OptionalRef, Request
+from zcloud.wire.base import REF_PATTERN, Bytes, Count, Flag, Line, LongLine, Name, OptionalRef, Request
 from zcloud.wire.operations import OperationError
 
 Checksum = Annotated[str, Field(max_length=135, pattern=r"^((sha256|sha512):[0-9a-f]{64,128})?$")]
 
 
 class UploadSource(Request):
-    """The bytes will be sent to ``/v1/images/ID/content``."""
+    """The bytes will be sent to ``/v1/images/ID/upload``; ``size`` 0 means that their number is not known yet."""
 
     kind: Literal["upload"]
+    size: Bytes = 0
     checksum: Annotated[str, Field(max_length=71, pattern=r"^(sha256:[0-9a-f]{64})?$")] = ""
 
 
@@ -29,11 +30,19 @@ class UrlSource(Request):
     checksum: Checksum = ""
 
 
+class CatalogueSource(Request):
+    """An official image by its name in ``/v1/catalogue``; without a checksum the vendor's is fetched and counts."""
+
+    kind: Literal["catalogue"]
+    name: Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=REF_PATTERN)]
+    checksum: Checksum = ""
+
+
 class ImageCreate(Request):
     """An image; ``format`` empty means as found, ``project`` is its owner unless it is ``public``."""
 
     name: Name
-    source: Annotated[UploadSource | UrlSource, Field(discriminator="kind")]
+    source: Annotated[UploadSource | UrlSource | CatalogueSource, Field(discriminator="kind")]
     project: OptionalRef = ""
     public: Flag = False
     format: Literal["", "qcow2", "raw"] = ""
@@ -50,6 +59,33 @@ class ImageSource:
     kind: str
     url: str
     checksum: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An image that waits for bytes: ``offset`` of ``size`` are there (0: not announced), ``piece_max`` come at once.
+
+    ``tail_sha256`` is the digest of the last 1 MiB of what is there, for whoever wants to go on with it (empty in
+    lists); at ``expires_at`` an upload with which nobody went on is removed.
+    """
+
+    id: str
+    name: str
+    project_id: str | None
+    size: int
+    offset: int
+    tail_sha256: str
+    piece_max: int
+    created_at: datetime
+    received_at: datetime | None
+    expires_at: datetime | None
+
+
+class UploadFinish(Request):
+    """All bytes were sent; ``sha256`` is their digest as the sender found it."""
+
+    sha256: Annotated[str, Field(max_length=64, pattern=r"^([0-9a-f]{64})?$")] = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,10 @@ class Run:
         """Give the time."""
         return self._clock.now()
 
+    def monotonic(self) -> float:
+        """Give seconds that only grow, for spans of time."""
+        return self._clock.monotonic()
+
     def read(self, query: Callable[[Tx], T]) -> T:
         """Read from the store."""
         with self.store.read() as tx:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from zcloud.domain.errors import HostUnreachable, ZcloudError
+from zcloud.domain.errors import HostUnreachable, ImageRefused, ZcloudError
 from zcloud.domain.image import Image, ImageState
-from zcloud.hosts.download import Downloader, DownloadPolicy, Watch
 from zcloud.hosts.inspect import ImageLimits, inspect_image, packed_format, unpack_image
 from zcloud.operations.model import Step, Workflow
 from zcloud.store import ImageFilter, Tx
 from zcloud.workflows.context import Run, base_image
+from zcloud.workflows.fetching import download, note_source, sync_upload
+
+_PARTS = (".part", ".origin", ".origin.new", ".unpacked", ".sums")
 
 
 def _image(run: Run) -> Image:
@@ -24,16 +28,16 @@ def _arrived(run: Run) -> Path:
 
 
 def fetch(run: Run) -> None:
-    """Download the image where it comes from a URL; an upload is there already."""
-    source, target = _image(run).source, _arrived(run)
-    if source["kind"] == "upload" or target.exists():
+    """Have all bytes on the disk under the image's id: those of a finished upload, or of a download."""
+    target = _arrived(run)
+    if target.exists():
         return
-    policy = DownloadPolicy(max_size=run.config.images.max_file, allow_private=run.config.images.allow_private)
-    control = run.control
-    watch = Watch(lambda done, whole: control.progress(done, whole or 0), control.cancelled)
     part = target.with_suffix(".part")
-    part.unlink(missing_ok=True)
-    Downloader(policy).fetch(source["url"], part, checksum=source["checksum"].partition(":")[2], watch=watch)
+    if _image(run).source["kind"] == "upload":
+        sync_upload(run, part)
+    else:
+        download(run, part)
+        target.with_suffix(".origin").unlink(missing_ok=True)
     part.rename(target)
 
 
@@ -44,7 +48,7 @@ def unpack(run: Run) -> None:
         return
     part = arrived.with_suffix(".unpacked")
     part.unlink(missing_ok=True)
-    unpack_image(arrived, part, _limits(run))
+    note_source(run, unpacked_sha256=unpack_image(arrived, part, _limits(run)))
     part.rename(arrived)
 
 
@@ -53,7 +57,10 @@ def inspect(run: Run) -> None:
     path = _arrived(run)
     if not path.exists():  # kept already, by a first run of this operation
         return
-    facts = inspect_image(path, _limits(run), claimed=str(run.args.get("format", "")))
+    source = _image(run).source
+    known = str(source.get("unpacked_sha256") or source.get("sha256", ""))
+    facts = inspect_image(path, _limits(run), claimed=str(run.args.get("format", "")), sha256=known)
+    _check_upload(source, facts.sha256)
     with run.store.write() as tx:
         image = tx.images.get(run.resource_id)
         tx.images.update(
@@ -64,6 +71,14 @@ def inspect(run: Run) -> None:
             virtual_size=facts.virtual_size,
             min_disk=max(image.min_disk, facts.virtual_size),
         )
+
+
+def _check_upload(source: Mapping[str, Any], found: str) -> None:
+    """Compare an upload with what its sender announced, where that could not be done when it was finished."""
+    wanted = str(source.get("checksum", "")).partition(":")[2]
+    compared = source.get("sha256") or source.get("unpacked_sha256") or source["kind"] != "upload"
+    if wanted and not compared and wanted != found:
+        raise ImageRefused(f"What arrived has sha256 {found}, not {wanted}.", hint="Send the file again.")
 
 
 def keep(run: Run) -> None:
@@ -81,8 +96,14 @@ def keep(run: Run) -> None:
 def drop(run: Run) -> None:
     """Remove what arrived."""
     arrived = _arrived(run)
-    for path in (arrived, arrived.with_suffix(".part"), arrived.with_suffix(".unpacked")):
+    for path in (arrived, *(arrived.with_suffix(suffix) for suffix in _PARTS)):
         path.unlink(missing_ok=True)
+
+
+def drop_all(run: Run) -> None:
+    """Remove what arrived and what was kept."""
+    drop(run)
+    drop_kept(run)
 
 
 def drop_kept(run: Run) -> None:
@@ -144,7 +165,7 @@ IMAGE_DELETE = Workflow(
     title="Delete an image",
     steps=(
         Step("bases", "Remove it from the pools", drop_bases),
-        Step("file", "Remove the file", drop_kept),
+        Step("file", "Remove the file", drop_all),
     ),
     succeed=_deleted,
     fail=_failed,

@@ -20,13 +20,15 @@ from zcloud.domain.operation import ENDED, Operation, OperationStatus
 from zcloud.domain.people import Actor, Role
 from zcloud.lab.hosts import NamespaceHost
 from zcloud.main.setup import prepare
-from zcloud.main.wiring import Runtime, build, start_observer, start_workers
+from zcloud.main.wiring import Runtime, arrival_limits, build, start_observer, start_workers
+from zcloud.services.arrivals import Arrivals
 from zcloud.services.hosts import Hosts, HostSpec
 from zcloud.services.images import Images, ImageSpec
 from zcloud.services.instances import Instances
 from zcloud.services.launch import Launch
 from zcloud.services.networks import Networks, NetworkSpec
 from zcloud.services.pools import Pools, PoolSpec
+from zcloud.services.uploads import Uploads
 
 T = TypeVar("T")
 
@@ -45,6 +47,8 @@ class Cloud:
         self.launch, self.instances = Launch(services), Instances(services)
         self.hosts, self.pools = Hosts(services), Pools(services)
         self.networks, self.images = Networks(services), Images(services)
+        arrivals = Arrivals(self.runtime.config.upload_dir, arrival_limits(self.runtime.config))
+        self.uploads = Uploads(services, arrivals)
 
     def done(self, operation: Operation, timeout_s: float = 120.0) -> Operation:
         """Wait for an operation and insist that it succeeded."""
@@ -69,8 +73,8 @@ class Cloud:
     def import_image(self, name: str, path: Path) -> Image:
         """Bring an image in as an upload does."""
         image, _ = self.images.create(ADMIN, ImageSpec(name, {"kind": "upload"}, public=True, default_user="root"))
-        shutil.copyfile(path, self.runtime.config.upload_dir / image.id)
-        self.done(self.images.finish_upload(ADMIN, image.id, ""))
+        shutil.copyfile(path, self.runtime.config.upload_dir / f"{image.id}.part")
+        self.done(self.uploads.finish(ADMIN, image.id))
         return self.images.show(ADMIN, image.id)
 
 

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from zcloud.client import Client
+
 ROOT = Path(__file__).resolve().parents[3]
 ZCLOUD = [sys.executable, "-c", "from zcloud.cli import main; main()"]
 OBSERVER = "[observer]\ninterval_s = 1.0\nreadiness_interval_s = 0.5\norphans_interval_s = 1.0\n"
@@ -59,12 +61,14 @@ class Served:
         """Run a zcloud command and give what it printed as JSON."""
         return json.loads(self.zcloud(*words, "-o", "json"))
 
-    def start(self, password: str) -> None:
-        """Start the server and sign in as its first admin."""
+    def start(self, password: str = "") -> None:
+        """Start the server; with a password, sign in as its first admin."""
         with (self.base / "server.log").open("ab") as log:
             argv = [*ZCLOUD, "serve", "--config", str(self.config)]
             self._process = subprocess.Popen(argv, env=self.environment, stdout=log, stderr=log)
         until(self._listens, 60, self.log)
+        if not password:
+            return
         words = ("--url", f"https://127.0.0.1:{self.port}", "--ca", str(self.data / "tls/ca.pem"))
         self.zcloud("login", *words, "--user", "admin", "--password-stdin", stdin=password)
 
@@ -74,6 +78,18 @@ class Served:
             self._process.send_signal(signal.SIGTERM)
             self._process.wait(30)
             self._process = None
+
+    def kill(self) -> None:
+        """End the server as a loss of power does."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(30)
+        self._process = None
+
+    def client(self) -> Client:
+        """Give the library's client, as whoever is signed in."""
+        kept = json.loads((Path(self.environment["HOME"]) / ".config/zcloud/cli.json").read_text())
+        return Client(kept["url"], kept["token"], ca=str(self.data / "tls/ca.pem"))
 
     def log(self) -> str:
         """Give the end of the server's log."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from tests.unit.cli.stub import Asked, operation, stub
 
 from zcloud.client import ApiError, Client, StreamEvent, check_url, parse_events, route
+from zcloud.client.uploads import send_file
 
 
 def test_reads_and_keyed_posts_are_repeated_when_the_connection_is_lost() -> None:
@@ -134,16 +136,24 @@ def test_event_streams_are_read_as_the_standard_says() -> None:
     assert list(parse_events(lines)) == [StreamEvent("1", "k", "a\nb"), StreamEvent("1", "message", "c")]
 
 
-def test_an_upload_is_streamed_and_summed(tmp_path: Path) -> None:
+def test_a_file_is_sent_in_pieces_from_where_it_is(tmp_path: Path) -> None:
     data = os.urandom((2 << 20) + 17)
-    (tmp_path / "disk").write_bytes(data)
-    told: list[int] = []
     disk = tmp_path / "disk"
-    with stub(lambda _asked: (202, {"operation": {}})) as server, Client(server.url) as client, disk.open("rb") as file:
-        answer, digest = client.upload("/v1/images/i/content", file, told.append)
-    assert (answer, digest) == ({"operation": {}}, hashlib.sha256(data).hexdigest())
-    assert server.asked[0].body == data
-    assert told == [1 << 20, 2 << 20, len(data)]
+    disk.write_bytes(data)
+    told: list[int] = []
+
+    def answer(asked: Asked) -> tuple[int, Any]:
+        if asked.method == "GET":
+            return 200, {"offset": 100, "piece_max": 1 << 20}
+        return (202, {"operation": {}}) if asked.method == "POST" else (200, {})
+
+    with stub(answer) as server, Client(server.url) as client, disk.open("rb") as file:
+        assert send_file(client, "i", file, told.append) == {"operation": {}}
+    pieces = [each for each in server.asked if each.method == "PUT"]
+    assert b"".join(each.body for each in pieces) == data[100:]
+    assert [each.target for each in pieces] == [f"/v1/images/i/upload?offset={100 + (n << 20)}" for n in range(2)]
+    assert json.loads(server.asked[-1].body) == {"sha256": hashlib.sha256(data).hexdigest()}
+    assert told[-1] == len(data)
 
 
 def test_names_cannot_lead_to_another_path() -> None:

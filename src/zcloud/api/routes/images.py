@@ -5,18 +5,19 @@ from __future__ import annotations
 import dataclasses
 
 from fastapi import Request
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from zcloud.api import show
 from zcloud.api.answers import accepted, answer, created, listing, nothing, one
-from zcloud.api.params import IdPath, Project, RefPath, routes
-from zcloud.api.parts import Calling
+from zcloud.api.params import IdPath, Offset, Project, RefPath, routes
+from zcloud.api.parts import Call, Calling
 from zcloud.api.uploads import receive
 from zcloud.domain import instance
 from zcloud.services.images import ImageSpec
 from zcloud.wire.base import Listing
 from zcloud.wire.flavors import Flavor, FlavorCreate
-from zcloud.wire.images import CatalogueImage, Image, ImageCreate
+from zcloud.wire.images import CatalogueImage, Image, ImageCreate, Upload, UploadFinish
 from zcloud.wire.operations import Accepted
 
 router = routes("images")
@@ -36,6 +37,8 @@ def list_images(call: Calling, project: Project = "") -> Response:
 )
 def create_image(call: Calling, body: ImageCreate) -> Response:
     """Make an image: 202 and an operation where it comes from a URL, 201 where its bytes are to be sent."""
+    if body.source.kind == "upload":
+        call.parts.uploads.arrivals.check_room(body.source.size)
     image, operation = call.parts.images.create(call.actor, ImageSpec(**body.model_dump()))
     if operation is not None:
         return accepted(call, operation)
@@ -48,10 +51,22 @@ def show_image(call: Calling, ref: RefPath, project: Project = "") -> Response:
     return one(Image, show.image(call.parts.images.show(call.actor, ref, project)))
 
 
+@router.get("/uploads", response_model=Listing[Upload])
+def list_uploads(call: Calling, project: Project = "") -> Response:
+    """List the images that wait for bytes, and how many of them are there."""
+    limit = call.parts.uploads.arrivals.limits.max_piece
+    return listing(Upload, call.parts.uploads.all(call.actor, project), lambda it: show.upload(it, limit))
+
+
+@router.get("/images/{id}/upload", response_model=Upload)
+def show_upload(call: Calling, id: IdPath) -> Response:
+    """Show where an upload is to go on."""
+    return _upload(call, id, tail=True)
+
+
 @router.put(
-    "/images/{id}/content",
-    status_code=202,
-    response_model=Accepted,
+    "/images/{id}/upload",
+    response_model=Upload,
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -59,9 +74,37 @@ def show_image(call: Calling, ref: RefPath, project: Project = "") -> Response:
         }
     },
 )
-async def upload_image(call: Calling, id: IdPath, request: Request) -> Response:
-    """Send the bytes of an image that waits for them; its import begins when all are there."""
-    return accepted(call, await receive(call, id, request))
+async def send_piece(call: Calling, id: IdPath, offset: Offset, request: Request) -> Response:
+    """Send the piece of an upload that begins at ``offset``; what came is kept also when the connection breaks.
+
+    With ``Content-Digest: sha-256=:...:`` (RFC 9530) the piece is kept whole or not at all.
+    """
+    await receive(call, id, offset, request)
+    return await run_in_threadpool(_upload, call, id, tail=False)
+
+
+@router.post("/images/{id}/upload/finish", status_code=202, response_model=Accepted)
+def finish_upload(call: Calling, id: IdPath, body: UploadFinish) -> Response:
+    """Say that all bytes were sent: the image's import begins."""
+    return accepted(call, call.parts.uploads.finish(call.actor, id, body.sha256))
+
+
+def _upload(call: Call, id: str, *, tail: bool) -> Response:
+    found = call.parts.uploads.show(call.actor, id, tail=tail)
+    shown = show.upload(found, call.parts.uploads.arrivals.limits.max_piece)
+    return answer(Upload, shown, upload_offset=str(shown.offset))
+
+
+@router.post("/images/{ref}/pause", status_code=202, response_model=Accepted)
+def pause_image(call: Calling, ref: RefPath, project: Project = "") -> Response:
+    """Let an image's download rest; what came of it is kept."""
+    return accepted(call, call.parts.images.pause(call.actor, ref, project))
+
+
+@router.post("/images/{ref}/resume", status_code=202, response_model=Accepted)
+def resume_image(call: Calling, ref: RefPath, project: Project = "") -> Response:
+    """Let an image's paused download go on where it was."""
+    return accepted(call, call.parts.images.resume(call.actor, ref, project))
 
 
 @router.delete("/images/{ref}", status_code=202, response_model=Accepted)

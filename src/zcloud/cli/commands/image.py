@@ -1,4 +1,4 @@
-"""``zcloud image``: list, show, delete."""
+"""``zcloud image``: list, show, delete; downloads that rest, and uploads that are not finished."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from zcloud.cli.asking import confirm, name_argument, wait_option, yes_option
 from zcloud.cli.base import command
-from zcloud.cli.output import Column, show_record, show_rows
+from zcloud.cli.output import Column, say, show_record, show_rows
 from zcloud.cli.progress import finish
 from zcloud.cli.settings import App
 from zcloud.cli.text import _, plain
@@ -73,3 +73,38 @@ def delete(app: App, name: str, yes: bool, wait: bool) -> None:
     confirm(_("Delete the image {name}?").format(name=plain(name)), yes=yes)
     answer = app.client.delete(route("images", name), project=app.project)
     finish(app, answer, _("{name} is deleted.").format(name=plain(name)), wait=wait)
+
+
+@command
+@name_argument("images")
+def pause(app: App, name: str) -> None:
+    """Let an image's download rest; what came of it is kept."""
+    app.client.post(route("images", name, "pause"), project=app.project)
+    say(app, _("The download of {name} rests. Go on: zcloud image resume {name}").format(name=plain(name)))
+
+
+@command
+@name_argument("images")
+@wait_option
+def resume(app: App, name: str, wait: bool) -> None:
+    """Let an image's download go on where it was."""
+    answer = app.client.post(route("images", name, "resume"), project=app.project)
+    finish(app, answer, _("The image {name} is there.").format(name=plain(name)), wait=wait)
+
+
+UPLOADS = (
+    Column("NAME", "name"),
+    Column("THERE", lambda each: size(each["offset"]), right=True),
+    Column("SIZE", lambda each: size(each["size"]) or _("unknown"), right=True),
+    Column("SHARE", lambda each: f"{100 * each['offset'] // each['size']} %" if each["size"] else "", right=True),
+    Column("LAST CAME", lambda each: age(each["received_at"]), right=True),
+    Column("KEPT UNTIL", lambda each: each["expires_at"] or ""),
+    Column("ID", "id"),
+)
+
+
+@command
+def uploads(app: App) -> None:
+    """List unfinished uploads; go on with one: zcloud image import FILE."""
+    rows = app.client.get("/v1/uploads", project=app.project)["items"]
+    show_rows(app, rows, UPLOADS, empty=_("No upload is unfinished."))

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 
 from zcloud.cli.asking import completer, wait_option
 from zcloud.cli.base import command
-from zcloud.cli.checksums import current_checksum
-from zcloud.cli.output import say
+from zcloud.cli.output import note, say
 from zcloud.cli.params import MIB, SIZE
 from zcloud.cli.progress import finish, transfer
 from zcloud.cli.settings import App
 from zcloud.cli.text import _, plain
-from zcloud.client import Record, route
+from zcloud.cli.units import size
+from zcloud.client import ApiError, Record
+from zcloud.client.uploads import find_upload, send_file
 
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
 _CHUNK = 1 << 20
@@ -47,51 +49,50 @@ def import_image(app: App, source: str, form: str | None, wait: bool, **options:
         upload(app, path, {**body, "name": body["name"] or name_from(source)}, checksum, wait=wait)
         return
     else:
-        body = _from_catalogue(app, source, body, checksum)
+        body["source"] = {"kind": "catalogue", "name": source.lower(), "checksum": checksum}
+        body["name"] = body["name"] or name_from(source)
     answer = app.client.post("/v1/images", _given(body))
     finish(app, answer, _("The image {name} is there.").format(name=plain(body["name"])), wait=wait)
 
 
 def upload(app: App, path: Path, body: Record, checksum: str, *, wait: bool) -> None:
-    """Register an image, send its file with its SHA-256, and follow the import."""
+    """Register an image, send its file and follow the import; an upload that broke off is gone on with."""
     try:
         file = path.open("rb")
     except OSError as error:
         raise click.UsageError(_("{path}: {reason}.").format(path=path, reason=error.strerror)) from error
     with file:
-        status = path.stat()
+        status = os.stat(file.fileno())
         if not stat.S_ISREG(status.st_mode) or not status.st_size:
             raise click.UsageError(_("{path} is not a file with contents.").format(path=path))
-        digest = _digest(app, file, status.st_size, checksum)
-        body["source"] = {"kind": "upload", "checksum": f"sha256:{digest}"}
-        image = app.client.post("/v1/images", _given(body))
-        file.seek(0)
-        steps, moved = transfer(app, _("Sending {name}").format(name=path.name), status.st_size)
-        with steps:
-            answer, sent = app.client.upload(route("images", image["id"], "content"), file, moved)
-    say(app, _("Sent {name}, sha256 {digest}.").format(name=plain(path.name), digest=sent))
+        body["source"] = {"kind": "upload", "size": status.st_size, "checksum": ""}
+        if checksum:
+            body["source"]["checksum"] = f"sha256:{_digest(app, file, status.st_size, checksum)}"
+        upload = find_upload(app.client, body["name"], file, project=body["project"])
+        if upload is not None:
+            note(app, _("Going on after {size}.").format(size=size(upload["offset"])))
+        image_id = (upload or app.client.post("/v1/images", _given(body)))["id"]
+        answer = _send(app, image_id, path, file)
+    say(app, _("Sent {name}.").format(name=plain(path.name)))
     finish(app, answer, _("The image {name} is there.").format(name=plain(body["name"])), wait=wait)
+
+
+def _send(app: App, image_id: str, path: Path, file: BinaryIO) -> Record:
+    steps, moved = transfer(app, _("Sending {name}").format(name=path.name), path.stat().st_size)
+    try:
+        with steps:
+            return send_file(app.client, image_id, file, moved)
+    except (ApiError, KeyboardInterrupt) as error:
+        if not isinstance(error, ApiError) or error.code != "file_changed":
+            text = _("What was sent is kept. Go on: the same command. Give it up: zcloud image delete {id}")
+            note(app, text.format(id=plain(image_id)))
+        raise
 
 
 def name_from(source: str) -> str:
     """Give a name for an image from its file's name: ``Foo_1.2.qcow2`` is ``foo-1-2``."""
     stem = re.sub(r"\.(qcow2|img|raw|disk)$", "", source.rstrip("/").rsplit("/", 1)[-1], flags=re.IGNORECASE)
     return _NOT_IN_NAMES.sub("-", stem.lower()).strip("-")[:63].strip("-") or "image"
-
-
-def _from_catalogue(app: App, name: str, body: Record, checksum: str) -> Record:
-    entries = {each["name"]: each for each in app.client.get("/v1/catalogue")["items"]}
-    entry = entries.get(name.lower())
-    if entry is None:
-        known = ", ".join(plain(each) for each in entries)
-        text = _("{name!r} is neither a file, nor a URL, nor in the catalogue, which has {known}.")
-        raise click.UsageError(text.format(name=name, known=known))
-    checksum = checksum or current_checksum(entry)
-    body["source"] = {"kind": "url", "url": entry["url"], "checksum": checksum}
-    body["name"] = body["name"] or name_from(entry["name"])
-    for field in ("os_id", "default_user", "min_memory_mib", "min_disk"):
-        body[field] = body[field] or entry[field]
-    return body
 
 
 def _digest(app: App, file: Any, total: int, wanted: str) -> str:

@@ -43,6 +43,7 @@ from zcloud.domain.errors.images import (
     MirrorUnreachable,
     NeedsRoot,
     ToolMissing,
+    UploadOffset,
 )
 from zcloud.domain.errors.operations import (
     ConfigInvalid,
@@ -144,6 +145,7 @@ __all__ = [
     "Throttled",
     "ToolMissing",
     "Unauthenticated",
+    "UploadOffset",
     "WrongState",
     "ZcloudError",
     "all_errors",

@@ -20,6 +20,13 @@ class AddressForbidden(Refused):
     default_hint = "An admin can allow the target in the configuration (images.allow_private)."
 
 
+class UploadOffset(Refused):
+    """An upload has another length than the request says; ``details`` has ``offset``, where to go on."""
+
+    code = "upload_offset"
+    kind = Kind.CONFLICT
+
+
 class DownloadFailed(Failed):
     """A download broke off or did not match its checksum."""
 
