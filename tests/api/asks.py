@@ -232,6 +232,17 @@ ASKS: dict[tuple[str, str], Ask] = {
     ("GET", "/v1/instances/{ref}/xml"): Ask(200, "/v1/instances/{s.whole.id}/xml"),
     ("PUT", "/v1/instances/{ref}/xml"): Ask(202, "/v1/instances/{s.whole.id}/xml", {"xml": EDITED}),
     ("GET", "/v1/instances/{ref}/screenshot"): Ask(200, "/v1/instances/{s.whole.id}/screenshot"),
+    ("GET", "/v1/instances/{ref}/guest/filesystems"): Ask(200, "/v1/instances/{s.whole.id}/guest/filesystems"),
+    ("POST", "/v1/instances/{ref}/guest/password"): Ask(
+        204, "/v1/instances/{s.whole.id}/guest/password", {"user": "root", "password": _PASSWORD}
+    ),
+    ("POST", "/v1/instances/{ref}/guest/commands"): Ask(
+        201, "/v1/instances/{s.whole.id}/guest/commands", {"command": ["/bin/true"]}
+    ),
+    ("GET", "/v1/instances/{ref}/guest/commands/{pid}"): Ask(200, "/v1/instances/{s.whole.id}/guest/commands/7"),
+    ("POST", "/v1/instances/{ref}/guest/file"): Ask(
+        200, "/v1/instances/{s.whole.id}/guest/file", {"path": "/etc/hostname"}
+    ),
     ("POST", "/v1/instances/{ref}/keys"): Ask(204, "/v1/instances/{s.whole.id}/keys", {"keys": ["ctrl-alt-del"]}),
     ("POST", "/v1/instances/{ref}/rename"): Ask(202, "/v1/instances/{c.instance.id}/rename", {"name": "other"}),
     ("POST", "/v1/instances/{ref}/pause"): Ask(202, "/v1/instances/{c.running.id}/pause"),

@@ -193,6 +193,18 @@ def _a_host(host_id: str) -> FakeHypervisor:
     return _LitHost()
 
 
+_GUEST = {
+    "guest-exec": {"pid": 7},
+    "guest-exec-status": {"exited": True, "exitcode": 3, "out-data": "aGVsbG8K", "err-data": "b29wcwo="},
+    "guest-file-open": 1000,
+    "guest-file-read": {"count": 5, "buf-b64": "aGVsbG8K", "eof": True},
+    "guest-get-fsinfo": [
+        {"name": "vda1", "mountpoint": "/", "type": "ext4", "used-bytes": 1 << 30, "total-bytes": 4 << 30, "disk": []},
+        {"name": "vdb", "mountpoint": "/srv\x1b[31m", "type": "xfs", "disk": [{"serial": "x"}]},
+    ],
+}
+
+
 class _LitHost(FakeHypervisor):
     """A host on which whatever is asked for is there."""
 
@@ -201,7 +213,8 @@ class _LitHost(FakeHypervisor):
         return self._domain(uuid).xml
 
     def _domain(self, uuid: str) -> FakeDomain:
-        return FakeDomain(uuid, f"zc-{uuid}", "<domain><devices/></domain>", state=DomainState.RUNNING)
+        xml = "<domain><devices/></domain>"
+        return FakeDomain(uuid, f"zc-{uuid}", xml, state=DomainState.RUNNING, guest=dict(_GUEST))
 
 
 def fill(store: Store) -> dict[str, Any]:

@@ -167,6 +167,10 @@ def test_an_instance_is_held_saved_and_renamed(cli: Cli, tmp_path: Path) -> None
     assert file.read_bytes()[:4] == b"\x89PNG"
     cli.ok("instance", "keys", "shop", "ctrl-alt-del")
     assert cli.run("instance", "keys", "shop", "hyper-x").code == 64
+    assert "/srv?[31m" in cli.ok("instance", "filesystems", "shop").out
+    ran = cli.run("instance", "exec", "shop", "--", "/bin/id", "-u")
+    assert (ran.code, ran.out, ran.err) == (3, "hello\n", "oops\n")
+    assert cli.ok("instance", "read-file", "shop", "/etc/hostname").out == "hello\n"
     cli.ok("instance", "save", "shop")
     cli.ok("instance", "discard-saved", "shop", "--yes")
     cli.ok("delete", "shop", "--purge", "--yes")

@@ -22,8 +22,9 @@ from zcloud.main import setup
 from zcloud.services.signin import Origin
 
 PASSWORD, CHANGED, WRONG = "canary-password-1f7c", "canary-changed-93ab", "canary-wrong-5d20"
+IN_GUEST = "canary-guest-4c1e"
 USER_DATA, HASH = "canary-userdata-77e1", "canarycrypt4a9e".ljust(86, ".")
-SENT = (PASSWORD, CHANGED, WRONG, USER_DATA, HASH)
+SENT = (PASSWORD, CHANGED, WRONG, IN_GUEST, USER_DATA, HASH)
 INSTANCE = {
     "name": "secretive",
     "image": "debian-12",
@@ -102,6 +103,9 @@ def _instances(seen: Seen) -> None:
             seen.send("POST", "/v1/instances?dry_run=true", 400, json={**INSTANCE, "user_data": wrong})
     seen.send("GET", "/v1/instances/secretive", 200)
     seen.send("PATCH", "/v1/instances/secretive", 400, json={"user_data": USER_DATA})
+    for password, status in ((IN_GUEST, 204), (f"{IN_GUEST}:", 400)):
+        asked = {"user": "root", "password": password}
+        seen.send("POST", "/v1/instances/db/guest/password", status, json=asked)
 
 
 def _tickets(seen: Seen) -> None:

@@ -32,6 +32,7 @@ from zcloud.services.health import Health, Patience
 from zcloud.services.hosts import Hosts
 from zcloud.services.idempotency import Idempotency
 from zcloud.services.images import Images
+from zcloud.services.insides import Insides
 from zcloud.services.instances import Instances
 from zcloud.services.launch import Launch
 from zcloud.services.lifecycle import Lifecycle
@@ -93,6 +94,7 @@ class Owner:
     actions: Actions
     screens: Screens
     definitions: Definitions
+    insides: Insides
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,7 @@ def build_owner(services: Services, direct: Direct) -> Owner:
         actions=Actions(services),
         screens=Screens(services, direct),
         definitions=Definitions(services, direct),
+        insides=Insides(services, direct),
     )
 
 

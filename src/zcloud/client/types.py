@@ -331,6 +331,30 @@ class GroupStop(TypedDict):
     deadline_s: NotRequired[int]
 
 
+class GuestCommand(TypedDict):
+    """A program with its arguments, run as root without a shell; ``input`` is what it reads."""
+
+    command: list[str]
+    input: NotRequired[str]
+
+
+class GuestFile(TypedDict):
+    """The beginning of a file, as base64."""
+
+    content: str
+
+
+class GuestFilesystem(TypedDict):
+    """A mounted file system as the guest tells it; null where it does not. ``volumes`` are names."""
+
+    mountpoint: str
+    type: str
+    device: str
+    used: int | None
+    total: int | None
+    volumes: list[str]
+
+
 class GuestOptions(TypedDict):
     """Settings inside the guest; an empty one leaves the image's own."""
 
@@ -339,6 +363,37 @@ class GuestOptions(TypedDict):
     ntp: NotRequired[list[str]]
     apt_proxy: NotRequired[str]
     dnf_proxy: NotRequired[str]
+
+
+class GuestPassword(TypedDict):
+    """A user of the guest and the password that it is to have."""
+
+    user: str
+    password: str
+
+
+class GuestProcess(TypedDict):
+    """A command that was begun."""
+
+    pid: int
+
+
+class GuestRead(TypedDict):
+    """A file, by its path from the guest's root on, and how many bytes of it at most."""
+
+    path: str
+    limit: NotRequired[int]
+
+
+class GuestResult(TypedDict):
+    """How a command is; ``out`` and ``err`` are base64, 256 KiB of each at most (``truncated``)."""
+
+    exited: bool
+    code: int | None
+    signal: int | None
+    out: str
+    err: str
+    truncated: bool
 
 
 class GuestsStop(TypedDict):

@@ -14,6 +14,7 @@ EVENT_KINDS: Mapping[str, str] = {
     "image.upload": "Bytes of an upload have come; `data` has its offset and size. At most one in two seconds.",
     "instance.changed": "Somebody changed an instance's tags or its protection.",
     "instance.edited": "An operator changed an instance's definition by zcloud.",
+    "instance.guest_asked": "Somebody set a password, ran a command or read a file in a guest; the message says who.",
     "instance.renamed": "An instance has another name; `data` has the old and the new one.",
     "instance.trashed": "An instance was put into the trash; `data.until` says how long it can be brought back.",
     "instance.untrashed": "An instance was brought back from the trash.",

@@ -52,6 +52,7 @@ _FILES = {  # our file: where it goes, and its mode
     "udhcpc.sh": ("/etc/udhcpc.sh", 0o755),
     "hotplug": ("/etc/hotplug", 0o755),
     "shutdown": ("/sbin/shutdown", 0o755),
+    "chpasswd": ("/sbin/chpasswd", 0o755),
 }
 _TEXTS = {
     "/etc/passwd": "root:x:0:0:root:/root:/bin/sh\n",

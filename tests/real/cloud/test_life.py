@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from tests.real.cloud.conftest import ADMIN, Cloud, wait_for
 
+from zcloud.domain.errors import GuestRefused
 from zcloud.domain.instance import DiskRequest, Firmware, InstanceSpec, InstanceStatus, NicRequest, Ready
+from zcloud.drivers.guest.agent import Result
+from zcloud.services.direct import Direct
+from zcloud.services.insides import Insides
 
 
 def traces(cloud: Cloud) -> dict[str, str]:
@@ -42,6 +48,7 @@ def test_launch_ready_stop_start_delete(cloud: Cloud, firmware: Firmware) -> Non
     assert ready.ready is Ready.READY, ready.ready_detail
     port = cloud.instances.show(ADMIN, "", name).ports[0]
     assert port.address in {each["address"] for each in ready.observed["addresses"]}
+    _ask_its_agent(cloud, name)
     ping = ["ping", "-c1", "-W2", port.address]
     wait_for(lambda: cloud.host.run(ping, check=False).returncode == 0, 180, "an answer to a ping")
     cloud.done(cloud.instances.stop(ADMIN, "", name))
@@ -56,3 +63,27 @@ def test_launch_ready_stop_start_delete(cloud: Cloud, firmware: Firmware) -> Non
 def _settled(cloud: Cloud, name: str):  # type: ignore[no-untyped-def]
     instance = cloud.instance(name)
     return instance if instance.ready in (Ready.READY, Ready.FAILED) else None
+
+
+def _ask_its_agent(cloud: Cloud, name: str) -> None:
+    """A command with its end, a file, a password kept as a hash, the file systems, and what the guest refuses."""
+    insides = Insides(cloud.runtime.services, Direct(lambda host_id: cloud.runtime.pool.link(host_id).hypervisor))
+
+    def ran(*argv: str, given: str = "") -> Result:
+        pid = insides.execute(ADMIN, "", name, argv, given)
+        results = (insides.result(ADMIN, "", name, pid) for _ in itertools.count())
+        return wait_for(lambda: each if (each := next(results)).exited else None, 60, f"the end of {argv}")
+
+    failed = ran("/bin/sh", "-c", "cat; echo oops >&2; exit 3", given="hello")
+    assert (failed.code, failed.out, failed.err) == (3, b"hello", b"oops\n")
+    assert insides.read_file(ADMIN, "", name, "/etc/hosts", 9) == b"127.0.0.1"
+    insides.set_password(ADMIN, "", name, "root", "a better one")
+    assert ran("/bin/grep", "^root:[$]5[$]", "/etc/shadow").code == 0
+    assert insides.filesystems(ADMIN, "", name) == []  # all of the tiny guest is in memory
+    for refused in (
+        lambda: insides.set_password(ADMIN, "", name, "nobody", "x"),
+        lambda: insides.execute(ADMIN, "", name, ["/no/such"], ""),
+        lambda: insides.read_file(ADMIN, "", name, "/no/such", 1),
+    ):
+        with pytest.raises(GuestRefused):
+            refused()

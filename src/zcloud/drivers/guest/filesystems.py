@@ -40,7 +40,7 @@ def mounts_of(answer: Any, disk: KnownDisk) -> tuple[str, ...] | None:
             return None
         verdicts = [_is_same(each, disk) for each in _disks(entry)]
         if True in verdicts:
-            found.append(_text(entry.get("mountpoint")))
+            found.append(clean(entry.get("mountpoint")) or "an unnamed place")
         elif None in verdicts:
             return None
     return tuple(sorted(found)[:MAX_TOLD])
@@ -72,6 +72,6 @@ def _numbers(values: Mapping[str, Any], *names: str) -> Place | None:
     return tuple(int(each) for each in found if each is not None) if known else None
 
 
-def _text(value: Any) -> str:
-    text = _UNTOLD.sub("?", value[:_MAX_TEXT]) if isinstance(value, str) else ""
-    return text or "an unnamed place"
+def clean(value: Any) -> str:
+    """Give a guest's word as a short line that cannot steer a terminal, empty where it is none."""
+    return _UNTOLD.sub("?", value[:_MAX_TEXT]) if isinstance(value, str) else ""
