@@ -70,6 +70,7 @@ class Settings:
     zone: str
     version: str
     upload_h: int = 0
+    catalogue: Path | None = None
     open_metrics: bool = False
     metrics: MetricsOptions = field(default_factory=MetricsOptions)
     patience: Patience = field(default_factory=Patience)
@@ -162,7 +163,7 @@ def build_parts(
     direct: Direct,
 ) -> ApiParts:
     """Make every service from the common means."""
-    catalogue = Catalogue()
+    catalogue = Catalogue(settings.catalogue)
     return ApiParts(
         settings=settings,
         first=services.store.precedence.first,

@@ -34,6 +34,7 @@ class Images:
     max_virtual: int = 4 << 40  # bytes of the disk that an image describes
     max_piece: int = 64 << 20  # bytes that one request of an upload may bring
     keep_free: int = 512 << 20  # bytes that images leave free on the disk of data_dir
+    catalogue: Path = Path("/etc/zcloud/catalogue.d")  # directory of TOML files with more official images
     upload_h: int = 72  # hours without a byte after which an unfinished upload is removed; 0: never
     allow_private: tuple[str, ...] = ()  # networks that import URLs may lead to although private
 

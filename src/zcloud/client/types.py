@@ -119,6 +119,9 @@ class CatalogueImage(TypedDict):
     min_disk: int
     firmware: list[str]
     pinned: bool
+    arch: str
+    eol: str
+    signature_url: str
 
 
 class CatalogueSource(TypedDict):

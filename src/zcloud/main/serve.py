@@ -98,6 +98,7 @@ def _settings(config: Config, *, tls: bool) -> Settings:
         upload_dir=config.upload_dir,
         uploads=arrival_limits(config),
         upload_h=config.images.upload_h,
+        catalogue=config.images.catalogue,
         max_body=config.server.max_body,
         zone=config.zone,
         version=zcloud.__version__,

@@ -127,3 +127,6 @@ class CatalogueImage:
     min_disk: int
     firmware: tuple[str, ...]
     pinned: bool
+    arch: str
+    eol: str
+    signature_url: str

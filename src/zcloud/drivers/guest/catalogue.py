@@ -1,11 +1,13 @@
-"""The catalogue of official cloud images: ``catalogue.toml`` as typed records."""
+"""The catalogue of official cloud images: ``catalogue.toml``, and an operator's own files, as typed records."""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from importlib import resources
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +16,7 @@ from zcloud.drivers.guest.checksums import DIGITS
 
 MIB = 1024 * 1024
 FIRMWARE = ("bios", "uefi")
+NATIVE, MACHINES = "x86_64", ("x86_64", "aarch64")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,8 @@ class CatalogueImage:
 
     ``checksums_url`` is the vendor's checksum file and ``checksum_entry`` the pattern of the image's
     name in it (see ``checksums.find_checksum``). ``pinned`` says that the address names one build
-    rather than the newest. ``min_disk`` is bytes; ``firmware`` is what the image boots by.
+    rather than the newest. ``min_disk`` is bytes; ``firmware`` is what the image boots by, ``arch`` the machine that it
+    is for, ``eol`` the day (ISO 8601) until which its vendor mends it, or empty; ``signature_url`` is of the checksums.
     """
 
     name: str
@@ -37,6 +41,9 @@ class CatalogueImage:
     min_disk: int
     firmware: tuple[str, ...] = FIRMWARE
     pinned: bool = False
+    arch: str = NATIVE
+    eol: str = ""
+    signature_url: str = ""
 
 
 def load_catalogue() -> dict[str, CatalogueImage]:
@@ -61,12 +68,43 @@ def parse_catalogue(text: str) -> dict[str, CatalogueImage]:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigInvalid(f"The image catalogue is not TOML: {error}.") from None
-    return {name: _image(name, table) for name, table in tables.items()}
+    return {image.name: image for name, table in tables.items() for image in _images(name, table)}
+
+
+def read_catalogue(directory: Path) -> tuple[dict[str, CatalogueImage], dict[str, str]]:
+    """Read an operator's own files: name -> image, and file name -> what is wrong with it; a wrong file is left out."""
+    found: dict[str, CatalogueImage] = {}
+    wrong: dict[str, str] = {}
+    for path in sorted(directory.glob("*.toml")) if directory.is_dir() else ():
+        try:
+            found |= parse_catalogue(path.read_text(encoding="utf-8"))
+        except ConfigInvalid as error:
+            wrong[path.name] = error.message
+        except (OSError, UnicodeDecodeError) as error:
+            wrong[path.name] = f"It cannot be read: {error}."
+    return found, wrong
+
+
+def _images(name: str, table: Any) -> Iterator[CatalogueImage]:
+    """Give an entry's image for each machine that it names."""
+    if not isinstance(table, dict) or not isinstance(table.get("arches", {}), dict):
+        raise ConfigInvalid(f"The image catalogue's entry {name!r} is not a table.")
+    arches = table.get("arches", {NATIVE: NATIVE})
+    if not arches or not set(arches) <= set(MACHINES):
+        raise ConfigInvalid(f"The image catalogue's entry {name!r} names a machine other than {', '.join(MACHINES)}.")
+    for machine, spelled in arches.items():
+        own = {
+            key: value.replace("{arch}", str(spelled)) if isinstance(value, str) else value
+            for key, value in table.items()
+            if key != "arches"
+        }
+        yield _image(name if machine == NATIVE else f"{name}-{machine}", {**own, "arch": machine})
 
 
 def _image(name: str, table: Mapping[str, Any]) -> CatalogueImage:
     try:
         values = {**table}
+        eol, signature = values.pop("eol", ""), values.pop("signature", "")
         url, checksums = values.pop("url"), values.pop("checksums")
         entry = values.pop("entry", urlsplit(url).path.rsplit("/", 1)[-1])
         min_disk, firmware = values.pop("min_disk_mib") * MIB, tuple(values.pop("firmware", FIRMWARE))
@@ -77,9 +115,11 @@ def _image(name: str, table: Mapping[str, Any]) -> CatalogueImage:
             checksum_entry=entry,
             min_disk=min_disk,
             firmware=firmware,
+            eol=eol.isoformat() if isinstance(eol, date) else date.fromisoformat(eol).isoformat() if eol else "",
+            signature_url=signature,
             **values,
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ConfigInvalid(f"The image catalogue's entry {name!r} is not complete: {error}.") from None
     for address in (image.url, image.checksums_url):
         if urlsplit(address).scheme != "https":
