@@ -208,6 +208,8 @@ ASKS: dict[tuple[str, str], Ask] = {
     ("POST", "/v1/images/{ref}/resume"): Ask(202, "/v1/images/{s.resting.id}/resume"),
     ("DELETE", "/v1/images/{ref}"): Ask(202, "/v1/images/{s.mine.id}"),
     ("GET", "/v1/catalogue"): Ask(200, "/v1/catalogue"),
+    ("GET", "/v1/os"): Ask(200, "/v1/os"),
+    ("GET", "/v1/os/{ref}"): Ask(200, "/v1/os/debian13"),
     ("GET", "/v1/flavors"): Ask(200, "/v1/flavors"),
     ("POST", "/v1/flavors"): Ask(201, "/v1/flavors", {"name": "huge", "vcpus": 64, "memory_mib": 65536}),
     ("GET", "/v1/flavors/{ref}"): Ask(200, "/v1/flavors/small"),

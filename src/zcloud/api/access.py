@@ -127,6 +127,8 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("POST", "/v1/images/{ref}/resume"): MEMBER,
     ("DELETE", "/v1/images/{ref}"): MEMBER,
     ("GET", "/v1/catalogue"): SELF,
+    ("GET", "/v1/os"): SELF,
+    ("GET", "/v1/os/{ref}"): SELF,
     ("GET", "/v1/flavors"): SELF,
     ("POST", "/v1/flavors"): ADMIN,
     ("GET", "/v1/flavors/{ref}"): SELF,

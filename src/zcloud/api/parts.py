@@ -48,6 +48,7 @@ from zcloud.services.reconcile import Reconcile
 from zcloud.services.screens import Screens
 from zcloud.services.signin import SignIn
 from zcloud.services.sizes import Sizes
+from zcloud.services.systems import Systems
 from zcloud.services.tickets import Tickets
 from zcloud.services.trash import Trash
 from zcloud.services.uploads import Uploads
@@ -71,6 +72,7 @@ class Settings:
     version: str
     upload_h: int = 0
     catalogue: Path | None = None
+    systems_cache: Path | None = None
     open_metrics: bool = False
     metrics: MetricsOptions = field(default_factory=MetricsOptions)
     patience: Patience = field(default_factory=Patience)
@@ -124,6 +126,7 @@ class ApiParts:
     images: Images
     uploads: Uploads
     catalogue: Catalogue
+    systems: Systems
     flavors: Flavors
     launch: Launch
     instances: Instances
@@ -164,6 +167,7 @@ def build_parts(
 ) -> ApiParts:
     """Make every service from the common means."""
     catalogue = Catalogue(settings.catalogue)
+    systems = Systems(settings.systems_cache)
     return ApiParts(
         settings=settings,
         first=services.store.precedence.first,
@@ -179,8 +183,9 @@ def build_parts(
         images=Images(services, catalogue),
         uploads=Uploads(services, Arrivals(settings.upload_dir, settings.uploads), settings.upload_h),
         catalogue=catalogue,
+        systems=systems,
         flavors=Flavors(services),
-        launch=Launch(services),
+        launch=Launch(services, systems),
         instances=Instances(services),
         machines=Machines(Sizes(services), HardwareService(services)),
         owner=build_owner(services, direct),

@@ -110,6 +110,10 @@ TREE: Tree = {
             "delete": f"{_C}image:delete",
         },
     ),
+    "os": Noun(
+        "Operating systems and what they need.",
+        {"list": f"{_C}systems:list_systems", "show": f"{_C}systems:show"},
+    ),
     "host": Noun(
         "Machines that run instances.",
         {

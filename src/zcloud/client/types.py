@@ -1105,6 +1105,28 @@ class Step(TypedDict):
     detail: str
 
 
+class System(TypedDict):
+    """An operating system by osinfo's short id; sizes in bytes or MiB, 0 where they are not known.  ``virtio`` is
+    what of disk and net it drives by itself, ``hardware`` what it wants other than a Linux guest, ``source`` who
+    says so: osinfo-db, or zcloud for newer systems."""
+
+    id: str
+    name: str
+    family: str
+    distro: str
+    version: str
+    eol: str
+    min_vcpus: int
+    min_memory_mib: int
+    min_disk: int
+    recommended_vcpus: int
+    recommended_memory_mib: int
+    recommended_disk: int
+    virtio: list[str]
+    hardware: dict[str, Any]
+    source: str
+
+
 class Token(TypedDict):
     """An API token without its secret."""
 

@@ -12,6 +12,7 @@ EVENT_KINDS: Mapping[str, str] = {
     "operation.blocked": "An operation cannot go on because a host does not answer; it goes on by itself.",
     "operation.ended": "An operation has succeeded, failed or was cancelled; `data.status` says which.",
     "image.upload": "Bytes of an upload have come; `data` has its offset and size. At most one in two seconds.",
+    "instance.small": "An instance gets less than its system needs; the message says of what.",
     "instance.changed": "Somebody changed an instance's tags or its protection.",
     "instance.edited": "An operator changed an instance's definition by zcloud.",
     "instance.guest_asked": "Somebody set a password, ran a command or read a file in a guest; the message says who.",

@@ -99,6 +99,7 @@ def _settings(config: Config, *, tls: bool) -> Settings:
         uploads=arrival_limits(config),
         upload_h=config.images.upload_h,
         catalogue=config.images.catalogue,
+        systems_cache=config.data_dir / "osinfo.json",
         max_body=config.server.max_body,
         zone=config.zone,
         version=zcloud.__version__,

@@ -37,6 +37,7 @@ from zcloud.scheduler.model import HostView
 from zcloud.services import admission
 from zcloud.services.context import Services, Subject, authorize, begin, resolve_project
 from zcloud.services.nics import add_port
+from zcloud.services.systems import Systems
 from zcloud.store import Tx
 
 MIN_DISK, MAX_DISK = MIB, 64 * TIB
@@ -89,8 +90,8 @@ class _Rehearsed(Exception):
 class Launch:
     """The service behind ``zcloud launch``."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, services: Services, systems: Systems | None = None) -> None:
+        self._services, self._systems = services, systems
 
     def launch(self, actor: Actor, project: str, spec: InstanceSpec) -> tuple[Instance, Operation]:
         """Admit and record an instance; a worker makes it.
@@ -98,6 +99,8 @@ class Launch:
         Raises InvalidInput, InvalidCloudInit, NotFound, Forbidden, AlreadyExists, QuotaExceeded, NoRoom, NoAddress.
         """
         spec = check_spec(spec)
+        if self._systems is not None:
+            self._systems.load()  # not while a transaction waits for it
         return self._services.store.transact(lambda tx: self._record(tx, actor, project, spec))
 
     def explain(self, actor: Actor, project: str, spec: InstanceSpec) -> Placement:
@@ -166,7 +169,24 @@ class Launch:
             claims += running_claims(host.id, instance.id, sized.vcpus, sized.memory_mib)
         admission.take(tx, cloud, claims)
         _seal(tx, instance.id, spec)
+        self._warn(tx, sized, instance)
         return dataclasses.replace(instance, operation_id=operation.id), operation
+
+    def _warn(self, tx: Tx, sized: Sized, instance: Instance) -> None:
+        """Tell of sizes below what the system needs: osinfo's are an installer's, so they are no reason to refuse."""
+        if self._systems is None:
+            return
+        for told in self._systems.shortages(sized.image.os_id, sized.vcpus, sized.memory_mib, sized.root_size):
+            tx.events.add(
+                "instance.small",
+                resource_kind="instance",
+                resource_id=instance.id,
+                resource_name=instance.name,
+                actor=instance.created_by,
+                project_id=instance.project_id,
+                message=told,
+                data={"os_id": sized.image.os_id},
+            )
 
     def _keep(self, tx: Tx, instance: Instance, failed: Instance | None) -> Instance:
         """Add the record, or let the failed one begin anew on the host that was chosen now."""

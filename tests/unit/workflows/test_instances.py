@@ -13,8 +13,10 @@ from zcloud.domain.errors import CommandFailed, HypervisorFailed, NoRoom, Protec
 from zcloud.domain.instance import DiskRequest, InstanceSpec, InstanceStatus, NicRequest, Ready
 from zcloud.domain.operation import OperationStatus
 from zcloud.ports import DomainState
+from zcloud.services.launch import Launch
 from zcloud.services.operations import Operations
-from zcloud.store import Store
+from zcloud.services.systems import Systems
+from zcloud.store import Store, Tx
 from zcloud.testing.cloud import ADMIN, FakeCloud
 
 SPEC = InstanceSpec(name="web", image="tiny", vcpus=1, memory_mib=256, nics=(NicRequest(""),))
@@ -156,3 +158,19 @@ def test_protected_is_not_deleted(cloud: FakeCloud) -> None:
     cloud.instances.change(ADMIN, "", "web", {"protected": True}, None)
     with pytest.raises(Protected):
         cloud.instances.delete(ADMIN, "", "web")
+
+
+def test_sizes_below_what_the_system_needs_are_an_event(cloud: FakeCloud, tmp_path: Path) -> None:
+    cloud.add_host("alpha")
+
+    def old(tx: Tx) -> None:
+        tx.images.update(tx.images.resolve("tiny").id, os_id="win2k22")
+
+    cloud.store.transact(old)
+    launch = Launch(cloud.services, Systems(None, tmp_path / "no-package"))
+    launch.launch(ADMIN, "", replace(SPEC, start=False))
+    told = [each.message for each in cloud.read(lambda tx: tx.events.after(0)) if each.kind == "instance.small"]
+    assert [each.partition(" needs ")[2] for each in told] == [
+        "2048 MiB of memory; it gets 256.",
+        "32768 MiB of root disk; it gets 64.",
+    ]

@@ -19,6 +19,7 @@ from zcloud.api.routes import (
     service,
     sizes,
     storage,
+    systems,
     trash,
     volumes,
 )
@@ -33,6 +34,7 @@ ROUTERS = (
     nics.router,
     networks.router,
     images.router,
+    systems.router,
     actions.router,
     definitions.router,
     instances.router,

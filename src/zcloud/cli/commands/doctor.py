@@ -60,6 +60,7 @@ def examine(app: App) -> Iterator[Finding]:
     )
     for title, path, check in checks:
         yield from _look(app, title, path, check)
+    yield from _look_once(app, _("operating systems"), "/v1/os", check_systems)
     yield from _look(app, _("operation"), "/v1/operations", check_operation, status="blocked")
 
 
@@ -90,6 +91,13 @@ def check_backups(state: Record) -> Iterator[Finding]:
         todo = _("Is an observer running? Look at the server's log.") if late else ""
         told = _("{file}, {age} ago").format(file=state["last_file"], age=age(state["last_at"]))
         yield Finding(title, "warning" if late else "ok", told, todo)
+
+
+def check_systems(listing: Record) -> Iterator[Finding]:
+    """Say whether the server knows more operating systems than those that ship with zcloud."""
+    if not any(each["source"] == "osinfo-db" for each in listing["items"]):
+        told = _("osinfo-db is not installed: only {count} newer ones are known").format(count=len(listing["items"]))
+        yield Finding(_("operating systems"), "warning", told, _("On the server: apt install osinfo-db"))
 
 
 def check_ready(app: App) -> Iterator[Finding]:

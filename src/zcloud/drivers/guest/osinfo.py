@@ -1,0 +1,205 @@
+"""What operating systems need, by osinfo's short id: from the package osinfo-db, and from our overlay of newer ones.
+
+The package's XML (https://libosinfo.org/, one file a system) is read whole once, which takes seconds, and kept as one
+JSON file beside the store until the package changes. A system without facts of its own has those of the one that it
+derives from.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from lxml import etree
+
+DIRECTORY = Path("/usr/share/osinfo")
+_FORM = 1  # of the kept file
+_PARSER = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True)
+_VIRTIO = {
+    "http://pcisig.com/pci/1af4/1000": "net",
+    "http://pcisig.com/pci/1af4/1041": "net",
+    "http://pcisig.com/pci/1af4/1001": "disk",
+    "http://pcisig.com/pci/1af4/1042": "disk",
+}
+_MIB = 1 << 20
+_MACHINES = ("x86_64", "all")
+
+
+@dataclass(frozen=True, slots=True)
+class OsInfo:
+    """A system; sizes are 0 and texts empty where nothing is known.
+
+    ``virtio``: what of ``disk`` and ``net`` it drives without more drivers. ``hardware``: defaults that differ from a
+    Linux guest's, by the names of ``domain/hardware.py``.
+    """
+
+    id: str
+    name: str
+    family: str = ""
+    distro: str = ""
+    version: str = ""
+    eol: str = ""
+    min_vcpus: int = 0
+    min_memory_mib: int = 0
+    min_disk: int = 0
+    recommended_vcpus: int = 0
+    recommended_memory_mib: int = 0
+    recommended_disk: int = 0
+    virtio: tuple[str, ...] = ()
+    hardware: Mapping[str, Any] = field(default_factory=dict)
+    source: str = "osinfo-db"
+
+
+def load_systems(cache: Path | None, directory: Path = DIRECTORY) -> dict[str, OsInfo]:
+    """Give all systems by id: the package's, as kept in ``cache`` where that is of this version, under the overlay."""
+    return {**_package(cache, directory), **load_overlay()}
+
+
+def load_overlay() -> dict[str, OsInfo]:
+    """Give the systems that ship with zcloud."""
+    text = resources.files(__package__).joinpath("systems.toml").read_text(encoding="utf-8")
+    return {
+        name: _from_record({"id": name, "source": "zcloud", **values}) for name, values in tomllib.loads(text).items()
+    }
+
+
+def package_version(directory: Path = DIRECTORY) -> str:
+    """Give the version of osinfo-db that is installed, empty where it is not."""
+    try:
+        return (directory / "VERSION").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _package(cache: Path | None, directory: Path) -> dict[str, OsInfo]:
+    version = package_version(directory)
+    if not version:
+        return {}
+    wanted = [_FORM, version, (directory / "VERSION").stat().st_mtime_ns]
+    kept = _kept(cache, wanted)
+    if kept is None:
+        kept = read_package(directory)
+        if cache is not None:
+            _keep(cache, {"of": wanted, "systems": [asdict(each) for each in kept.values()]})
+    return kept
+
+
+def _kept(cache: Path | None, wanted: list[Any]) -> dict[str, OsInfo] | None:
+    try:
+        record = json.loads(cache.read_text()) if cache is not None else None
+        if record is None or record["of"] != wanted:
+            return None
+        return {each["id"]: _from_record(each) for each in record["systems"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _keep(cache: Path, record: Mapping[str, Any]) -> None:
+    fresh = cache.with_suffix(".new")
+    try:
+        fresh.write_text(json.dumps(record))
+        fresh.replace(cache)
+    except OSError:
+        return  # it is read again at the next start
+
+
+def _from_record(values: Mapping[str, Any]) -> OsInfo:
+    given = dict(values)
+    if "min_disk_mib" in given:
+        given["min_disk"] = given.pop("min_disk_mib") * _MIB
+    if "eol" in given:
+        given["eol"] = str(given["eol"])
+    return OsInfo(**{**given, "virtio": tuple(given.get("virtio", ()))})
+
+
+@dataclass(slots=True)
+class _Read:
+    """A system as its file has it."""
+
+    info: OsInfo
+    parents: list[str]
+
+
+def read_package(directory: Path) -> dict[str, OsInfo]:
+    """Read osinfo-db's files; one that is not XML is left out."""
+    read: dict[str, _Read] = {}
+    for path in sorted((directory / "os").rglob("*.xml")):
+        try:
+            tree = etree.parse(str(path), _PARSER)
+        except (etree.XMLSyntaxError, OSError):
+            continue
+        for element in tree.iterfind("os"):
+            if short := element.findtext("short-id"):
+                read[str(element.get("id"))] = _Read(_parse(element, short), _parents(element))
+    return {each.info.id: _inherit(each, read) for each in read.values()}
+
+
+def _parents(element: etree._Element) -> list[str]:
+    return [str(each.get("id")) for tag in ("clones", "derives-from") for each in element.iterfind(tag)]
+
+
+def _parse(element: etree._Element, short: str) -> OsInfo:
+    least, advised = _resources(element, "minimum"), _resources(element, "recommended")
+    family = element.findtext("family") or ""
+    driven = {
+        _VIRTIO[str(each.get("id"))]
+        for each in element.iterfind("devices/device")
+        if each.get("id") in _VIRTIO and each.get("supported") != "false"
+    }
+    return OsInfo(
+        id=short,
+        name=element.findtext("name") or short,
+        family=family,
+        distro=element.findtext("distro") or "",
+        version=element.findtext("version") or "",
+        eol=element.findtext("eol-date") or "",
+        min_vcpus=least.get("n-cpus", 0),
+        min_memory_mib=least.get("ram", 0) // _MIB,
+        min_disk=least.get("storage", 0),
+        recommended_vcpus=advised.get("n-cpus", 0),
+        recommended_memory_mib=advised.get("ram", 0) // _MIB,
+        recommended_disk=advised.get("storage", 0),
+        virtio=tuple(sorted(driven)),
+        hardware={"clock": "localtime", "hyperv": True} if family == "winnt" else {},
+    )
+
+
+def _resources(element: etree._Element, kind: str) -> dict[str, int]:
+    """Give what the first of our machines' entries says."""
+    for machine in _MACHINES:
+        for each in element.iterfind(f"resources[@arch='{machine}']/{kind}"):
+            return {str(one.tag): int(one.text) for one in each if one.text and one.text.isdecimal()}
+    return {}
+
+
+def _inherit(read: _Read, all_read: Mapping[str, _Read]) -> OsInfo:
+    info = read.info
+    for older in _ancestors(read, all_read):
+        info = replace(
+            info,
+            family=info.family or older.family,
+            virtio=tuple(sorted({*info.virtio, *older.virtio})),
+            **({} if info.min_memory_mib else {name: getattr(older, name) for name in _SIZES}),
+        )
+    return info
+
+
+_SIZES = (
+    "min_vcpus", "min_memory_mib", "min_disk", "recommended_vcpus", "recommended_memory_mib", "recommended_disk",
+)  # fmt: skip
+
+
+def _ancestors(read: _Read, all_read: Mapping[str, _Read]) -> Iterator[OsInfo]:
+    seen, ahead = set[str](), list(read.parents)
+    while ahead:
+        identity = ahead.pop(0)
+        if identity in seen or identity not in all_read:
+            continue
+        seen.add(identity)
+        yield all_read[identity].info
+        ahead += all_read[identity].parents
