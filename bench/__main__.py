@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from bench import batch, cli, launch, lists, report, server
+from bench import batch, cli, launch, lists, report, server, upload
 from bench.measure import Part, keep, machine
 from zcloud.base.clock import SystemClock
 
@@ -15,6 +15,7 @@ PARTS: dict[str, Callable[[int], Part]] = {
     "lists": lists.measure,
     "cli": cli.measure,
     "server": server.measure,
+    "upload": upload.measure,
 }
 
 
