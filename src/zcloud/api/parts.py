@@ -109,6 +109,14 @@ class Machines:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of other people's systems."""
+
+    catalogue: Catalogue
+    systems: Systems
+
+
+@dataclass(frozen=True, slots=True)
 class ApiParts:
     """All services that the API calls, its settings, and the one read that asks a host."""
 
@@ -125,8 +133,7 @@ class ApiParts:
     networks: Networks
     images: Images
     uploads: Uploads
-    catalogue: Catalogue
-    systems: Systems
+    known: Known
     flavors: Flavors
     launch: Launch
     instances: Instances
@@ -166,8 +173,7 @@ def build_parts(
     direct: Direct,
 ) -> ApiParts:
     """Make every service from the common means."""
-    catalogue = Catalogue(settings.catalogue)
-    systems = Systems(settings.systems_cache)
+    known = Known(Catalogue(settings.catalogue), Systems(settings.systems_cache))
     return ApiParts(
         settings=settings,
         first=services.store.precedence.first,
@@ -180,12 +186,11 @@ def build_parts(
         groups=Groups(services),
         pools=Pools(services),
         networks=Networks(services),
-        images=Images(services, catalogue),
+        images=Images(services, known.catalogue),
         uploads=Uploads(services, Arrivals(settings.upload_dir, settings.uploads), settings.upload_h),
-        catalogue=catalogue,
-        systems=systems,
+        known=known,
         flavors=Flavors(services),
-        launch=Launch(services, systems),
+        launch=Launch(services, known.systems),
         instances=Instances(services),
         machines=Machines(Sizes(services), HardwareService(services)),
         owner=build_owner(services, direct),

@@ -116,7 +116,9 @@ def delete_image(call: Calling, ref: RefPath, project: Project = "") -> Response
 @router.get("/catalogue", response_model=Listing[CatalogueImage])
 async def list_catalogue(call: Calling) -> Response:
     """List the official cloud images that can be imported by name."""
-    return listing(CatalogueImage, call.parts.catalogue.all(), lambda it: CatalogueImage(**dataclasses.asdict(it)))
+    return listing(
+        CatalogueImage, call.parts.known.catalogue.all(), lambda it: CatalogueImage(**dataclasses.asdict(it))
+    )
 
 
 @router.get("/flavors", response_model=Listing[Flavor])

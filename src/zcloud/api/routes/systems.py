@@ -18,10 +18,10 @@ router = routes("os")
 @router.get("/os", response_model=Listing[System])
 def list_systems(call: Calling) -> Response:
     """List the operating systems that are known."""
-    return listing(System, call.parts.systems.all(), lambda it: System(**dataclasses.asdict(it)))
+    return listing(System, call.parts.known.systems.all(), lambda it: System(**dataclasses.asdict(it)))
 
 
 @router.get("/os/{ref}", response_model=System)
 def show_system(call: Calling, ref: RefPath) -> Response:
     """Show an operating system."""
-    return answer(System, System(**dataclasses.asdict(call.parts.systems.show(ref))))
+    return answer(System, System(**dataclasses.asdict(call.parts.known.systems.show(ref))))
