@@ -17,8 +17,8 @@ _LOOK_S = 0.05
 _GROWTH_MIB = 32
 ABOUT = (
     "`zcloud image import FILE --no-wait` of 2 GiB that do not compress, to `zcloud serve` over TLS on the loopback, "
-    "until all bytes are there and hashed on both sides; beside `cp` of the same file on the same file system, and `cp` "
-    "with the data on the disk (`sync -d`). One raw image; what is kept is removed after each round."
+    "until all bytes are there and hashed on both sides; beside `cp` of the same file on the same file system, and "
+    "`cp` with the data on the disk (`sync -d`). One raw image; what is kept is removed after each round."
 )
 
 
