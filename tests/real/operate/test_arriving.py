@@ -105,15 +105,15 @@ def test_an_upload_goes_on_after_the_server_was_killed(server: Served, tmp_path:
             server.kill()
             server.start()
 
-    client = server.client()
-    source = {"kind": "upload", "size": len(DATA)}
-    image = client.post("/v1/images", {"name": "sent", "source": source})["id"]
-    with disk.open("rb") as file:
-        answer = send_file(client, image, file, kill_once)
-    assert killed
-    ended = client.wait(answer["operation"]["id"], timeout_s=_LONG_S)
-    assert ended["status"] == "succeeded", ended
-    assert kept(server, client.get(f"/v1/images/{image}")["digest"]) == DATA
+    with server.client() as client:
+        source = {"kind": "upload", "size": len(DATA)}
+        image = client.post("/v1/images", {"name": "sent", "source": source})["id"]
+        with disk.open("rb") as file:
+            answer = send_file(client, image, file, kill_once)
+        assert killed
+        ended = client.wait(answer["operation"]["id"], timeout_s=_LONG_S)
+        assert ended["status"] == "succeeded", ended
+        assert kept(server, client.get(f"/v1/images/{image}")["digest"]) == DATA
     assert list((server.data / "uploads").iterdir()) == []
 
 
