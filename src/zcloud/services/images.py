@@ -95,6 +95,7 @@ class Images:
             source={
                 **dict(spec.source),
                 "url": entry.url,
+                "arch": entry.arch,
                 "checksums_url": entry.checksums_url,
                 "algorithm": entry.algorithm,
                 "checksum_entry": entry.checksum_entry,

@@ -40,6 +40,7 @@ from zcloud.services.nics import add_port
 from zcloud.services.systems import Systems
 from zcloud.store import Tx
 
+MACHINE = "x86_64"  # what domains are defined for
 MIN_DISK, MAX_DISK = MIB, 64 * TIB
 MAX_DISKS = 16
 MAX_READY_S = 24 * 3600
@@ -341,6 +342,8 @@ def _find_image(tx: Tx, name_or_id: str, project_id: str) -> Image:
     image = tx.images.resolve(name_or_id, project_id)
     if image.state is not ImageState.READY:
         raise InvalidInput(f"The image {image.name} is {image.state}, not ready.", field="image")
+    if (machine := image.source.get("arch", MACHINE)) != MACHINE:
+        raise InvalidInput(f"The image {image.name} is for {machine}; instances are {MACHINE}.", field="image")
     return image
 
 

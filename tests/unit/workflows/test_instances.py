@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from zcloud.domain.claims import ProviderKind
-from zcloud.domain.errors import CommandFailed, HypervisorFailed, NoRoom, Protected, WrongState
+from zcloud.domain.errors import CommandFailed, HypervisorFailed, InvalidInput, NoRoom, Protected, WrongState
 from zcloud.domain.instance import DiskRequest, InstanceSpec, InstanceStatus, NicRequest, Ready
 from zcloud.domain.operation import OperationStatus
 from zcloud.ports import DomainState
@@ -174,3 +174,11 @@ def test_sizes_below_what_the_system_needs_are_an_event(cloud: FakeCloud, tmp_pa
         "2048 MiB of memory; it gets 256.",
         "32768 MiB of root disk; it gets 64.",
     ]
+
+
+def test_an_image_of_another_machine_is_refused(cloud: FakeCloud) -> None:
+    cloud.add_host("alpha")
+    source = {"kind": "catalogue", "arch": "aarch64"}
+    cloud.store.transact(lambda tx: tx.images.update(tx.images.resolve("tiny").id, source=source))
+    with pytest.raises(InvalidInput, match="aarch64"):
+        cloud.launch.launch(ADMIN, "", SPEC)
