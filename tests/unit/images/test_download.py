@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import fcntl
 import hashlib
+import json
 import resource
 import ssl
 import threading
@@ -22,6 +24,7 @@ from cryptography.x509.oid import NameOID
 from zcloud.base.clock import SystemClock
 from zcloud.domain.errors import (
     AddressForbidden,
+    Busy,
     DeadlineExceeded,
     DiskFull,
     DownloadFailed,
@@ -30,7 +33,7 @@ from zcloud.domain.errors import (
     PayloadTooLarge,
     ZcloudError,
 )
-from zcloud.hosts.download import Downloader, DownloadPolicy, Watch
+from zcloud.hosts.download import BrokenOff, Downloader, DownloadPolicy, Watch
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -113,6 +116,9 @@ class Handler(BaseHTTPRequestHandler):
             self.send(200, Content_Length=str(len(CONTENT)), ETag=etag)
         whole = how == "norange" and len(self.server.seen) > 2
         self.wfile.write(CONTENT[start:] if whole else CONTENT[start : start + 300000])
+
+    def get_satisfied(self, _: str) -> None:
+        self.send(416, Content_Range=f"bytes */{len(CONTENT)}", Content_Length="0")
 
     def get_flaky(self, _: str) -> None:
         if len(self.server.seen) < 3:
@@ -354,6 +360,68 @@ def test_a_full_disk_is_told(server: Server, tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert len(server.seen) == 1
+
+
+# -- over several runs -------------------------------------------------------------------------
+
+
+def half(server: Server, target: Path, how: str) -> None:
+    """Leave what a killed run leaves: a part of the file, and the note beside it."""
+    with pytest.raises(BrokenOff):
+        downloader(tries=1).fetch(server.url(f"/breaks/{how}"), target, resume=True)
+    assert target.stat().st_size == 300000
+    server.seen.clear()
+
+
+def test_a_later_run_goes_on_where_the_earlier_one_was_killed(server: Server, tmp_path: Path) -> None:
+    half(server, tmp_path / "x", "well")
+    done = downloader().fetch(server.url("/breaks/well"), tmp_path / "x", checksum=SHA512, resume=True)
+    assert (done.size, done.sha256) == (len(CONTENT), SHA256)
+    assert server.seen[0][1]["Range"] == "bytes=300000-"
+    assert (tmp_path / "x").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(("how", "why"), [("norange", "gives no parts"), ("changed", "another version")])
+def test_a_later_run_begins_again_and_says_why(server: Server, tmp_path: Path, how: str, why: str) -> None:
+    half(server, tmp_path / "x", how)
+    server.seen.append(("/", {}))  # it is not the first request any more
+    told: list[str] = []
+    watch = Watch(told=told.append)
+    downloader(tries=6).fetch(server.url(f"/breaks/{how}"), tmp_path / "x", checksum=SHA256, watch=watch, resume=True)
+    assert why in told[0]
+    assert (tmp_path / "x").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("note", ["", "{", "[]", '{"url": "http://elsewhere/", "validator": "1"}'])
+def test_without_a_note_that_fits_it_begins_again(server: Server, tmp_path: Path, note: str) -> None:
+    (tmp_path / "x").write_bytes(b"something else")
+    (tmp_path / "x.origin").write_text(note)
+    downloader().fetch(server.url("/file"), tmp_path / "x", checksum=SHA256, resume=True)
+    assert "Range" not in server.seen[0][1]
+
+
+def test_what_was_whole_already_is_not_sent_again(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(CONTENT)
+    url = server.url("/satisfied")
+    (tmp_path / "x.origin").write_text(json.dumps({"url": url, "validator": '"old"'}))
+    assert downloader().fetch(url, tmp_path / "x", resume=True).sha256 == SHA256
+
+
+def test_two_processes_do_not_write_one_file(server: Server, tmp_path: Path) -> None:
+    with (tmp_path / "x").open("wb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(Busy):
+            downloader().fetch(server.url("/file"), tmp_path / "x", resume=True)
+
+
+def test_a_drip_is_a_broken_line(server: Server, tmp_path: Path) -> None:
+    get = downloader(tries=1, stall_s=0.3)
+    refused(lambda: get.fetch(server.url("/drip/body"), tmp_path / "x"), DownloadFailed, "bytes came", tmp_path / "x")
+
+
+def test_room_is_kept_free(server: Server, tmp_path: Path) -> None:
+    get = downloader(keep_free=1 << 60)
+    refused(lambda: get.fetch(server.url("/file"), tmp_path / "x"), DiskFull, "room for 0", tmp_path / "x")
 
 
 # -- TLS ---------------------------------------------------------------------------------------
