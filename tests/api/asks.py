@@ -238,6 +238,8 @@ ASKS: dict[tuple[str, str], Ask] = {
     ("POST", "/v1/instances/{ref}/guest/password"): Ask(
         204, "/v1/instances/{s.whole.id}/guest/password", {"user": "root", "password": _PASSWORD}
     ),
+    ("POST", "/v1/instances/{ref}/guest/freeze"): Ask(202, "/v1/instances/{s.whole.id}/guest/freeze", {"seconds": 5}),
+    ("POST", "/v1/instances/{ref}/guest/thaw"): Ask(202, "/v1/instances/{s.whole.id}/guest/thaw"),
     ("POST", "/v1/instances/{ref}/guest/commands"): Ask(
         201, "/v1/instances/{s.whole.id}/guest/commands", {"command": ["/bin/true"]}
     ),

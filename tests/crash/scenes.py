@@ -23,6 +23,7 @@ from zcloud.services.arrivals import ArrivalLimits, Arrivals
 from zcloud.services.definitions import Definitions
 from zcloud.services.direct import Direct
 from zcloud.services.disks import Disks, DiskSpec, Parting
+from zcloud.services.freezing import Freezing
 from zcloud.services.groups import Groups, Place
 from zcloud.services.hardware import HardwareChange, HardwareService
 from zcloud.services.hosts import Hosts, HostSpec
@@ -55,7 +56,7 @@ class Stage:
     def __post_init__(self) -> None:
         services = self.cloud.services
         self.hosts, self.pools = Hosts(services), Pools(services)
-        self.groups = Groups(services)
+        self.groups, self.freezing = Groups(services), Freezing(services)
         self.networks, self.images = Networks(services), Images(services)
         self.sizes, self.hardware = Sizes(services), HardwareService(services)
         self.lifecycle, self.naming, self.trash = Lifecycle(services), Naming(services), Trash(services)
@@ -198,6 +199,17 @@ def _resume(stage: Stage, host_id: str) -> Ask:
 def _reset(stage: Stage, host_id: str) -> Ask:
     instance = stage.instance(host_id)
     return lambda: stage.lifecycle.act(ADMIN, "", instance.id, "reset")
+
+
+def _freeze(stage: Stage, host_id: str) -> Ask:
+    instance = stage.instance(host_id)
+    return lambda: stage.freezing.freeze(ADMIN, "", instance.id, 600)
+
+
+def _thaw(stage: Stage, host_id: str) -> Ask:
+    frozen = _freeze(stage, host_id)()
+    stage.done(frozen)
+    return lambda: stage.freezing.thaw(ADMIN, "", frozen.resource_id)
 
 
 def _save(stage: Stage, host_id: str) -> Ask:
@@ -408,6 +420,8 @@ SCENES: Mapping[str, Callable[[Stage, str], Ask]] = {
     "instance_delete_v1": _delete,
     "instance_hardware_v1": _change_hardware,
     "instance_resize_v1": _resize,
+    "instance_freeze_v1": _freeze,
+    "instance_thaw_v1": _thaw,
     "instance_discard_v1": _discard,
     "instance_edit_v1": _edit,
     "instance_pause_v1": _pause,

@@ -160,6 +160,8 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("POST", "/v1/instances/{ref}/keys"): MEMBER,
     ("GET", "/v1/instances/{ref}/guest/filesystems"): Rule(Scope.PROJECT, Role.MEMBER, asks=True),
     ("POST", "/v1/instances/{ref}/guest/password"): MEMBER,
+    ("POST", "/v1/instances/{ref}/guest/freeze"): MEMBER,
+    ("POST", "/v1/instances/{ref}/guest/thaw"): MEMBER,
     ("POST", "/v1/instances/{ref}/guest/commands"): ADMIN,
     ("GET", "/v1/instances/{ref}/guest/commands/{pid}"): Rule(Scope.GLOBAL, Role.ADMIN, asks=True),
     ("POST", "/v1/instances/{ref}/guest/file"): Rule(Scope.GLOBAL, Role.ADMIN, reveals=True),

@@ -25,6 +25,7 @@ from zcloud.services.direct import Direct
 from zcloud.services.disks import Disks
 from zcloud.services.events import Events
 from zcloud.services.flavors import Flavors
+from zcloud.services.freezing import Freezing
 from zcloud.services.groups import Groups
 from zcloud.services.guests import Guests
 from zcloud.services.hardware import HardwareService
@@ -98,6 +99,7 @@ class Owner:
     screens: Screens
     definitions: Definitions
     insides: Insides
+    freezing: Freezing
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,7 @@ def build_owner(services: Services, direct: Direct) -> Owner:
         screens=Screens(services, direct),
         definitions=Definitions(services, direct),
         insides=Insides(services, direct),
+        freezing=Freezing(services),
     )
 
 

@@ -44,7 +44,7 @@ def instance(view: InstanceView) -> Instance:
         flavor=it.flavor, firmware=it.firmware, machine=it.machine, screen=it.screen, tags=it.tags,
         protected=it.protected, on_boot=it.on_boot, incarnation=it.incarnation, ready=it.ready,
         ready_detail=it.ready_detail, ready_deadline=it.ready_deadline,
-        saved_at=str(it.saved.get("at", "")),
+        saved_at=str(it.saved.get("at", "")), frozen_until=it.frozen_until if it.is_frozen else None,
         nics=tuple(nic(each, view.networks.get(each.network_id, "")) for each in view.ports),
         disks=tuple(disk(each) for each in view.volumes),
         guest=it.guest.get("options", {}), observed=it.observed, error=_error(it.error),

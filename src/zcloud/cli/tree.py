@@ -43,6 +43,8 @@ TREE: Tree = {
             "edit": f"{_C}definition:edit",
             "keys": f"{_C}screen:keys",
             "filesystems": f"{_C}insides:filesystems",
+            "freeze": f"{_C}insides:freeze",
+            "thaw": f"{_C}insides:thaw",
             "set-password": f"{_C}insides:set_password",
             "exec": f"{_C}insides:execute",
             "read-file": f"{_C}insides:read_file",

@@ -358,6 +358,12 @@ class GuestFilesystem(TypedDict):
     volumes: list[str]
 
 
+class GuestFreeze(TypedDict):
+    """For how long at most."""
+
+    seconds: NotRequired[int]
+
+
 class GuestOptions(TypedDict):
     """Settings inside the guest; an empty one leaves the image's own."""
 
@@ -558,6 +564,7 @@ class Instance(TypedDict):
     ready_detail: str
     ready_deadline: str | None
     saved_at: str
+    frozen_until: str | None
     nics: list[Nic]
     disks: list[Disk]
     guest: dict[str, Any]

@@ -152,6 +152,7 @@ class Instance:
     max_memory_mib: int = 0
     live: Mapping[str, Any] = field(default_factory=dict)  # what the present run has; see domain/pending.py
     options: Mapping[str, Any] = field(default_factory=dict)  # hardware that was chosen; see domain/hardware.py
+    frozen_until: datetime | None = None  # its file systems take no writes; thawed then at the latest
     down_with: str = ""  # the boot of its host that it went down with, to run again in the next one; else empty
 
     @property
@@ -160,6 +161,11 @@ class Instance:
         chosen = self.live.get("hardware", {}) if self.status in RUNS else self.options
         screen = str(chosen.get("screen", "vnc"))
         return "" if screen == "none" else screen
+
+    @property
+    def is_frozen(self) -> bool:
+        """Say whether its guest's file systems are frozen, or are just becoming so or ceasing to be."""
+        return self.frozen_until is not None and self.status in RUNS
 
     @property
     def saved(self) -> Mapping[str, Any]:
@@ -217,6 +223,8 @@ VERBS: Mapping[str, Verb] = {
     "pause": Verb("paused", frozenset({_S.RUNNING})),
     "resume": Verb("resumed", frozenset({_S.PAUSED})),
     "reset": Verb("reset", frozenset({_S.RUNNING})),
+    "freeze": Verb("frozen", frozenset({_S.RUNNING})),
+    "thaw": Verb("thawed", frozenset({_S.RUNNING})),
     "save": Verb("saved", frozenset({_S.RUNNING, _S.PAUSED})),
     "restore": Verb("restored", frozenset({_S.SAVED})),
     "discard": Verb("rid of its saved memory", frozenset({_S.SAVED, _S.STOPPED, _S.RUNNING, _S.PAUSED, _S.ERROR})),

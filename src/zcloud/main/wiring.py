@@ -22,6 +22,7 @@ from zcloud.operations.engine import Engine, EngineSettings
 from zcloud.operations.model import Control
 from zcloud.services.arrivals import ArrivalLimits, Arrivals
 from zcloud.services.context import Services
+from zcloud.services.freezing import Freezing
 from zcloud.services.guests import Guests
 from zcloud.services.members import MemberPower
 from zcloud.services.trash import Trash
@@ -32,7 +33,7 @@ from zcloud.workflows.registry import WORKFLOWS
 
 ROLES = ("api", "worker", "observer")
 _PRUNE_EVERY_S, _BACKUP_LOOK_S = 3600.0, 30.0
-_BOOTS_LOOK_S = 1.0
+_BOOTS_LOOK_S = _THAW_LOOK_S = 1.0
 Fault = Callable[[str], None]
 
 _log = logging.getLogger(__name__)
@@ -155,6 +156,7 @@ def start_observer(runtime: Runtime) -> None:
     chores = (
         Chore("retention", _PRUNE_EVERY_S, lambda: prune(store, config.retention)),
         Chore("boots", _BOOTS_LOOK_S, Guests(runtime.services).resume),
+        Chore("thaw", _THAW_LOOK_S, Freezing(runtime.services).sweep),
         Chore("backup", _BACKUP_LOOK_S, backups.run_if_due),
         Chore("uploads", _PRUNE_EVERY_S, uploads.sweep),
         Chore("trash", _PRUNE_EVERY_S, Trash(runtime.services).sweep),

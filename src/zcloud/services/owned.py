@@ -42,6 +42,9 @@ def begin_verb(tx: Tx, actor: Actor, instance: Instance, verb: str, **args: Any)
     return operation
 
 
+_WHILE_FROZEN = frozenset({"thaw", "reset", "rename", "trash", "delete"})
+
+
 def check_state(instance: Instance, verb: str) -> None:
     """Go on only where the verb (one of ``VERBS``) starts from what the instance is now; raises WrongState.
 
@@ -52,6 +55,11 @@ def check_state(instance: Instance, verb: str) -> None:
             f"The instance {instance.name} is {instance.status}; it cannot be {VERBS[verb].done} now.",
             hint=_HINTS.get(instance.status, "").format(name=instance.trash.get("name", instance.name)),
             status=instance.status.value,
+        )
+    if instance.is_frozen and verb not in _WHILE_FROZEN:
+        raise WrongState(
+            f"The file systems of {instance.name} are frozen until {instance.frozen_until:%H:%M:%S} UTC.",
+            hint=f"Thaw them first: `zcloud instance thaw {instance.name}`.",
         )
     if instance.status is InstanceStatus.ERROR and verb not in ("delete", "trash") and not instance.machine:
         raise WrongState(

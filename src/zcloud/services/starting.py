@@ -23,6 +23,7 @@ def begin_start(tx: Tx, actor: Actor, instance: Instance, revision: int | None =
         desired=Power.RUNNING,
         error=None,
         down_with="",
+        frozen_until=None,
         bump=True,
     )
     return operation

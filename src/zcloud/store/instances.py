@@ -157,6 +157,10 @@ class Instances(Lockable[Instance, InstanceFilter]):
         rows = self._db.execute(select(*columns).where(_C.down_with != "").distinct())
         return [(host_id, boot_id) for host_id, boot_id in rows]
 
+    def to_thaw(self) -> list[Instance]:
+        """Give the instances whose file systems have been frozen for as long as was asked for."""
+        return self._all(_C.frozen_until <= self._scope.now)
+
     def on_host(self, host_id: str) -> list[Instance]:
         """Give the instances of a host by name."""
         return self._all(_C.host_id == host_id, order=[_C.name, _C.id])

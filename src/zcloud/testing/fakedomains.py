@@ -64,6 +64,7 @@ class FakeDomain:
     memory: int = 0
     console: FakeConsole | None = None
     guest: dict[str, Any] = field(default_factory=dict)  # agent command -> answer
+    frozen: bool = False  # its file systems
     plugged: Plugged = field(default_factory=Plugged)
 
     @property

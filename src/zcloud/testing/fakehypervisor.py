@@ -78,6 +78,8 @@ class FakeHypervisor(FakePower, FakeHardware, FakeScreen, FakeNetworks):
     def agent(self, uuid: str, command: str, arguments: Mapping[str, Any], *, timeout_s: int = 5) -> Any:  # noqa: ARG002
         """Give what the guest was told to answer, else an empty answer; raises GuestSilent."""
         self.enter("agent")
+        if command.startswith("guest-fsfreeze-"):
+            return self._fsfreeze(self._awake(uuid), command.rpartition("-")[2])
         return self._awake(uuid).guest.get(command, [] if command == "guest-get-fsinfo" else {})
 
     def guest_addresses(self, uuid: str) -> list[InterfaceAddress]:
@@ -91,6 +93,14 @@ class FakeHypervisor(FakePower, FakeHardware, FakeScreen, FakeNetworks):
         """Give no libvirt pools."""
         self.enter("list_pools")
         return []
+
+    def _fsfreeze(self, domain: FakeDomain, verb: str) -> Any:
+        """Freeze or thaw the guest's one file system, and count it; or tell which it is."""
+        if verb == "status":
+            return "frozen" if domain.frozen else "thawed"
+        changed = domain.frozen is not (verb == "freeze")
+        domain.frozen = verb == "freeze"
+        return int(changed)
 
     def _awake(self, uuid: str) -> FakeDomain:
         domain = self._domain(uuid)

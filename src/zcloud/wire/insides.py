@@ -26,6 +26,12 @@ class GuestCommand(Request):
     input: Annotated[str, StringConstraints(max_length=64 << 10, pattern=TEXT_PATTERN)] = ""
 
 
+class GuestFreeze(Request):
+    """For how long at most."""
+
+    seconds: Annotated[int, Field(strict=True, ge=1, le=600)] = 60
+
+
 class GuestRead(Request):
     """A file, by its path from the guest's root on, and how many bytes of it at most."""
 

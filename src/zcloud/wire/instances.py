@@ -243,6 +243,7 @@ class Instance:
     ready_detail: str
     ready_deadline: datetime | None
     saved_at: str
+    frozen_until: datetime | None
     nics: tuple[Nic, ...]
     disks: tuple[Disk, ...]
     guest: Mapping[str, Any]

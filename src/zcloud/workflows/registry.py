@@ -13,6 +13,7 @@ from zcloud.workflows.images import IMAGE_DELETE, IMAGE_IMPORT
 from zcloud.workflows.instance_create import INSTANCE_CREATE
 from zcloud.workflows.instance_delete import INSTANCE_DELETE
 from zcloud.workflows.instance_edit import INSTANCE_EDIT
+from zcloud.workflows.instance_freeze import INSTANCE_FREEZE, INSTANCE_THAW
 from zcloud.workflows.instance_hardware import INSTANCE_HARDWARE
 from zcloud.workflows.instance_hold import INSTANCE_PAUSE, INSTANCE_RESET, INSTANCE_RESUME
 from zcloud.workflows.instance_power import INSTANCE_RESTART, INSTANCE_START, INSTANCE_STOP
@@ -43,6 +44,7 @@ WORKFLOWS: Mapping[str, Workflow[Run]] = {
         INSTANCE_RESIZE,
         INSTANCE_DISCARD,
         INSTANCE_EDIT,
+        INSTANCE_FREEZE,
         INSTANCE_PAUSE,
         INSTANCE_RENAME,
         INSTANCE_RESET,
@@ -52,6 +54,7 @@ WORKFLOWS: Mapping[str, Workflow[Run]] = {
         INSTANCE_SAVE,
         INSTANCE_START,
         INSTANCE_STOP,
+        INSTANCE_THAW,
         INSTANCE_TRASH,
         INSTANCE_UNTRASH,
         NETWORK_CREATE,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import Annotated
 
-from fastapi import Path
+from fastapi import Body, Path
 from starlette.responses import Response
 
-from zcloud.api.answers import answer, listing, nothing
+from zcloud.api.answers import accepted, answer, listing, nothing
 from zcloud.api.params import Project, RefPath, routes
 from zcloud.api.parts import Calling
 from zcloud.services.insides import Place
@@ -17,13 +17,17 @@ from zcloud.wire.insides import (
     GuestCommand,
     GuestFile,
     GuestFilesystem,
+    GuestFreeze,
     GuestPassword,
     GuestProcess,
     GuestRead,
     GuestResult,
 )
+from zcloud.wire.operations import Accepted
 
 router = routes("instances")
+Freeze = Annotated[GuestFreeze, Body()]
+_A_MINUTE = GuestFreeze()  # what a request without a body asks for
 Pid = Annotated[int, Path(ge=1, le=1 << 62, description="The command's process id.")]
 
 
@@ -60,6 +64,19 @@ def read_guest_file(call: Calling, ref: RefPath, body: GuestRead, project: Proje
     """Give the beginning of a file in the guest; that it was read is told by an event."""
     content = call.parts.owner.insides.read_file(call.actor, project, ref, body.path, body.limit)
     return answer(GuestFile, GuestFile(b64encode(content).decode()))
+
+
+@router.post("/instances/{ref}/guest/freeze", status_code=202, response_model=Accepted)
+def freeze_guest(call: Calling, ref: RefPath, project: Project = "", body: Freeze = _A_MINUTE) -> Response:
+    """Have the guest write all that it has, and hold its file systems still for a while that ends by itself."""
+    freeze = call.parts.owner.freezing.freeze
+    return accepted(call, freeze(call.actor, project, ref, body.seconds, call.revision))
+
+
+@router.post("/instances/{ref}/guest/thaw", status_code=202, response_model=Accepted)
+def thaw_guest(call: Calling, ref: RefPath, project: Project = "") -> Response:
+    """Let the guest write again."""
+    return accepted(call, call.parts.owner.freezing.thaw(call.actor, project, ref, call.revision))
 
 
 def _show(place: Place) -> GuestFilesystem:

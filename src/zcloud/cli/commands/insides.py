@@ -9,10 +9,11 @@ from typing import TextIO
 
 import click
 
-from zcloud.cli.asking import ask_password, name_argument
+from zcloud.cli.asking import ask_password, name_argument, wait_option
 from zcloud.cli.base import EXIT_FAILED, command
 from zcloud.cli.output import Column, note, say, show_rows
 from zcloud.cli.params import SIZE, SPAN
+from zcloud.cli.progress import finish
 from zcloud.cli.settings import App
 from zcloud.cli.text import _, plain, plain_lines
 from zcloud.cli.units import size
@@ -42,6 +43,26 @@ def filesystems(app: App, name: str) -> None:
     """List what a guest has mounted, as its agent tells now."""
     found = app.client.get(route("instances", name, "guest", "filesystems"), project=app.project)["items"]
     show_rows(app, found, COLUMNS, empty=_("The guest tells of no file systems."))
+
+
+@command
+@name_argument("instances")
+@click.option("--for", "seconds", type=SPAN, default=60, help="For how long at most [60s].")
+@wait_option
+def freeze(app: App, name: str, seconds: int, wait: bool) -> None:
+    """Have a guest write all it has and hold its file systems still; it is thawed by itself in the end."""
+    answer = app.client.post(route("instances", name, "guest", "freeze"), {"seconds": seconds}, project=app.project)
+    told = _("The file systems of {name} are frozen for {seconds} s at most: zcloud instance thaw {name}")
+    finish(app, answer, told.format(name=plain(name), seconds=seconds), wait=wait)
+
+
+@command
+@name_argument("instances")
+@wait_option
+def thaw(app: App, name: str, wait: bool) -> None:
+    """Let a guest write again whose file systems were frozen."""
+    answer = app.client.post(route("instances", name, "guest", "thaw"), None, project=app.project)
+    finish(app, answer, _("{name} writes again.").format(name=plain(name)), wait=wait)
 
 
 @command

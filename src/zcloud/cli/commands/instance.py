@@ -54,9 +54,11 @@ def _pending(instance: Record) -> str:
 
 
 def _detail(instance: Record) -> str:
-    """Give why it is paused, or how large its saved memory may be."""
+    """Give why it is paused, until when it is frozen, or how large its saved memory may be."""
     if instance["status"] == "paused":
         return str(instance["observed"].get("power_detail", ""))
+    if instance["frozen_until"]:
+        return _("its file systems are frozen until {when}").format(when=instance["frozen_until"][:19])
     return _("its memory is in a file since {when}").format(when=instance["saved_at"]) if instance["saved_at"] else ""
 
 

@@ -76,6 +76,7 @@ instances = Table(
     flag("protected"),
     key("on_boot"),
     key("down_with", index=True),
+    time("frozen_until", nullable=True),
     integer("incarnation"),
     revision(),
     key("ready", index=True),
@@ -91,6 +92,7 @@ instances = Table(
     UniqueConstraint("project_id", "name"),
     Index(None, "name", "id"),
     Index(None, "created_at", "id"),
+    Index(None, "frozen_until"),
 )
 
 instance_tags = Table(
