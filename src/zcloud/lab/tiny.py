@@ -37,7 +37,7 @@ READY_WORD = "TINY-READY"
 
 _MODULES = (
     *("virtio_pci", "virtio_blk", "virtio_net", "virtio_console", "virtio-rng", "virtio_balloon"),
-    *("isofs", "virtio_scsi", "sd_mod", "sr_mod", "button", "evdev"),
+    *("isofs", "ext4", "virtio_scsi", "sd_mod", "sr_mod", "button", "evdev"),
 )
 # Loaded in any case; the rest waits until its device or file system is seen.
 _ALWAYS = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_console", "virtio-rng", "button", "evdev")

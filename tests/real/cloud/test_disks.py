@@ -13,7 +13,10 @@ from zcloud.domain.errors import WrongState
 from zcloud.domain.instance import Firmware, Instance, InstanceSpec, NicRequest, Ready
 from zcloud.domain.operation import Operation, OperationStatus
 from zcloud.domain.storage import Volume
+from zcloud.services.direct import Direct
 from zcloud.services.disks import Disks, DiskSpec, Parting
+from zcloud.services.freezing import Freezing
+from zcloud.services.insides import Insides
 from zcloud.services.volumes import Volumes, VolumeSpec
 
 MIB = 1 << 20
@@ -83,6 +86,7 @@ def test_the_life_of_a_disk(cloud: Cloud, guest: Instance) -> None:
 
     _plug_by_scsi(cloud, inside, volume, guest)
     _while_it_is_off(cloud, inside, volume, guest)
+    _freeze_and_thaw(cloud, inside, guest)
     assert "definition_changed_at" not in cloud.instance(guest.name).observed  # all of it was ours
 
 
@@ -113,6 +117,33 @@ def _while_it_is_off(cloud: Cloud, inside: Inside, volume: Volume, guest: Instan
     _until_ready(cloud, guest.name)
     assert _size(inside, inside.disk("cold")) == 32 * MIB
     assert "bus='sata'" in cloud.host.virsh("dumpxml", guest.id)
+
+
+def _freeze_and_thaw(cloud: Cloud, inside: Inside, guest: Instance) -> None:
+    """By hand, and by itself when its time is over."""
+    services, device = cloud.runtime.services, inside.disk("cold")
+    freezing, insides = Freezing(services), Insides(services, Direct(lambda id: cloud.runtime.pool.link(id).hypervisor))
+    assert _failed(cloud, freezing.freeze(ADMIN, "", guest.id, 60))["code"] == "guest_refused"  # nothing is mounted
+    assert cloud.instance(guest.name).frozen_until is None
+    modules = "crc16 mbcache jbd2 ext4"
+    inside.sh(f"for each in {modules}; do [ ! -e /lib/modules/$each.ko ] || insmod /lib/modules/$each.ko; done")
+    inside.sh(f"mke2fs /dev/{device} && mount -t ext2 /dev/{device} /mnt")
+    (place,) = insides.filesystems(ADMIN, "", guest.id)
+    assert (place.filesystem.mountpoint, place.filesystem.kind) == ("/mnt", "ext2")
+
+    def is_frozen() -> bool:
+        return "frozen" in cloud.host.virsh("qemu-agent-command", guest.id, '{"execute":"guest-fsfreeze-status"}')
+
+    cloud.done(freezing.freeze(ADMIN, "", guest.id, 60))
+    assert is_frozen()
+    with pytest.raises(WrongState, match="frozen until"):
+        cloud.instances.stop(ADMIN, "", guest.id)
+    cloud.done(freezing.thaw(ADMIN, "", guest.id))
+    assert not is_frozen()
+    cloud.done(freezing.freeze(ADMIN, "", guest.id, 3))
+    wait_for(lambda: cloud.instance(guest.name).frozen_until is None, 60, "the thaw by itself")
+    assert not is_frozen()
+    inside.sh("umount /mnt")
 
 
 def _size(inside: Inside, device: str) -> int:
