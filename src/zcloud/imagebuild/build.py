@@ -135,13 +135,13 @@ def install_packages(recipe: Recipe, tree: Path, work: Path, mirror: str = "") -
     sources = plan.choose_sources(recipe, mirror, machine)
     links = work / "kernel-img.conf"
     links.write_text(plan.KERNEL_LINKS)
-    keyring = _find_keyring(recipe.keyring, sources[0].mirror, work)
+    keyring = find_keyring(recipe.keyring, sources[0].mirror, work)
     places = plan.Places(str(tree), str(links), str(keyring))
     environment = {"TMPDIR": str(_directory(work / "tmp"))}
     run(Command(plan.mmdebstrap_argv(recipe, sources, places), env=environment))
 
 
-def _find_keyring(keyring: Keyring, mirror: str, work: Path) -> Path:
+def find_keyring(keyring: Keyring, mirror: str, work: Path) -> Path:
     """Give the archive's keys: this machine's own copy, or else the one from the archive's mirror."""
     path = Path(keyring.path)
     if path.exists():
