@@ -24,12 +24,7 @@ from zcloud.imagebuild.recipes import Recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 HOME = "/root/zcloud"
-DEMO = (
-    ("scripts/demo",),
-    ("scripts/demo",),
-    (".venv/bin/zcloud", "ssh", "-i", ".state/demo/id_ed25519", "demo", "--", "cloud-init", "status"),
-    ("scripts/demo", "--clean"),
-)
+DEMO = ["scripts/lib/newcomer.sh"]
 _AUTHORITIES = Path("/usr/local/share/ca-certificates")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -85,14 +80,10 @@ def main() -> int:
         root = place / "root"
         if not root.exists():
             make_root(find_recipe(given.system), root)
-        for argv in [given.command] if given.command else DEMO:
-            begun = time.monotonic()
-            print(f"== {given.system}: {' '.join(argv)}", flush=True)
-            status = enter(root, argv)
-            print(f"== ended with {status} after {time.monotonic() - begun:.1f} s", flush=True)
-            if status:
-                return status
-    return 0
+        begun = time.monotonic()
+        status = enter(root, given.command or DEMO)
+        print(f"{given.system}: ended with {status} after {time.monotonic() - begun:.1f} s", flush=True)
+        return status
 
 
 if __name__ == "__main__":
