@@ -279,8 +279,12 @@ def tell() -> None:
 
 
 def remember() -> None:
-    """Write down what the machine has, before anything is made."""
-    BEFORE.write_text(json.dumps(machine()))
+    """Write down what the machine has, before anything is made; libvirt may still be starting networks of its own."""
+    before, now, tries = None, machine(), 20
+    while before != now and tries:
+        time.sleep(0.5)
+        before, now, tries = now, machine(), tries - 1
+    BEFORE.write_text(json.dumps(now))
 
 
 def clean() -> None:

@@ -4,9 +4,14 @@ set -eu
 root=$1
 shift
 mount --make-rprivate /
+mount --bind "$root" "$root" # a root that is a mount: libvirt makes its guests' mounts private from there
 mount -t proc proc "$root/proc"
 mount --rbind /sys "$root/sys"
 mount --rbind /dev "$root/dev"
 mount -t tmpfs -o mode=755 run "$root/run"
 hostname elsewhere
-exec chroot "$root" "$@"
+cd "$root"
+mkdir -p .outside
+pivot_root . .outside
+umount -l /.outside
+exec "$@"
