@@ -69,6 +69,10 @@ def _copy_checkout(target: Path) -> None:
         shutil.copy2(ROOT / name, target / name)
 
 
+def _links() -> set[str]:
+    return {each.name for each in Path("/sys/class/net").iterdir()}
+
+
 def main() -> int:
     """Make the root unless it is there, and run the commands in it."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -80,8 +84,10 @@ def main() -> int:
         root = place / "root"
         if not root.exists():
             make_root(find_recipe(given.system), root)
-        begun = time.monotonic()
+        begun, links = time.monotonic(), _links()
         status = enter(root, given.command or DEMO)
+        for link in _links() - links:  # of networks that the distribution's own libvirt starts by itself
+            subprocess.run(["ip", "link", "delete", link], check=False)
         print(f"{given.system}: ended with {status} after {time.monotonic() - begun:.1f} s", flush=True)
         return status
 
