@@ -68,7 +68,6 @@ def _refused(tx: Tx, parent: Operation, instance: Instance, verb: str, error: Zc
         resource_kind="instance",
         resource_id=instance.id,
         resource_name=instance.name,
-        args={},
         status=OperationStatus.FAILED,
         steps=(),
         error=error.to_record(),

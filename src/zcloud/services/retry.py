@@ -87,6 +87,7 @@ def _stopping(old: Operation) -> dict[str, Any]:
 def _repeat(tx: Tx, actor: Actor, old: Operation) -> Operation:
     """Record the operation once more, as it was."""
     repositories = {
+        "group": tx.groups,
         "host": tx.hosts,
         "pool": tx.pools,
         "network": tx.networks,
