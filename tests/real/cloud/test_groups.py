@@ -10,7 +10,6 @@ from zcloud.domain.group import Until
 from zcloud.domain.instance import Firmware, InstanceSpec, InstanceStatus, NicRequest, Ready
 from zcloud.domain.operation import Operation
 from zcloud.services.groups import Groups, Place
-from zcloud.services.guests import Guests
 
 DELAY_S = 2
 
@@ -36,7 +35,6 @@ def test_started_one_after_the_other_and_stopped_the_other_way_round(cloud: Clou
     assert first.ended_at is not None
     assert first.ended_at <= second.created_at
     assert [cloud.instance(name).status for name in ("shop-db", "shop-web")] == [InstanceStatus.STOPPED] * 2
-    assert Guests(cloud.runtime.services).stop(ADMIN, "alpha", 60, in_order=True) == []
     for name in ("shop-db", "shop-web"):
         cloud.done(cloud.instances.delete(ADMIN, "", name))
     assert groups.show(ADMIN, "", "shop").members == ()
