@@ -47,7 +47,10 @@ def _begin(tx: Tx, parent: Operation, instance_id: str, verb: str, admit: Admit)
         raise Superseded("Another worker has taken this operation over.")
     instance = tx.instances.many([instance_id]).get(instance_id)
     begun = any(each.resource_id == instance_id for each in tx.operations.children(parent.id))
-    if instance is None or begun or (instance.status in _ON) is (verb == "start"):
+    there = instance is not None and (
+        instance.status is InstanceStatus.RUNNING if verb == "start" else instance.status not in _ON
+    )
+    if instance is None or begun or there:  # a paused one is asked, and refused with what to do
         return
     actor = Actor("", parent.actor, Role.OPERATOR, request_id=parent.request_id, parent_id=parent.id)
     try:

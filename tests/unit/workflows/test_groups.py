@@ -122,6 +122,14 @@ def test_one_that_cannot_start_keeps_the_others_off_or_not(team: Team, otherwise
     assert team.status() == "running running running"
 
 
+def test_a_paused_member_is_refused_with_what_to_do(team: Team) -> None:
+    team.update("db", status=_S.PAUSED)
+    ended = team.cloud.wait(team.groups.start(ADMIN, "", "shop"))
+    assert ended.error is not None
+    assert (ended.status, ended.error["code"]) == (OperationStatus.FAILED, "group_incomplete")
+    assert "paused" in ended.error["message"]
+
+
 def test_a_cancelled_start_leaves_what_runs(team: Team) -> None:
     team.place("db", Place(0, Until.READY))
     operation = team.groups.start(ADMIN, "", "shop")
