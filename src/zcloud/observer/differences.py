@@ -15,7 +15,7 @@ from zcloud.libvirtxml.domain import Domain
 from zcloud.observer.power import judge
 from zcloud.ports import DomainFacts
 
-_ADOPT = "It is left alone: adopt it, or leave it. zcloud never deletes it."
+_ORPHAN = "It is left alone, and runs on; zcloud never deletes it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def compare_orphans(
                 host,
                 "nothing",
                 f"{state}, {where}",
-                _ADOPT,
+                _ORPHAN,
             )
         )
     return found

@@ -8,6 +8,7 @@ from zcloud.domain.errors import Busy, InvalidInput
 from zcloud.domain.instance import Instance, InstanceStatus
 from zcloud.domain.operation import Operation
 from zcloud.domain.people import Actor, Role
+from zcloud.domain.reconcile import KEY
 from zcloud.services.context import Services, expect
 from zcloud.services.owned import begin_verb, check_state, find
 from zcloud.store import Tx
@@ -53,9 +54,12 @@ class Freezing:
         return self._store.transact(work)
 
     def sweep(self) -> list[Operation]:
-        """Thaw whatever is due; the observer asks for it all the time. Gives what was begun."""
+        """Thaw whatever is due; the observer asks for it all the time. Gives what was begun.
+
+        A restored server thaws nothing as long as it only compares.
+        """
         with self._store.read() as tx:
-            due = tx.instances.to_thaw()
+            due = [] if tx.settings.get(KEY) else tx.instances.to_thaw()
         begun = (self._store.transact(lambda tx, id=each.id: _thaw(tx, id)) for each in due)  # type: ignore[misc]
         return [each for each in begun if each is not None]
 

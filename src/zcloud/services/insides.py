@@ -22,6 +22,7 @@ from zcloud.drivers.guest.agent import (
     parse_piece,
     parse_result,
 )
+from zcloud.drivers.guest.filesystems import is_serial
 from zcloud.ports import Hypervisor
 from zcloud.services.context import Services, authorize
 from zcloud.services.direct import Direct
@@ -34,7 +35,6 @@ MAX_INPUT = 64 << 10
 MAX_ARGUMENTS, MAX_ARGUMENT = 100, 4096
 _AGENT_S = 8  # of the ten that a request waits for a host
 _USER = re.compile(r"^[A-Za-z_][A-Za-z0-9_.-]{0,31}$")
-_ABSENT = "No such file"
 _DISABLED = ("has been disabled", "not allowed", "CommandNotFound", "not found")
 
 Agent = Callable[[str, Mapping[str, Any]], Any]
@@ -62,11 +62,8 @@ class Insides:
             volumes = tx.volumes.of_instance(instance.id)
 
         def on(filesystem: Filesystem) -> tuple[str, ...]:
-            # udev puts a SCSI disk's model before its serial
-            return tuple(
-                each.name for each in volumes
-                if any(told == each.serial or told.endswith(f"_{each.serial}") for told in filesystem.serials)
-            )  # fmt: skip
+            told = filesystem.serials
+            return tuple(each.name for each in volumes if any(is_serial(one, each.serial) for one in told))
 
         return [Place(each, on(each)) for each in found]
 

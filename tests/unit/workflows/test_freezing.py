@@ -11,6 +11,7 @@ import pytest
 from zcloud.domain.errors import InvalidInput, WrongState
 from zcloud.domain.instance import Instance, InstanceSpec, InstanceStatus
 from zcloud.domain.operation import Operation, OperationStatus
+from zcloud.domain.reconcile import KEY
 from zcloud.services.freezing import Freezing
 from zcloud.services.instances import Instances
 from zcloud.services.lifecycle import Lifecycle
@@ -90,6 +91,16 @@ def test_it_is_thawed_by_itself_once_its_time_is_over(owner: Owner) -> None:
     owner.done(operation)
     assert not owner.holds_still()
     assert owner.freezing.sweep() == []
+
+
+def test_a_restored_server_thaws_nothing_until_it_is_told_to_go_on(owner: Owner) -> None:
+    owner.freeze()
+    owner.time_is_over()
+    owner.cloud.store.transact(lambda tx: tx.settings.put(KEY, {"taken_at": "2026-01-01T00:00:00+00:00"}))
+    assert owner.freezing.sweep() == []
+    owner.cloud.store.transact(lambda tx: tx.settings.delete(KEY))
+    (operation,) = owner.freezing.sweep()
+    owner.done(operation)
 
 
 def test_a_guest_that_does_not_answer_is_asked_again(owner: Owner) -> None:

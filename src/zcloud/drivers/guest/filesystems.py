@@ -46,6 +46,11 @@ def mounts_of(answer: Any, disk: KnownDisk) -> tuple[str, ...] | None:
     return tuple(sorted(found)[:MAX_TOLD])
 
 
+def is_serial(told: str, serial: str) -> bool:
+    """Say whether the guest means that serial; udev puts a SCSI disk's model before it."""
+    return told == serial or told.endswith(f"_{serial}")
+
+
 def _disks(entry: Mapping[str, Any]) -> Iterator[Any]:
     disks = entry.get("disk")
     yield from disks[:MAX_DISKS] if isinstance(disks, list) else ()
@@ -57,7 +62,7 @@ def _is_same(told: Any, disk: KnownDisk) -> bool | None:
         return None
     serial = told.get("serial")
     if isinstance(serial, str) and serial:
-        return serial == disk.serial or serial.endswith(f"_{disk.serial}")  # udev puts a SCSI disk's model before it
+        return is_serial(serial, disk.serial)
     controller = told.get("pci-controller")
     if told.get("bus-type") == "scsi":
         unit = _numbers(told, "bus", "target", "unit")
