@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tools.demo_machine import DemoError, machine, nft_tables, remove_libvirt_tables, run
+from tools.demo_machine import DemoError, compare, machine, nft_tables, remove_libvirt_tables, run
 
 ROOT = Path(__file__).resolve().parents[1]
 STATE = ROOT / ".state" / "demo"
@@ -311,12 +311,12 @@ def clean() -> None:
         after["nftables"] = nft_tables()
     restore_login()
     shutil.rmtree(STATE)
-    left = [f"{kind}: {each}" for kind in after for each in after[kind] if each not in before[kind]]
-    gone = [f"{kind}: {each}" for kind in after for each in before[kind] if each not in after[kind]]
-    if gone:
-        print("Meanwhile removed by others:\n  " + "\n  ".join(gone))
-    if left:
-        sys.exit("Still there, and was not before:\n  " + "\n  ".join(left))
+    told = compare(before, after)
+    for what, heading in (("gone", "Meanwhile removed by others"), ("came", "Meanwhile made by others")):
+        if told[what]:
+            print(f"{heading}:\n  " + "\n  ".join(told[what]))
+    if told["left"]:
+        sys.exit("Still there, and was not before:\n  " + "\n  ".join(told["left"]))
     print("Everything is removed; nftables, links, networks, pools, domains and files are as they were.")
 
 

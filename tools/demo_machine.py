@@ -15,6 +15,9 @@ WATCHED = (
     "/var/log/libvirt/qemu",
 )
 
+LINKS = ("zc", "zbr-", "virbr", "vnet", "macvtap")
+"""How the links begin that zcloud and its libvirt make; containers and other labs make theirs whenever they like."""
+
 
 class DemoError(Exception):
     """Something did not work; the message is for the person who ran the demo."""
@@ -47,6 +50,15 @@ def machine() -> dict[str, list[str]]:
         "domains": run([*virsh, "list", "--all", "--name"], quiet=True, check=False).split(),
         "files": files,
     }
+
+
+def compare(before: dict[str, list[str]], after: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Give the lines to tell of two pictures of a machine: what is ``left``, what others ``came`` or are ``gone``."""
+    new = [(kind, each) for kind in after for each in after[kind] if each not in before[kind]]
+    others = [(kind, each) for kind, each in new if kind == "links" and not each.startswith(LINKS)]
+    gone = [(kind, each) for kind in after for each in before[kind] if each not in after[kind]]
+    told = {"left": [each for each in new if each not in others], "came": others, "gone": gone}
+    return {what: [f"{kind}: {each}" for kind, each in found] for what, found in told.items()}
 
 
 def nft_tables() -> list[str]:
