@@ -1,4 +1,4 @@
-"""The KVM probe: boot our own tiny kernel under KVM, with a deadline.
+"""The KVM probe: boot our own tiny kernel under KVM, and by emulation to know how long that may take.
 
 That ``/dev/kvm`` opens proves nothing: under some hypervisors the firmware runs and Linux hangs. Only a kernel
 that reaches its init does.
@@ -6,7 +6,7 @@ that reaches its init does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +16,9 @@ from zcloud.ports import Shell
 
 PROBE_DIRECTORY = "/var/lib/zcloud/probe"
 PROBE_WORD = b"ZCLOUD-PROBE-OK"
-DEADLINE_S = 15.0
+EMULATED_S = 120.0
+KVM_ALONE_S = 30.0
+KVM_LEAST_S = 5.0
 _CMDLINE = "console=ttyS0 quiet panic=-1"
 _SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 
@@ -52,36 +54,43 @@ def read_manifest(kit: Path) -> dict[str, str]:
     return {name: digest for digest, name in (line.split() for line in lines)}
 
 
-def probe(shell: Shell, deadline_s: float = DEADLINE_S) -> Finding:
-    """Find out what runs guests on the host; takes at most ``deadline_s`` for KVM and again for emulation.
+def probe(shell: Shell, monotonic: Callable[[], float]) -> Finding:
+    """Find out what runs guests on the host; ``monotonic`` tells seconds.
 
-    Raises CommandFailed where QEMU does not even run a guest by emulation, HostUnreachable.
+    The kernel is booted by emulation first, which tells how fast the machine is at the moment: KVM hangs when it needs
+    more than twice as long (and five seconds), however slow or busy the host. Takes at most 2.5 minutes where emulation
+    fails, else three times what it needs.
+
+    Raises CommandFailed where QEMU runs no guest at all, HostUnreachable.
     """
-    finding = _boot(shell, "kvm", deadline_s)
+    begun = monotonic()
+    emulated = _boot(shell, Accel.TCG, EMULATED_S)
+    needed = monotonic() - begun
+    finding = _boot(shell, Accel.KVM, KVM_ALONE_S if emulated else max(KVM_LEAST_S, 2 * needed))
     if finding is None:
         return Finding(Accel.KVM, "A kernel booted under KVM and reached its init.")
-    emulated = _boot(shell, "tcg", deadline_s * 2)
     if emulated is not None:
         raise CommandFailed(
             f"QEMU runs no guest on this host, neither under KVM ({finding}) nor by emulation ({emulated}).",
             hint="Check the packages qemu-system-x86 and seabios on the host.",
         )
-    return Finding(Accel.TCG, f"Guests are emulated (TCG), which is slow: {finding}.")
+    return Finding(Accel.TCG, f"Guests are emulated (TCG), which is slow: under KVM {finding}.")
 
 
-def _boot(shell: Shell, accel: str, deadline_s: float) -> str | None:
+def _boot(shell: Shell, accel: Accel, deadline_s: float) -> str | None:
     """Boot the kit; gives None where its init was reached, else what happened."""
     argv = [
         "qemu-system-x86_64", "-nodefaults", "-nographic", "-no-reboot", "-no-user-config",
-        "-accel", accel, "-machine", "q35", "-cpu", "host" if accel == "kvm" else "max", "-m", "128", "-smp", "1",
+        "-accel", accel, "-machine", "q35", "-cpu", "host" if accel == Accel.KVM else "max", "-m", "128", "-smp", "1",
         "-kernel", f"{PROBE_DIRECTORY}/vmlinuz", "-initrd", f"{PROBE_DIRECTORY}/initrd", "-append", _CMDLINE,
         "-sandbox", _SANDBOX, "-serial", "stdio", "-monitor", "none", "-display", "none", "-vga", "none",
     ]  # fmt: skip
     try:
         ended = shell.run(argv, timeout_s=deadline_s, check=False)
     except DeadlineExceeded:
-        return f"/dev/kvm opens, but a kernel did not start within {deadline_s:.0f} seconds"
+        return f"a kernel did not reach its init within {deadline_s:.0f} seconds"
     if PROBE_WORD in ended.stdout:
         return None
     complaint = ended.stderr.decode(errors="replace").strip().splitlines()
-    return complaint[-1][:200].rstrip(".") if complaint else f"QEMU ended with code {ended.code} and said nothing"
+    said = complaint[-1][:200].rstrip(".") if complaint else "nothing"
+    return f"QEMU ended with code {ended.code} and said {said}"

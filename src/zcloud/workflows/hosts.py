@@ -34,11 +34,11 @@ def look(run: Run) -> None:
 
 
 def probe_kvm(run: Run) -> None:
-    """Boot our own kernel under KVM and write down what was found."""
+    """Boot our own kernel by emulation and under KVM, and write down what was found."""
     host, shell = _host(run), run.link(run.resource_id).shell
     kit = run.config.probe_dir
     place_kit(shell, kit, read_manifest(kit))
-    finding = probe(shell)
+    finding = probe(shell, run.monotonic)
     with run.store.write() as tx:
         tx.hosts.update(host.id, accel=finding.accel, accel_reason=finding.reason)
 
