@@ -1,7 +1,7 @@
-"""Runs the test stages in three lanes, and ends with a table of them and one line of counts.
+"""Runs the test stages in four lanes, and ends with a table of them and one line of counts.
 
-Beside two stages that mostly wait (real guests) runs one that keeps a processor busy; a lane without stages of its own
-helps the others out. What a stage prints is kept and printed whole when it ends; one stage alone prints as it runs.
+Beside two stages with real guests, which mostly wait, run two that keep a processor busy; a lane without stages of its
+own helps the others out. What a stage prints is kept and printed whole when it ends; one stage alone prints as it runs.
 Needs only the standard library.
 """
 
@@ -23,7 +23,12 @@ sys.path[:0] = [str(ROOT)]
 from tools.stage_run import GRACE_S, Counts, Result, StageRun  # noqa: E402 - needs the path
 from tools.stages import Lane, Stage, stages, unclaimed_directories  # noqa: E402
 
-LANES = (Lane.WORK, Lane.GUESTS, Lane.GUESTS)  # with two, a third of two processors' time was spent waiting
+LANES = (
+    Lane.WORK,
+    Lane.WORK,
+    Lane.GUESTS,
+    Lane.GUESTS,
+)  # fewer leave two processors waiting
 PROGRESS_S = 30.0
 _LOOK_S = 0.1
 

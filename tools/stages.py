@@ -85,8 +85,9 @@ def _guests() -> tuple[Stage, ...]:
     """Give the stages of tests/real, the long ones first; an area is a directory there, and one stage shares hosts."""
     areas = {
         "cloud": ("cloud",),
-        "images": ("compute", "images", "imagebuild"),
         "install": ("system", "demo"),
+        "observer": ("observer",),
+        "images": ("compute", "images", "imagebuild"),
         "hosts": ("hosts", "lab", "testing"),
         "network": ("network", "guest"),
         "servers": ("roles", "crash", "operate"),

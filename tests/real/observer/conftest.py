@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import pytest
-from tests.real.cloud.conftest import ADMIN, Cloud, wait_for
+from tests.real.cloud.conftest import ADMIN, Cloud, cloud, wait_for
 
 from zcloud.domain.instance import Instance, InstanceSpec, InstanceStatus, NicRequest, Ready
 from zcloud.domain.network import AddressRange, NetworkKind
@@ -19,6 +19,8 @@ from zcloud.main.wiring import start_observer
 from zcloud.services.networks import NetworkSpec
 
 T = TypeVar("T")
+
+__all__ = ["cloud"]
 
 
 class Watched:

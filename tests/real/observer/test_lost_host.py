@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from tests.real.cloud.conftest import ADMIN, wait_for
-from tests.real.cloud.observer.conftest import Watched, timed
+from tests.real.observer.conftest import Watched, timed
 
 from zcloud.domain.host import HostKind, HostState
 from zcloud.domain.instance import InstanceSpec, InstanceStatus

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.real.cloud.conftest import ADMIN, wait_for
-from tests.real.cloud.observer.conftest import Watched
+from tests.real.observer.conftest import Watched
 
 from zcloud.domain.instance import Instance, NicRequest, Ready
 from zcloud.domain.records import RecordFormat

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.real.cloud.conftest import ADMIN, wait_for
-from tests.real.cloud.observer.conftest import Watched, timed
+from tests.real.observer.conftest import Watched, timed
 
 from zcloud.domain.errors import NoRoom
 from zcloud.domain.instance import DiskRequest, InstanceSpec, InstanceStatus, NicRequest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.real.cloud.conftest import ADMIN, wait_for
-from tests.real.cloud.observer.conftest import Watched, timed
+from tests.real.observer.conftest import Watched, timed
 
 from zcloud.base.ids import new_id
 from zcloud.domain.host import Accel
