@@ -5,16 +5,20 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from bench import batch, cli, launch, lists, report, server, upload
+from bench import batch, blackhole, cli, crowd, hour, launch, lists, peers, report, server, upload
 from bench.measure import Part, keep, machine
 from zcloud.base.clock import SystemClock
 
 PARTS: dict[str, Callable[[int], Part]] = {
     "launch": launch.measure,
+    "peers": peers.measure,
     "batch": batch.measure,
+    "crowd": crowd.measure,
     "lists": lists.measure,
     "cli": cli.measure,
     "server": server.measure,
+    "hour": hour.measure,
+    "blackhole": blackhole.measure,
     "upload": upload.measure,
 }
 
@@ -24,6 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} [all]")
     parser.add_argument("--rounds", type=int, default=15, help="how often each is measured [15]")
+    parser.add_argument("--quick", action="store_true", help="only see that it works: one small round, nothing is kept")
     parser.add_argument("--report", action="store_true", help="only write the document anew, from the last results")
     given = parser.parse_args()
     unknown = set(given.parts) - set(PARTS)
@@ -31,12 +36,14 @@ def main() -> None:
         parser.error(f"no part {', '.join(sorted(unknown))}")
     for name in () if given.report else given.parts or PARTS:
         facts = machine()
-        part = PARTS[name](given.rounds)
-        keep(part, f"{SystemClock().now():%Y-%m-%d %H:%M} UTC", facts)
+        part = PARTS[name](1 if given.quick else max(given.rounds, 2))
+        if not given.quick:
+            keep(part, f"{SystemClock().now():%Y-%m-%d %H:%M} UTC", facts)
         print(f"\n# {part.title}\n")
         for figure in part.figures:
             print(f"{report.table(figure)}\n", flush=True)
-    print(report.write(tuple(PARTS)))
+    if not given.quick:
+        print(report.write(tuple(PARTS)))
 
 
 if __name__ == "__main__":

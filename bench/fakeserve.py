@@ -26,9 +26,9 @@ from zcloud.testing.fakepool import FakePool
 from zcloud.testing.fakes import FakeDomain, FakeLink
 
 
-def fake_hosts(store: Store) -> FakeLinks:
-    """Give fake hosts as the store knows them."""
-    links = FakeLinks()
+def fake_hosts(store: Store, links: FakeLinks | None = None) -> FakeLinks:
+    """Give fake hosts as the store knows them, added to ``links``."""
+    links = links or FakeLinks()
     with store.read() as tx:
         for host in tx.hosts.all():
             links.add(host.id)

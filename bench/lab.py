@@ -61,7 +61,7 @@ class RawHost:
         """Run virt-install inside the host."""
         return command([*self.host.daemons.enter, *self.virt_install(name)])
 
-    def create(self, name: str) -> Any:
+    def create(self, name: str, *, memory_mib: int = MEMORY_MIB) -> Any:
         """Make an overlay and define a domain over it, from Python."""
         volume = (
             f"<volume><name>{name}.qcow2</name><capacity unit='GiB'>1</capacity>"
@@ -71,11 +71,12 @@ class RawHost:
         self.connection.storagePoolLookupByName("bench").createXML(volume)
         xml = re.sub(r"<uuid>.*?</uuid>", f"<uuid>{uuid4()}</uuid>", self._xml)
         xml = re.sub(r'<mac address="[^"]*"', f'<mac address="{new_mac()}"', xml)
+        xml = xml.replace(f">{MEMORY_MIB << 10}</", f">{memory_mib << 10}</")
         return self.connection.defineXML(xml.replace(_TEMPLATE, name))
 
-    def launch(self, name: str) -> None:
+    def launch(self, name: str, *, memory_mib: int = MEMORY_MIB) -> None:
         """Make an overlay, define a domain and start it."""
-        self.create(name).create()
+        self.create(name, memory_mib=memory_mib).create()
 
     def remove(self, name: str) -> None:
         """Remove a domain and its disk."""

@@ -77,6 +77,11 @@ def quantile(values: Sequence[float], share: float) -> float:
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
+def scaled(rounds: int, full: int, quick: int) -> int:
+    """Give how much to measure: all of it, or with one round just enough to see that it works."""
+    return full if rounds > 1 else quick
+
+
 def timed(work: Callable[[], object]) -> float:
     """Give how long something takes, in seconds."""
     begun = time.perf_counter()

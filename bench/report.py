@@ -73,7 +73,7 @@ def _table(figure: Figure) -> Iterator[str]:
         middle = median(values)
         numbers = (middle, min(values), quantile(values, 0.95), max(values))
         told = " | ".join(_number(each) for each in numbers)
-        yield f"| {name} | {told} | {len(values)} | {_number(middle / first)} |"
+        yield f"| {name} | {told} | {len(values)} | {_number(middle / first) if first else '-'} |"
 
 
 def _number(value: float) -> str:

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.measure import ROOT, ZCLOUD, Cost, command, cpu_of
@@ -92,6 +93,33 @@ class Served:
         raise RuntimeError(f"the server did not start: {self.log.read_text()[-1500:]}")
 
 
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What ``zcloud init`` made, below ``place``."""
+
+    place: Path
+    config: Config
+    password: str
+
+    @property
+    def file(self) -> Path:
+        """Give the configuration's path."""
+        return self.place / "zcloud.toml"
+
+
+@contextmanager
+def installed(settings: str = "") -> Iterator[Installation]:
+    """Set an installation up, with more TOML in its configuration, and remove it afterwards."""
+    place = Path(tempfile.mkdtemp(prefix="zcloud-bench-"))
+    try:
+        path = place / "zcloud.toml"
+        path.write_text(f'data_dir = "{place / "data"}"\n{settings}\n[server]\nport = {_free_port()}\n')
+        config = load(path)
+        yield Installation(place, config, prepare(config).password)
+    finally:
+        shutil.rmtree(place)
+
+
 @contextmanager
 def served(
     program: Sequence[str] = (ZCLOUD, "serve"),
@@ -103,20 +131,13 @@ def served(
 
     ``settings`` is more TOML for the configuration.
     """
-    place = Path(tempfile.mkdtemp(prefix="zcloud-bench-"))
-    path = place / "zcloud.toml"
-    path.write_text(f'data_dir = "{place / "data"}"\n{settings}\n[server]\nport = {_free_port()}\n')
-    config = load(path)
-    server: Served | None = None
-    try:
-        password = prepare(config).password
-        fill(config)
-        server = Served(place, config, (*program, "--config", str(path)), password)
-        yield server
-    finally:
-        if server is not None:
+    with installed(settings) as made:
+        fill(made.config)
+        server = Served(made.place, made.config, (*program, "--config", str(made.file)), made.password)
+        try:
+            yield server
+        finally:
             server.stop()
-        shutil.rmtree(place)
 
 
 def over_fakes(*options: str) -> tuple[str, ...]:
