@@ -47,7 +47,7 @@ class Kcli:
 
     def clone(self, source: str, name: str) -> Cost:
         """Copy a guest that is off."""
-        cost = self._command("clone", "vm", "-b", source, name)
+        cost = self._command("clone", "-b", source, name)
         self._raw.connection.lookupByName(name)
         return cost
 

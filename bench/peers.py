@@ -41,7 +41,7 @@ def measure(rounds: int) -> Part:
             }, remove, rounds)),
             _clone(_turns({
                 "zcloud launch --no-start": lambda name: ours.launch(name, _GOLDEN, "--no-start"),
-                "kcli clone vm": lambda name: kcli.clone(_GOLDEN, name),
+                "kcli clone": lambda name: kcli.clone(_GOLDEN, name),
                 "virt-clone": lambda name: _virt_clone(raw, name),
             }, remove, rounds)),
         ]  # fmt: skip
@@ -56,7 +56,7 @@ class Ours:
 
     def launch(self, name: str, image: str, *options: str) -> Cost:
         """Make a guest from an image, and wait until that is done."""
-        size = ("--vcpus", "1", "--memory", f"{MEMORY_MIB}M", "--disk-size", "1G")
+        size = ("--vcpus", "1", "--memory", f"{MEMORY_MIB}M", "--disk-size", "1G", "--quiet")
         return self._server.cli("launch", name, "--image", image, *size, *options)
 
     def remove(self, name: str) -> None:
@@ -104,7 +104,7 @@ def _about(kcli: str) -> str:
         "Whole commands, as a person types them, in turns on one namespace host: zcloud's over TLS, its server by SSH; "
         f"kcli's ({kcli}, from PyPI, in a virtual environment of its own) and virt-clone's inside the host. zcloud's "
         f"come back when the operation is done. The guest that is copied has {_DATA_MIB} MiB of data: zcloud makes a "
-        "linked copy of its image, the others copy the data; what zcloud needs once for an image (its base on the host) is in "
+        "linked copy of its image, the others copy the data; the base that zcloud puts on the host once is made in "
         "the first turn, which does not count."
     )
 

@@ -11,7 +11,6 @@ from zcloud.client.changes import Change, Progress, quiet
 from zcloud.client.errors import ApiError, Record
 from zcloud.client.http import route
 from zcloud.client.things import Things
-from zcloud.client.uploads import find_upload, send_file
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -142,6 +141,8 @@ class Images(Things["Image"]):
 
         ``progress`` gets the bytes that are there, ``spec`` is as for ``create``.
         """
+        from zcloud.client.uploads import find_upload, send_file  # noqa: PLC0415 - slow to import, and rarely needed
+
         with path.open("rb") as file:
             begun = find_upload(self._http, name, file, **self._query)
             if begun is None:
