@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import time
+import traceback
 from collections.abc import Callable
 
 from bench import batch, blackhole, cli, crowd, hour, launch, lists, peers, report, server, upload
@@ -34,16 +36,28 @@ def main() -> None:
     unknown = set(given.parts) - set(PARTS)
     if unknown:
         parser.error(f"no part {', '.join(sorted(unknown))}")
-    for name in () if given.report else given.parts or PARTS:
-        facts = machine()
-        part = PARTS[name](1 if given.quick else max(given.rounds, 2))
-        if not given.quick:
-            keep(part, f"{SystemClock().now():%Y-%m-%d %H:%M} UTC", facts)
-        print(f"\n# {part.title}\n")
-        for figure in part.figures:
-            print(f"{report.table(figure)}\n", flush=True)
+    names = () if given.report else given.parts or PARTS
+    failed = [name for name in names if not _measure(name, given.rounds, quick=given.quick)]
     if not given.quick:
         print(report.write(tuple(PARTS)))
+    if failed:
+        raise SystemExit(f"failed: {', '.join(failed)}")
+
+
+def _measure(name: str, rounds: int, *, quick: bool) -> bool:
+    """Measure a part; one that fails is told of and does not keep the others from being measured."""
+    facts, begun = machine(), time.perf_counter()
+    try:
+        part = PARTS[name](1 if quick else max(rounds, 2))
+    except Exception:
+        traceback.print_exc()
+        return False
+    if not quick:
+        keep(part, f"{SystemClock().now():%Y-%m-%d %H:%M} UTC", facts)
+    print(f"\n# {part.title} ({time.perf_counter() - begun:.0f} s)\n")
+    for figure in part.figures:
+        print(f"{report.table(figure)}\n", flush=True)
+    return True
 
 
 if __name__ == "__main__":
