@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import sqlite3
@@ -23,13 +24,14 @@ from zcloud.services.signin import Origin
 
 PASSWORD, CHANGED, WRONG = "canary-password-1f7c", "canary-changed-93ab", "canary-wrong-5d20"
 IN_GUEST = "canary-guest-4c1e"
-USER_DATA, HASH = "canary-userdata-77e1", "canarycrypt4a9e".ljust(86, ".")
-SENT = (PASSWORD, CHANGED, WRONG, IN_GUEST, USER_DATA, HASH)
-INSTANCE = {
+USER_DATA, COMMAND, HASH = "canary-userdata-77e1", "canary-command-0be9", "canarycrypt4a9e".ljust(86, ".")
+SENT = (PASSWORD, CHANGED, WRONG, IN_GUEST, USER_DATA, COMMAND, HASH)
+INSTANCE: dict[str, Any] = {
     "name": "secretive",
     "image": "debian-12",
     "flavor": "small",
     "user_data": f"#cloud-config\nruncmd: [echo {USER_DATA}]\n",
+    "commands": [f"join --token {COMMAND}"],
     "password_hash": f"$6$salt${HASH}",
 }
 
@@ -98,6 +100,7 @@ def _instances(seen: Seen) -> None:
     seen.send("POST", "/v1/instances", 409, json=INSTANCE)
     seen.send("POST", "/v1/instances", 400, json={**INSTANCE, "name": "y", "password_hash": f"{HASH} and more"})
     seen.send("POST", "/v1/instances", 400, json={**INSTANCE, "name": "y", "user_data": f"{USER_DATA}\0"})
+    seen.send("POST", "/v1/instances", 400, json={**INSTANCE, "name": "y", "commands": [f"{COMMAND}\x1b"]})
     for wrong in (f"#cloud-config\n{USER_DATA}: [", f"#cloud-config\n{USER_DATA}", f"{USER_DATA}: 1"):
         with contextlib.suppress(AssertionError):  # accepted or refused: the words do not come back
             seen.send("POST", "/v1/instances?dry_run=true", 400, json={**INSTANCE, "user_data": wrong})
@@ -163,6 +166,7 @@ def test_no_row_holds_a_secret_and_the_sealed_ones_can_be_opened(seen: Seen) -> 
     id = seen.cloud.get("/v1/instances/secretive").json()["id"]
     with seen.cloud.store.read() as tx:
         assert (tx.secrets.get("instance.user_data", id) or b"").decode() == INSTANCE["user_data"]
+        assert json.loads(tx.secrets.get("instance.commands", id) or b"") == INSTANCE["commands"]
         assert (tx.secrets.get("instance.password_hash", id) or b"").decode() == INSTANCE["password_hash"]
 
 

@@ -42,8 +42,10 @@ def parse_nic(text: str) -> dict[str, str]:
 
 
 def parse_disk(text: str) -> dict[str, Any]:
-    """Read ``SIZE[,pool=P][,name=N][,LIMIT=…]``; raises click.BadParameter."""
-    extent, settings = _parts(text, {"pool", "name", *LIMITS})
+    """Read ``SIZE[,pool=P][,name=N][,mount=DIR][,fs=F][,LIMIT=…]``; raises click.BadParameter."""
+    extent, settings = _parts(text, {"pool", "name", "mount", "fs", *LIMITS})
+    if "fs" in settings:
+        settings["filesystem"] = settings.pop("fs")
     words = tuple(f"{key}={settings.pop(key)}" for key in LIMITS if key in settings)
     return {"size": parse_size(extent), **settings, **({"limits": read_limits(words)} if words else {})}
 
@@ -105,6 +107,7 @@ def build_request(options: Mapping[str, Any], home: Path) -> dict[str, Any]:
         "disks": [parse_disk(each) for each in options["disk"]],
         "ssh_keys": [read_key(each) for each in options["key"]] or list(filter(None, [own_key(home)])),
         "user_data": read_user_data(options["user_data"]) if options["user_data"] else "",
+        "commands": list(options["run_command"]),
         "password": ask_password(_("Password of the guest"), stdin=True) if options["password_stdin"] else "",
         "tags": list(options["tag"]),
         "protected": options["protect"],
@@ -121,7 +124,9 @@ def build_request(options: Mapping[str, Any], home: Path) -> dict[str, Any]:
 
 def _guest(options: Mapping[str, Any]) -> dict[str, Any]:
     guest = {name: options[name] for name in ("timezone", "locale", "apt_proxy", "dnf_proxy") if options[name]}
-    return guest | ({"ntp": list(options["ntp"])} if options["ntp"] else {})
+    lists = {"ntp": list(options["ntp"]), "packages": list(options["package"])}
+    switches = {name: options[name] for name in ("package_update", "package_upgrade")}
+    return guest | {name: value for name, value in {**lists, **switches}.items() if value}
 
 
 def _parts(text: str, known: set[str]) -> tuple[str, dict[str, str]]:

@@ -173,7 +173,8 @@ class Difference(TypedDict):
 
 
 class Disk(TypedDict):
-    """A volume as its instance has it; ``target`` is its name in libvirt, the guest knows it by ``serial``."""
+    """A volume as its instance has it; ``target`` is its name in libvirt, the guest knows it by ``serial``.
+    ``filesystem`` and ``mount`` are what the guest was told to make of it at its first boot."""
 
     id: str
     slot: int | None
@@ -188,6 +189,8 @@ class Disk(TypedDict):
     serial: str
     read_only: bool
     limits: DiskLimits
+    filesystem: str
+    mount: str
 
 
 class DiskAttach(TypedDict):
@@ -230,12 +233,15 @@ class DiskLimits(TypedDict):
 
 
 class DiskRequest(TypedDict):
-    """A data disk."""
+    """A data disk. The guest makes a ``filesystem`` on the whole of it and mounts it at ``mount`` (ext4 by
+    default)."""
 
     size: int
     pool: NotRequired[str]
     name: NotRequired[str]
     limits: NotRequired[Limits]
+    filesystem: NotRequired[Literal["", "ext4", "xfs", "btrfs"]]
+    mount: NotRequired[str]
 
 
 class Emptied(TypedDict):
@@ -365,13 +371,18 @@ class GuestFreeze(TypedDict):
 
 
 class GuestOptions(TypedDict):
-    """Settings inside the guest; an empty one leaves the image's own."""
+    """Settings inside the guest; an empty one leaves the image's own.  ``packages`` are installed at its first
+    boot, after the lists of packages were updated, and after an upgrade of all that is installed if
+    ``package_upgrade`` is set."""
 
     locale: NotRequired[str]
     timezone: NotRequired[str]
     ntp: NotRequired[list[str]]
     apt_proxy: NotRequired[str]
     dnf_proxy: NotRequired[str]
+    packages: NotRequired[list[str]]
+    package_update: NotRequired[bool]
+    package_upgrade: NotRequired[bool]
 
 
 class GuestPassword(TypedDict):
@@ -609,9 +620,10 @@ class InstanceChange(TypedDict):
 class InstanceCreate(TypedDict):
     """An instance. References are names or ids; 0 and empty take the flavor's, the image's or the default.  Without
     ``nics`` it gets one on the default network. ``ssh_keys`` are public keys or names of stored ones;
-    ``password_hash`` is a crypt(3) hash for the image's default user; Windows takes a ``password``. ``headless``:
-    without a screen. ``hardware`` has options by name (see the reference of hardware); what is not given follows
-    the image's system."""
+    ``password_hash`` is a crypt(3) hash for the image's default user; Windows takes a ``password``. ``commands``
+    are lines for the guest's shell, run once at the end of its first boot, before those of ``user_data``.
+    ``headless``: without a screen. ``hardware`` has options by name (see the reference of hardware); what is not
+    given follows the image's system."""
 
     name: str
     image: str
@@ -628,6 +640,7 @@ class InstanceCreate(TypedDict):
     disks: NotRequired[list[DiskRequest]]
     ssh_keys: NotRequired[list[str]]
     user_data: NotRequired[str]
+    commands: NotRequired[list[str]]
     password_hash: NotRequired[str]
     password: NotRequired[str]
     tags: NotRequired[list[str]]

@@ -85,12 +85,17 @@ NO_LIMITS = IoLimits()
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """How a volume is, or is to be, plugged in; an empty serial is the beginning of the volume's id."""
+    """How a volume is, or is to be, plugged in; an empty serial is the beginning of the volume's id.
+
+    ``filesystem`` and ``mount`` are what the guest was told, at its birth, to make of the disk.
+    """
 
     bus: DiskBus = DiskBus.VIRTIO
     read_only: bool = False
     serial: str = ""
     limits: IoLimits = NO_LIMITS
+    filesystem: str = ""
+    mount: str = ""
 
     def check(self) -> Attachment:
         """Give the attachment back; raises InvalidInput naming the field that is wrong."""

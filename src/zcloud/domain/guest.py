@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -11,6 +12,7 @@ from zcloud.domain.errors import InvalidInput
 from zcloud.domain.hardware import settle
 from zcloud.domain.instance import Instance
 from zcloud.domain.network import Network, Port
+from zcloud.domain.storage import Volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,45 @@ class GuestOptions:
     ntp: tuple[str, ...] = ()
     apt_proxy: str = ""
     dnf_proxy: str = ""
+    packages: tuple[str, ...] = ()
+    package_update: bool = False
+    package_upgrade: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GuestDisk:
+    """A data disk that the guest makes a file system on, known by its serial; without ``mount`` it is not mounted."""
+
+    serial: str
+    filesystem: str
+    mount: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GuestSecrets:
+    """What an owner gives for the guest that is sealed at rest; the names of the fields are those of the secrets."""
+
+    user_data: str = field(default="", repr=False)
+    password_hash: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+    commands: tuple[str, ...] = field(default=(), repr=False)
+
+    def pack(self) -> dict[str, bytes]:
+        """Give what is to be sealed, by name; empty ones are left out."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        texts = {
+            name: json.dumps(value) if isinstance(value, tuple) else value for name, value in values.items() if value
+        }
+        return {name: text.encode() for name, text in texts.items()}
+
+    @classmethod
+    def unpack(cls, sealed: Mapping[str, bytes | None]) -> GuestSecrets:
+        """Give what ``pack`` gave."""
+        texts: dict[str, Any] = {name: value.decode() for name, value in sealed.items() if value}
+        return cls(**texts | {"commands": tuple(json.loads(texts.get("commands", "[]")))})
+
+
+SECRETS = tuple(each.name for each in fields(GuestSecrets))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +117,27 @@ class GuestSpec:
     root_password_hash: str = field(default="", repr=False)
     users: tuple[GuestUser, ...] = ()
     nics: tuple[GuestNic, ...] = ()
+    disks: tuple[GuestDisk, ...] = ()
     options: GuestOptions = GuestOptions()
     user_data: str = field(default="", repr=False)
+    commands: tuple[str, ...] = field(default=(), repr=False)
     password: str = field(default="", repr=False)
     windows: bool = False
 
 
+_KINDS: Mapping[type, tuple[str, Callable[[Any], bool]]] = {
+    str: ("a text", lambda value: isinstance(value, str)),
+    bool: ("true or false", lambda value: isinstance(value, bool)),
+    tuple: (
+        "a list of texts",
+        lambda value: isinstance(value, list | tuple) and all(isinstance(item, str) for item in value),
+    ),
+}
+
+
 def parse_options(raw: Mapping[str, Any]) -> GuestOptions:
     """Give the options of a plain mapping (``InstanceSpec.guest``); raises InvalidInput naming the field."""
-    known = {each.name for each in fields(GuestOptions)}
+    known = {each.name: each.default for each in fields(GuestOptions)}
     for name, value in raw.items():
         if name not in known:
             raise InvalidInput(
@@ -92,21 +145,18 @@ def parse_options(raw: Mapping[str, Any]) -> GuestOptions:
                 hint=f"The options are {', '.join(sorted(known))}.",
                 field=f"guest.{str(name)[:60]}",
             )
-        many = name == "ntp"
-        fits = isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
-        if not (fits if many else isinstance(value, str)):
-            kind = "a list of texts" if many else "a text"
+        kind, fits = _KINDS[type(known[name])]
+        if not fits(value):
             raise InvalidInput(f"The guest option {name!r} is not {kind}.", field=f"guest.{name}")
-    values: dict[str, Any] = {name: tuple(value) if name == "ntp" else value for name, value in raw.items()}
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in raw.items()}
     return GuestOptions(**values)
 
 
 def describe_guest(
     instance: Instance,
     nics: Sequence[tuple[Port, Network]],
-    user_data: str = "",
-    password_hash: str = "",
-    password: str = "",
+    volumes: Sequence[Volume] = (),
+    secrets: GuestSecrets = GuestSecrets(),
 ) -> GuestSpec:
     """Give what a guest is told about itself, from the records; raises InvalidInput for unknown options."""
     fqdn = nics[0][0].hostname if nics else ""
@@ -115,13 +165,19 @@ def describe_guest(
         hostname=instance.name,
         fqdn=fqdn,
         ssh_keys=tuple(instance.guest.get("ssh_keys", ())),
-        password_hash=password_hash,
-        password=password,
+        password_hash=secrets.password_hash,
+        password=secrets.password,
         windows=settle(instance.options).os != "linux",
         nics=tuple(_describe_nic(port, network, first=slot == 0) for slot, (port, network) in enumerate(nics)),
+        disks=tuple(_describe_disk(each) for each in volumes if each.attachment.filesystem),
         options=parse_options(instance.guest.get("options", {})),
-        user_data=user_data,
+        user_data=secrets.user_data,
+        commands=secrets.commands,
     )
+
+
+def _describe_disk(volume: Volume) -> GuestDisk:
+    return GuestDisk(volume.serial, volume.attachment.filesystem, volume.attachment.mount)
 
 
 def _describe_nic(port: Port, network: Network, *, first: bool) -> GuestNic:

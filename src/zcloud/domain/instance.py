@@ -75,12 +75,17 @@ class NicRequest:
 
 @dataclass(frozen=True, slots=True)
 class DiskRequest:
-    """A data disk that is asked for: bytes, and the pool by name or id (empty: the default)."""
+    """A data disk that is asked for: bytes, and the pool by name or id (empty: the default).
+
+    The guest makes a ``filesystem`` on it and mounts it at ``mount``; empty: it leaves the disk alone.
+    """
 
     size: int
     pool: str = ""
     name: str = ""
     limits: IoLimits = NO_LIMITS
+    filesystem: str = ""
+    mount: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +108,14 @@ class InstanceSpec:
     user_data: str = ""  # sealed at rest
     password_hash: str = ""  # sealed at rest
     password: str = field(default="", repr=False)  # of a Windows guest, sealed at rest
+    commands: tuple[str, ...] = field(default=(), repr=False)  # run once by its shell, sealed at rest
     tags: tuple[str, ...] = ()
     host: str = ""  # pin to a host
     protected: bool = False
     on_boot: OnBoot = OnBoot.LAST
     start: bool = True
     ready_within_s: int = 600
-    guest: Mapping[str, Any] = field(default_factory=dict)  # timezone, ntp, proxies (see domain/guest.py)
+    guest: Mapping[str, Any] = field(default_factory=dict)  # timezone, packages, proxies (see domain/guest.py)
     headless: bool = False  # without a screen
     hardware: Mapping[str, Any] = field(default_factory=dict)  # see domain/hardware.py
 
@@ -147,7 +153,7 @@ class Instance:
     updated_at: datetime
     started_at: datetime | None
     hardware: Mapping[str, Any] = field(default_factory=dict)  # console log, digest of the definition, UEFI keys
-    guest: Mapping[str, Any] = field(default_factory=dict)  # keys, timezone, ntp, proxies: nothing secret
+    guest: Mapping[str, Any] = field(default_factory=dict)  # keys, timezone, packages, proxies: nothing secret
     max_vcpus: int = 0  # how far it can grow while it runs; 0: not at all
     max_memory_mib: int = 0
     live: Mapping[str, Any] = field(default_factory=dict)  # what the present run has; see domain/pending.py

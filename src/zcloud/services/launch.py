@@ -12,7 +12,7 @@ from zcloud.base.ids import new_id
 from zcloud.domain.attachment import Attachment, limits_of
 from zcloud.domain.claims import running_claims
 from zcloud.domain.errors import InvalidInput, NotFound, WrongState
-from zcloud.domain.guest import describe_guest
+from zcloud.domain.guest import SECRETS, GuestSecrets, describe_guest
 from zcloud.domain.hardware import check_hardware, guess_os, normal, settle
 from zcloud.domain.image import Image, ImageState
 from zcloud.domain.instance import (
@@ -44,7 +44,6 @@ MACHINE = "x86_64"  # what domains are defined for
 MIN_DISK, MAX_DISK = MIB, 64 * TIB
 MAX_DISKS = 16
 MAX_READY_S = 24 * 3600
-_SEALED = ("user_data", "password_hash", "password")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +119,8 @@ class Launch:
             instance = tx.instances.get(failed.resource_id)
             if instance.status is not InstanceStatus.ERROR or instance.incarnation > 1 or instance.operation_id:
                 raise WrongState(f"The instance {instance.name} is {instance.status}; it was made meanwhile.")
-            sealed = {kind: tx.secrets.get(f"instance.{kind}", instance.id) or b"" for kind in _SEALED}
-            spec = _recall(failed.args["asked"], {kind: value.decode() for kind, value in sealed.items()})
+            sealed = {kind: tx.secrets.get(f"instance.{kind}", instance.id) for kind in SECRETS}
+            spec = _recall(failed.args["asked"], GuestSecrets.unpack(sealed))
             return self._record(tx, actor, instance.project_id, spec, instance)[1]
 
         return self._services.store.transact(work)
@@ -164,7 +163,7 @@ class Launch:
         ]
         # Built here as the worker will build it, so that nothing is admitted that cannot be made.
         nics = list(zip(ports, networks, strict=True))
-        build_seed(describe_guest(instance, nics, spec.user_data, spec.password_hash, spec.password))
+        build_seed(describe_guest(instance, nics, volumes, _secrets(spec)))
         claims = [admission.volume_claim(each.pool_id, each.id, each.size) for each in volumes]
         if spec.start:
             claims += running_claims(host.id, instance.id, sized.vcpus, sized.memory_mib)
@@ -282,7 +281,7 @@ class Launch:
                 operation_id=operation_id,
                 created_at=tx.now,
                 revision=1,
-                attachment=Attachment(limits=disk.limits),
+                attachment=Attachment(limits=disk.limits, filesystem=disk.filesystem, mount=disk.mount),
             )
             for slot, disk in enumerate((root, *spec.disks))
         ]
@@ -296,6 +295,8 @@ def check_spec(spec: InstanceSpec) -> InstanceSpec:
             raise InvalidInput(f"A disk of {disk.size} bytes is out of bounds.", field="disks")
         if disk.name:
             check_name(disk.name, "disk name")
+        if disk.mount and not disk.filesystem:
+            raise InvalidInput("A disk without a file system cannot be mounted.", field="disks")
         disk.limits.check()
     if len(spec.nics) > MAX_NICS or len(spec.disks) > MAX_DISKS:
         raise InvalidInput(f"At most {MAX_NICS} NICs and {MAX_DISKS} data disks are allowed.", field="nics")
@@ -358,12 +359,12 @@ def _resolve_key(tx: Tx, actor: Actor, key: str) -> str:
 
 def _asked(spec: InstanceSpec) -> dict[str, Any]:
     """Give what was asked for as plain JSON values, without what is sealed."""
-    return {key: value for key, value in dataclasses.asdict(spec).items() if key not in _SEALED}
+    return {key: value for key, value in dataclasses.asdict(spec).items() if key not in SECRETS}
 
 
-def _recall(asked: Mapping[str, Any], sealed: Mapping[str, str]) -> InstanceSpec:
+def _recall(asked: Mapping[str, Any], secrets: GuestSecrets) -> InstanceSpec:
     """Give the spec that ``_asked`` wrote down."""
-    values = {**asked, **sealed, "firmware": Firmware(asked["firmware"])}
+    values = {**asked, **{name: getattr(secrets, name) for name in SECRETS}, "firmware": Firmware(asked["firmware"])}
     values["nics"] = tuple(NicRequest(**each) for each in asked["nics"])
     values["disks"] = tuple(
         DiskRequest(**{**each, "limits": limits_of(each.get("limits", {}))}) for each in asked["disks"]
@@ -373,7 +374,10 @@ def _recall(asked: Mapping[str, Any], sealed: Mapping[str, str]) -> InstanceSpec
     return InstanceSpec(**values)
 
 
+def _secrets(spec: InstanceSpec) -> GuestSecrets:
+    return GuestSecrets(**{name: getattr(spec, name) for name in SECRETS})
+
+
 def _seal(tx: Tx, instance_id: str, spec: InstanceSpec) -> None:
-    for kind in _SEALED:
-        if value := getattr(spec, kind):
-            tx.secrets.put(f"instance.{kind}", instance_id, value.encode())
+    for kind, value in _secrets(spec).pack().items():
+        tx.secrets.put(f"instance.{kind}", instance_id, value)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from zcloud.wire.base import (
+    TEXT_PATTERN,
     Address,
     Bytes,
     Count,
@@ -44,22 +45,31 @@ class NicRequest(Request):
 
 
 class DiskRequest(Request):
-    """A data disk."""
+    """A data disk. The guest makes a ``filesystem`` on the whole of it and mounts it at ``mount`` (ext4 by default)."""
 
     size: Bytes
     pool: OptionalRef = ""
     name: Annotated[str, StringConstraints(max_length=63, pattern=r"^[a-z0-9-]*$")] = ""
     limits: Limits = Limits()
+    filesystem: Literal["", "ext4", "xfs", "btrfs"] = ""
+    mount: Line = ""
 
 
 class GuestOptions(Request):
-    """Settings inside the guest; an empty one leaves the image's own."""
+    """Settings inside the guest; an empty one leaves the image's own.
+
+    ``packages`` are installed at its first boot, after the lists of packages were updated, and after an upgrade of all
+    that is installed if ``package_upgrade`` is set.
+    """
 
     locale: Line = ""
     timezone: Line = ""
     ntp: Annotated[tuple[Line, ...], Field(max_length=8)] = ()
     apt_proxy: Line = ""
     dnf_proxy: Line = ""
+    packages: Annotated[tuple[Line, ...], Field(max_length=100)] = ()
+    package_update: Flag = False
+    package_upgrade: Flag = False
 
 
 class InstanceCreate(Request):
@@ -67,6 +77,7 @@ class InstanceCreate(Request):
 
     Without ``nics`` it gets one on the default network. ``ssh_keys`` are public keys or names of stored ones;
     ``password_hash`` is a crypt(3) hash for the image's default user; Windows takes a ``password``.
+    ``commands`` are lines for the guest's shell, run once at the end of its first boot, before those of ``user_data``.
     ``headless``: without a screen.
     ``hardware`` has options by name (see the reference of hardware); what is not given follows the image's system.
     """
@@ -89,6 +100,10 @@ class InstanceCreate(Request):
         Field(max_length=64),
     ] = ()
     user_data: Text = ""
+    commands: Annotated[
+        tuple[Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=TEXT_PATTERN)], ...],
+        Field(max_length=32),
+    ] = ()
     password_hash: PasswordHash = ""
     password: Password = ""
     tags: Tags = ()

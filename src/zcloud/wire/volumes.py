@@ -101,7 +101,10 @@ class DiskLimits:
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """A volume as its instance has it; ``target`` is its name in libvirt, the guest knows it by ``serial``."""
+    """A volume as its instance has it; ``target`` is its name in libvirt, the guest knows it by ``serial``.
+
+    ``filesystem`` and ``mount`` are what the guest was told to make of it at its first boot.
+    """
 
     id: str
     slot: int | None
@@ -116,6 +119,8 @@ class Disk:
     serial: str
     read_only: bool
     limits: DiskLimits
+    filesystem: str
+    mount: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from zcloud.domain.errors import NotFound
-from zcloud.domain.guest import describe_guest
+from zcloud.domain.guest import SECRETS, GuestSecrets, describe_guest
 from zcloud.domain.hardware import settle
 from zcloud.domain.instance import Instance
 from zcloud.drivers.compute.design import design_domain
@@ -75,8 +75,10 @@ def write_seed(run: Run) -> None:
 def write_seed_of(run: Run, whole: Whole) -> None:
     """Do so for an instance that need not be as it is recorded."""
     instance = whole.instance
-    secrets = [_secret(run, kind, instance) for kind in ("user_data", "password_hash", "password")]
-    files = build_seed(describe_guest(instance, whole.ports, *secrets))
+    with run.store.read() as tx:
+        secrets = GuestSecrets.unpack({kind: tx.secrets.get(f"instance.{kind}", instance.id) for kind in SECRETS})
+    volumes = [volume for volume, _ in whole.volumes]
+    files = build_seed(describe_guest(instance, whole.ports, volumes, secrets))
     _, pool = whole.root
     run.storage(pool, instance.host_id).ensure_artifact(seed_name(instance), build_iso(files))
 
@@ -186,9 +188,3 @@ def _define(hypervisor: Hypervisor, uuid: str, xml: str) -> Mapping[str, Any]:
     """Define a domain, and give what is kept of it: by its digest the observer tells a change that was not ours."""
     hypervisor.define(xml)
     return definition_facts(hypervisor.domain_xml(uuid) or xml)
-
-
-def _secret(run: Run, kind: str, instance: Instance) -> str:
-    with run.store.read() as tx:
-        value = tx.secrets.get(f"instance.{kind}", instance.id)
-    return value.decode() if value else ""

@@ -41,6 +41,7 @@ def test_launch_ready_stop_start_delete(cloud: Cloud, firmware: Firmware) -> Non
         firmware=firmware,
         nics=(NicRequest(""),),
         disks=(DiskRequest(64 << 20),),
+        commands=("echo first >/run/ran", "echo second >>/run/ran"),
     )
     instance, operation = cloud.launch.launch(ADMIN, "", spec)
     cloud.done(operation)
@@ -76,6 +77,7 @@ def _ask_its_agent(cloud: Cloud, name: str) -> None:
 
     failed = ran("/bin/sh", "-c", "cat; echo oops >&2; exit 3", given="hello")
     assert (failed.code, failed.out, failed.err) == (3, b"hello", b"oops\n")
+    assert insides.read_file(ADMIN, "", name, "/run/ran", 99) == b"first\nsecond\n"
     assert insides.read_file(ADMIN, "", name, "/etc/hosts", 9) == b"127.0.0.1"
     insides.set_password(ADMIN, "", name, "root", "a better one")
     assert ran("/bin/grep", "^root:[$]5[$]", "/etc/shadow").code == 0

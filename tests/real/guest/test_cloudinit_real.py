@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from zcloud.domain.guest import GuestNic, GuestOptions, GuestRoute, GuestSpec, GuestUser
+from zcloud.domain.guest import GuestDisk, GuestNic, GuestOptions, GuestRoute, GuestSpec, GuestUser
 from zcloud.drivers.guest.cloudinit import SeedFiles, build_seed
 from zcloud.imagebuild.cache import DEFAULT_CACHE
 from zcloud.imagebuild.packages import unpacked
@@ -40,7 +40,17 @@ NIC = GuestNic(
     search=("p.z",),
     routes=(GuestRoute("198.51.100.0/24", "192.0.2.9"),),
 )
-OPTIONS = GuestOptions("en_US.UTF-8", "Europe/Berlin", ("ntp.example",), "http://p:3128", "http://p:3128")
+OPTIONS = GuestOptions(
+    "en_US.UTF-8",
+    "Europe/Berlin",
+    ("ntp.example",),
+    "http://p:3128",
+    "http://p:3128",
+    ("nginx", "vim=2:9.0"),
+    True,
+    True,
+)
+DISKS = (GuestDisk("0123456789abcdef0123", "ext4", "/srv/data"), GuestDisk("1123456789abcdef0123", "xfs"))
 
 # What cloud-init does with user data: its own processor and its own handler for cloud-config parts.
 MERGE = """
@@ -64,7 +74,10 @@ def seed(user_data: str = "") -> SeedFiles:
     """Give a seed that uses everything."""
     user = GuestUser("ann", (KEY,), HASH, sudo=True, groups=("adm",))
     return build_seed(
-        GuestSpec("i-1", "web", "web.p.z", (KEY,), HASH, HASH, (user,), (NIC,), OPTIONS, user_data=user_data)
+        GuestSpec(
+            *("i-1", "web", "web.p.z", (KEY,), HASH, HASH, (user,), (NIC,), DISKS, OPTIONS, user_data),
+            commands=("echo 'first' > /run/first",),
+        )
     )
 
 
@@ -111,7 +124,9 @@ def test_our_part_passes_the_schema(tmp_path: Path) -> None:
 
 
 def test_the_owner_adds_and_cannot_drop_by_accident(tmp_path: Path) -> None:
-    owner = "#cloud-config\nusers: [carol]\nssh_authorized_keys: [more]\nhostname: other\ntimezone: UTC\n"
+    owner = (
+        "#cloud-config\npackages: [git]\nusers: [carol]\nssh_authorized_keys: [more]\nhostname: other\ntimezone: UTC\n"
+    )
     config = merged(owner + "chpasswd: {users: [{name: x, type: RANDOM}]}\nruncmd: [ls]\n", tmp_path)
     assert config["users"][0] == "default"
     assert config["users"][1]["name"] == "ann"
@@ -120,7 +135,9 @@ def test_the_owner_adds_and_cannot_drop_by_accident(tmp_path: Path) -> None:
     assert config["hostname"] == "web"
     assert config["timezone"] == "UTC"
     assert [each["name"] for each in config["chpasswd"]["users"]] == ["root", "x"]
-    assert config["runcmd"] == ["ls"]
+    assert config["runcmd"] == ["echo 'first' > /run/first", "ls"]
+    assert config["packages"] == ["nginx", "vim=2:9.0", "git"]
+    assert config["mounts"][0][1] == "/srv/data"
 
 
 @pytest.mark.parametrize("how", ["dict(recurse_array)+list(append)", "dict(no_replace)+list(append)+str()"])

@@ -67,6 +67,7 @@ def test_nics_and_disks() -> None:
         "network": "lan", "address": "10.0.0.7", "mac": "52:54:00:aa:bb:cc",
     }  # fmt: skip
     assert parse_disk("20G,pool=fast,name=db") == {"size": 20 * GIB, "pool": "fast", "name": "db"}
+    assert parse_disk("1G,mount=/srv,fs=xfs") == {"size": GIB, "mount": "/srv", "filesystem": "xfs"}
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zcloud.domain.errors import InvalidCloudInit, InvalidInput
-from zcloud.domain.guest import GuestNic, GuestOptions, GuestRoute, GuestSpec, GuestUser, parse_options
+from zcloud.domain.guest import (
+    GuestDisk,
+    GuestNic,
+    GuestOptions,
+    GuestRoute,
+    GuestSecrets,
+    GuestSpec,
+    GuestUser,
+    parse_options,
+)
 from zcloud.drivers.guest.cloudinit import build_seed, ready_marker
 
 HASH = "$6$salt$" + "a" * 86
@@ -90,6 +99,38 @@ def test_users_passwords_and_options() -> None:
     assert HASH not in repr(seed)
 
 
+def test_packages_commands_and_disks() -> None:
+    options = GuestOptions(packages=("nginx=1.2", "@web"), package_upgrade=True)
+    disks = (
+        GuestDisk("b" * 20, "xfs", "/srv/data/deep"),
+        GuestDisk("c" * 20, "ext4", "/srv/data"),
+        GuestDisk("d", "ext4"),
+    )
+    owner = "#cloud-config\nruncmd: [last]\nfs_setup: []\n"
+    ours = config(build_seed(spec(options=options, disks=disks, commands=("a 'b'\n", "c"), user_data=owner)).user_data)
+    assert (ours["packages"], ours["package_update"], ours["package_upgrade"]) == (["nginx=1.2", "@web"], True, True)
+    assert ours["runcmd"] == ["a 'b'\n", "c"]
+    assert [each["device"] for each in ours["fs_setup"]] == [f"/dev/disk/by-id/virtio-{each.serial}" for each in disks]
+    assert not any(each["overwrite"] for each in ours["fs_setup"])
+    assert [each[1:4] for each in ours["mounts"]] == [
+        ["/srv/data", "ext4", "defaults,nofail"],
+        ["/srv/data/deep", "xfs", "defaults,nofail"],
+    ]
+
+
+def test_the_owners_word_counts_for_updates() -> None:
+    owner = "#cloud-config\npackage_update: false\n"
+    seed = build_seed(spec(options=GuestOptions(packages=("vim",)), user_data=owner))
+    assert "package_update" not in config(seed.user_data)
+
+
+def test_secrets_are_packed_and_shown_by_nothing() -> None:
+    secrets = GuestSecrets("#!x", commands=("hide\nme", "it's"))
+    assert secrets.pack().keys() == {"user_data", "commands"}
+    assert GuestSecrets.unpack({**secrets.pack(), "password": None}) == secrets
+    assert "hide" not in repr(secrets) + repr(spec(commands=secrets.commands))
+
+
 def test_network_is_matched_by_mac() -> None:
     static = GuestNic(
         "52:54:00:00:00:01",
@@ -158,6 +199,22 @@ BAD_SPECS = [
     ("nics[0].search[0]", {"nics": (GuestNic("52:54:00:00:00:01", search=("a b",)),)}),
     ("nics[0].mtu", {"nics": (GuestNic("52:54:00:00:00:01", mtu=100),)}),
     ("nics[0]", {"nics": (GuestNic("52:54:00:00:00:01", routes=(GuestRoute("::/0", "192.0.2.1"),)),)}),
+    ("guest.packages[0]", {"options": GuestOptions(packages=("-oDir::Etc=/tmp",))}),
+    ("guest.packages[1]", {"options": GuestOptions(packages=("vim", "a b"))}),
+    ("commands[0]", {"commands": (" \n",)}),
+    ("commands[1]", {"commands": ("ls", "ls\x1b[2J")}),
+    ("disks[0].serial", {"disks": (GuestDisk("../sda", "ext4"),)}),
+    ("disks[0].filesystem", {"disks": (GuestDisk("s", "vfat"),)}),
+    ("disks[0].mount", {"disks": (GuestDisk("s", "ext4", "srv"),)}),
+    ("disks[0].mount", {"disks": (GuestDisk("s", "ext4", "/"),)}),
+    ("disks[0].mount", {"disks": (GuestDisk("s", "ext4", "/usr"),)}),
+    ("disks[0].mount", {"disks": (GuestDisk("s", "ext4", "/proc/sys"),)}),
+    ("disks[0].mount", {"disks": (GuestDisk("s", "ext4", "/srv/../etc"),)}),
+    ("disks[0].mount", {"disks": (GuestDisk("s", "ext4", "/srv/a b"),)}),
+    ("disks", {"disks": (GuestDisk("s", "ext4", "/srv/a"), GuestDisk("t", "ext4", "/srv/a"))}),
+    ("disks", {"disks": (GuestDisk("s", "ext4"),), "windows": True}),
+    ("commands", {"commands": ("dir",), "windows": True}),
+    ("guest.package_update", {"options": GuestOptions(package_update=True), "windows": True}),
     ("guest.locale", {"options": GuestOptions(locale="en_US\nx")}),
     ("guest.timezone", {"options": GuestOptions(timezone="../../etc/passwd")}),
     ("guest.ntp[0]", {"options": GuestOptions(ntp=("a b",))}),
@@ -308,7 +365,9 @@ def test_options_come_from_a_plain_mapping() -> None:
     assert parse_options({"timezone": "UTC", "ntp": ["a.b"]}) == GuestOptions(timezone="UTC", ntp=("a.b",))
 
 
-@pytest.mark.parametrize("raw", [{"colour": "red"}, {"timezone": 3}, {"ntp": "a.b"}, {"ntp": [1]}])
+@pytest.mark.parametrize(
+    "raw", [{"colour": "red"}, {"timezone": 3}, {"ntp": "a.b"}, {"ntp": [1]}, {"package_update": "yes"}]
+)
 def test_odd_options_are_refused(raw: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput) as caught:
         parse_options(raw)

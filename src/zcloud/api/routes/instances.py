@@ -14,6 +14,7 @@ from zcloud.api.parts import Calling
 from zcloud.domain.attachment import IoLimits
 from zcloud.domain.instance import DiskRequest, Firmware, InstanceSpec, InstanceStatus, NicRequest, OnBoot
 from zcloud.services.instances import InstanceQuery
+from zcloud.wire import instances as wire
 from zcloud.wire.base import Listing
 from zcloud.wire.instances import (
     Candidate,
@@ -152,8 +153,12 @@ def _spec(body: InstanceCreate) -> InstanceSpec:
     given: dict[str, Any] = {name: value for name, value in dict(body).items() if name != "project"}
     given["firmware"], given["on_boot"] = Firmware(body.firmware), OnBoot(body.on_boot)
     given["nics"] = tuple(NicRequest(**each.model_dump()) for each in body.nics)
-    given["disks"] = tuple(
-        DiskRequest(each.size, each.pool, each.name, IoLimits(**each.limits.model_dump())) for each in body.disks
-    )
+    given["disks"] = tuple(_disk(each) for each in body.disks)
     given["guest"] = body.guest.model_dump(exclude_defaults=True)
     return InstanceSpec(**given)
+
+
+def _disk(asked: wire.DiskRequest) -> DiskRequest:
+    given = asked.model_dump()
+    filesystem = asked.filesystem or ("ext4" if asked.mount else "")
+    return DiskRequest(**given | {"limits": IoLimits(**given["limits"]), "filesystem": filesystem})

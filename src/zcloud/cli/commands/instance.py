@@ -33,7 +33,8 @@ def _nic(nic: Record) -> str:
 
 
 def _disk(disk: Record) -> str:
-    return f"{disk['name']} {size(disk['size'])} ({size(disk['allocated'])} {_('used')}) {disk['state']}"
+    at = f" {_('at')} {disk['mount']}" if disk["mount"] else ""
+    return f"{disk['name']} {size(disk['size'])} ({size(disk['allocated'])} {_('used')}) {disk['state']}{at}"
 
 
 def _error(instance: Record) -> str:

@@ -39,8 +39,8 @@ _OPTIONS = (
     click.option(
         "--disk",
         multiple=True,
-        metavar="SIZE[,pool=P][,name=N][,bytes=50M][,iops=500]",
-        help="A data disk, limited or not; repeatable.",
+        metavar="SIZE[,mount=DIR][,fs=ext4][,pool=P][,name=N][,bytes=50M][,iops=500]",
+        help="A data disk, which the guest formats and mounts if it is told where; repeatable.",
     ),
     click.option(
         "--key",
@@ -50,6 +50,12 @@ _OPTIONS = (
         help="A stored SSH key, or a public key's file; repeatable [your own ~/.ssh/id_*.pub].",
     ),
     click.option("--user-data", type=click.Path(path_type=Path), help="A cloud-init file."),
+    click.option("--package", multiple=True, metavar="NAME", help="A package that the guest installs; repeatable."),
+    click.option("--package-update", is_flag=True, help="The guest updates its lists of packages [with --package]."),
+    click.option("--package-upgrade", is_flag=True, help="The guest upgrades all that is installed, first."),
+    click.option(
+        "--run-command", multiple=True, metavar="LINE", help="A line for the guest's shell, once, at last; repeatable."
+    ),
     click.option("--password-stdin", is_flag=True, help="Read the password of a Windows guest from standard input."),
     click.option("--tag", multiple=True, help="A tag; repeatable."),
     click.option("--firmware", type=click.Choice(("bios", "uefi")), default=None, help="How it boots [bios]."),

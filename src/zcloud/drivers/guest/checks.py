@@ -10,7 +10,7 @@ import struct
 from urllib.parse import urlsplit
 
 from zcloud.domain.errors import InvalidInput
-from zcloud.domain.guest import GuestNic, GuestOptions, GuestSpec, GuestUser
+from zcloud.domain.guest import GuestDisk, GuestNic, GuestOptions, GuestSpec, GuestUser
 from zcloud.domain.names import check_name
 
 _INSTANCE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -20,6 +20,16 @@ _SHELL = re.compile(r"(?:/[A-Za-z0-9._-]+){1,12}")
 _LOCALE = re.compile(r"[A-Za-z]{1,8}(?:_[A-Z]{2})?(?:\.[A-Za-z0-9-]{1,16})?(?:@[a-z]{1,16})?")
 _TIMEZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]{0,31}(?:/[A-Za-z0-9_+-]{1,32}){0,2}")
 _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
+_PACKAGE = re.compile(r"[A-Za-z0-9@][A-Za-z0-9@+._:~=/^-]{0,127}")  # name, name=version, name/release, @group
+_SERIAL = re.compile(r"[A-Za-z0-9-]{1,20}")
+_MOUNT = re.compile(r"(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*){1,12}")
+_FILESYSTEMS = ("ext4", "xfs", "btrfs")
+# An empty disk over one of these takes the system away from under the guest; below the second ones the kernel rules.
+_OCCUPIED = frozenset(
+    {"/bin", "/boot", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/root", "/sbin", "/usr", "/usr/bin", "/usr/lib"}
+    | {"/usr/sbin", "/usr/share", "/var", "/var/lib"}
+)
+_KERNELS = frozenset({"dev", "proc", "run", "sys"})
 _URL = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&()*+,;=%-]{1,512}")
 # crypt(5): SHA-256 and SHA-512, the two that every supported guest's C library knows.
 _HASH = re.compile(r"\$(?:5|6)\$(?:rounds=[0-9]{4,9}\$)?[./0-9A-Za-z]{1,16}\$(?:[./0-9A-Za-z]{43}){1,2}")
@@ -54,6 +64,12 @@ def check_spec(spec: GuestSpec) -> None:
         _check_nic(nic, f"nics[{number}]")
     _unique([nic.mac for nic in spec.nics], "nics", "MAC address")
     check_options(spec.options)
+    _check_disks(spec.disks)
+    for number, command in enumerate(spec.commands):
+        if not command.strip() or any(ord(char) < 32 and char not in "\t\n" for char in command):
+            raise InvalidInput("A command is empty or has control characters.", field=f"commands[{number}]")
+    if spec.windows:
+        _check_windows(spec)
 
 
 def check_options(options: GuestOptions) -> None:
@@ -68,6 +84,8 @@ def check_options(options: GuestOptions) -> None:
     for name, url in (("apt_proxy", options.apt_proxy), ("dnf_proxy", options.dnf_proxy)):
         if url:
             _check_proxy(url, f"guest.{name}")
+    for number, package in enumerate(options.packages):
+        _match(_PACKAGE, package, f"guest.packages[{number}]", "a package's name, perhaps with =VERSION")
 
 
 def check_domain(value: str, what: str) -> None:
@@ -93,6 +111,37 @@ def check_ssh_key(key: str, what: str) -> None:
         raise _refused(key, what, hint) from error
     if blob[4 : 4 + length] != kind.encode() or len(blob) <= 4 + length:
         raise _refused(key, what, hint)
+
+
+def _check_disks(disks: tuple[GuestDisk, ...]) -> None:
+    for number, disk in enumerate(disks):
+        what = f"disks[{number}].mount"
+        _match(_SERIAL, disk.serial, f"disks[{number}].serial", "the disk's serial")
+        if disk.filesystem not in _FILESYSTEMS:
+            raise _refused(disk.filesystem, f"disks[{number}].filesystem", " or ".join(_FILESYSTEMS))
+        if not disk.mount:
+            continue
+        _match(_MOUNT, disk.mount, what, "an absolute path such as /srv/data")
+        if disk.mount in _OCCUPIED or disk.mount.split("/")[1] in _KERNELS:
+            raise InvalidInput(
+                f"An empty disk at {disk.mount} would hide what the guest's system has there.",
+                hint="Mount it at a directory of its own, such as /srv/data.",
+                field=what,
+            )
+    _unique([disk.mount for disk in disks if disk.mount], "disks", "mount point")
+
+
+def _check_windows(spec: GuestSpec) -> None:
+    options = spec.options
+    told: dict[str, object] = {"disks": spec.disks, "commands": spec.commands, "guest.packages": options.packages}
+    told |= {f"guest.{name}": getattr(options, name) for name in ("package_update", "package_upgrade")}
+    for field, value in told.items():
+        if value:
+            raise InvalidInput(
+                f"A guest with Windows takes no {field}.",
+                hint="Give it a script as user data; cloudbase-init runs it.",
+                field=field,
+            )
 
 
 def _check_user(user: GuestUser, what: str) -> None:

@@ -15,12 +15,22 @@ from typing import Any
 
 import yaml
 
-from zcloud.domain.guest import GuestNic, GuestOptions, GuestSpec, GuestUser
+from zcloud.domain.guest import GuestDisk, GuestNic, GuestOptions, GuestSpec, GuestUser
 from zcloud.drivers.guest.checks import check_spec
 from zcloud.drivers.guest.userdata import CLOUD_CONFIG, MERGE_TYPE, OwnerData, Part, parse_user_data
 
 # Of these the owner's word counts; for the rest of zcloud's scalars (names, passwords) zcloud's does.
-_OWNER_WINS = ("locale", "timezone", "ssh_pwauth", "manage_etc_hosts", "preserve_hostname", "ntp", "apt")
+_OWNER_WINS = (
+    "locale",
+    "timezone",
+    "ssh_pwauth",
+    "manage_etc_hosts",
+    "preserve_hostname",
+    "ntp",
+    "apt",
+    "package_update",
+    "package_upgrade",
+)
 _READY_WORD = "zcloud-ready"
 _DUMPER = getattr(
     yaml, "CSafeDumper", yaml.SafeDumper
@@ -91,6 +101,8 @@ def _cloud_config(spec: GuestSpec, owner: OwnerData) -> dict[str, Any]:
         "ssh_pwauth": False,
         **_passwords(spec),
         **_options(spec.options),
+        **_disks(spec.disks),
+        **({"runcmd": list(spec.commands)} if spec.commands else {}),
         "final_message": f"{owner.final_message}\n{message}" if owner.final_message else message,
     }
     return {key: value for key, value in config.items() if key not in _OWNER_WINS or key not in owner.keys}
@@ -134,7 +146,31 @@ def _options(options: GuestOptions) -> dict[str, Any]:
     if options.dnf_proxy:
         line = f"proxy={options.dnf_proxy}\n"
         config["write_files"] = [{"path": "/etc/dnf/dnf.conf", "append": True, "content": line}]
+    if options.packages:
+        config["packages"] = list(options.packages)
+    if options.package_update or options.packages:  # an image's lists are as old as the image
+        config["package_update"] = True
+    if options.package_upgrade:
+        config["package_upgrade"] = True
     return config
+
+
+def _disks(disks: tuple[GuestDisk, ...]) -> dict[str, Any]:
+    """File systems on whole disks, which grow without a partition to move; ``nofail``: the guest boots without one."""
+    made = [
+        {"device": _by_id(disk), "filesystem": disk.filesystem, "partition": "none", "overwrite": False}
+        for disk in disks
+    ]
+    mounts = [
+        [_by_id(disk), disk.mount, disk.filesystem, "defaults,nofail", "0", "2"]
+        for disk in sorted(disks, key=lambda disk: disk.mount)  # what lies below another comes after it
+        if disk.mount
+    ]
+    return {**({"fs_setup": made} if made else {}), **({"mounts": mounts} if mounts else {})}
+
+
+def _by_id(disk: GuestDisk) -> str:
+    return f"/dev/disk/by-id/virtio-{disk.serial}"  # udev's 60-persistent-storage.rules
 
 
 def _network_config(nics: tuple[GuestNic, ...]) -> dict[str, Any]:

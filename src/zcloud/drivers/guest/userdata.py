@@ -66,6 +66,8 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "runcmd": (_LIST,),
     "packages": (_LIST,),
     "mounts": (_LIST,),
+    "fs_setup": (_LIST,),
+    "disk_setup": (_MAP,),
     "package_update": (_BOOL,),
     "package_upgrade": (_BOOL,),
     "growpart": (_MAP,),
