@@ -50,11 +50,13 @@ def created(call: Call, shape: Any, value: Any, location: str) -> Response:
     return answer(shape, value, 201, **headers)
 
 
-def accepted(call: Call, operation: Operation) -> Response:
-    """Answer that an operation does it."""
+def accepted(call: Call, operation: Operation, warnings: Iterable[str] = ()) -> Response:
+    """Answer that an operation does it, and what is unwise about it."""
     told = show.operation(operation)
     call.note(told.resource.url)
-    return answer(Accepted, Accepted(told, told.resource), 202, location=f"/v1/operations/{operation.id}")
+    return answer(
+        Accepted, Accepted(told, told.resource, tuple(warnings)), 202, location=f"/v1/operations/{operation.id}"
+    )
 
 
 def begun(operations: Iterable[Operation]) -> Response:

@@ -40,7 +40,7 @@ def instance(view: InstanceView) -> Instance:
         default_user=names.default_user, status=it.status, desired=it.desired, vcpus=it.vcpus,
         memory_mib=it.memory_mib, max_vcpus=it.max_vcpus, max_memory_mib=it.max_memory_mib,
         pending={name: Pending(**each) for name, each in pending(it).items()},
-        hardware=to_record(settle(it.options)),
+        hardware=to_record(settle(it.options)), defaults=reasons(it),
         flavor=it.flavor, firmware=it.firmware, machine=it.machine, screen=it.screen, tags=it.tags,
         protected=it.protected, on_boot=it.on_boot, incarnation=it.incarnation, ready=it.ready,
         ready_detail=it.ready_detail, ready_deadline=it.ready_deadline,
@@ -51,6 +51,12 @@ def instance(view: InstanceView) -> Instance:
         operation_id=it.operation_id, created_by=it.created_by, created_at=it.created_at, updated_at=it.updated_at,
         started_at=it.started_at, revision=it.revision,
     )  # fmt: skip
+
+
+def reasons(it: instances.Instance) -> dict[str, str]:
+    """Give why the hardware is as it is where nobody chose it, by option."""
+    hardware, born = settle(it.options), it.guest.get("defaults", {})
+    return {name: each["why"] for name, each in born.items() if getattr(hardware, name, None) == each["value"]}
 
 
 def brief(view: BriefView) -> InstanceBrief:

@@ -7,10 +7,11 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 
 class Accepted(TypedDict):
-    """The answer 202: the operation that does it, and the thing that it is done to."""
+    """The answer 202: the operation that does it, the thing that it is done to, and what is unwise about it."""
 
     operation: Operation
     resource: Resource
+    warnings: list[str]
 
 
 class ActionArguments(TypedDict):
@@ -540,6 +541,7 @@ class ImageSource(TypedDict):
 
 class Instance(TypedDict):
     """An instance; ``observed`` is what its host said last, ``host_state`` tells how far that can be trusted.
+    ``defaults`` says why of the ``hardware`` that nobody chose and the guest's system has otherwise than most.
     ``vcpus``, ``memory_mib`` and the like are what is wanted; ``pending`` has those that the present run has
     otherwise. ``screen`` is how its screen is reached (``vnc``); empty: it is headless. ``saved_at``: since when
     its memory is in a file; empty: it is not."""
@@ -563,6 +565,7 @@ class Instance(TypedDict):
     max_memory_mib: int
     pending: dict[str, Any]
     hardware: dict[str, Any]
+    defaults: dict[str, Any]
     flavor: str
     firmware: str
     machine: str
@@ -893,10 +896,15 @@ class Pending(TypedDict):
 
 
 class Placement(TypedDict):
-    """Where an instance would run (best first) and why the other hosts would not take it."""
+    """Where an instance would run (best first) and why the other hosts would not take it.  ``hardware`` is what it
+    would have; ``defaults`` says why where nobody chose and its system has it otherwise than most. ``warnings``:
+    what its system needs more of."""
 
     candidates: list[Candidate]
     refusals: list[Refusal]
+    hardware: dict[str, Any]
+    defaults: dict[str, Any]
+    warnings: list[str]
 
 
 class Pool(TypedDict):

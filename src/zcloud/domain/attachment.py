@@ -24,6 +24,9 @@ SEED_SLOT = 25
 MAX_DISKS = 17
 """Disks of one instance, the root included."""
 
+SATA_PLACES = 4
+"""Disks on a guest's one SATA controller; its other two places are for CD-ROMs."""
+
 MAX_RATE, MAX_BURST_S = 1 << 50, 3600
 _SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,19}")
 
@@ -120,6 +123,16 @@ def free_slot(taken: Collection[int | None]) -> int:
         if slot not in taken:
             return slot
     raise WrongState(f"An instance has at most {MAX_DISKS - 1} data disks.", hint="Detach one that is not needed.")
+
+
+def check_place(slot: int, bus: DiskBus) -> None:
+    """Go on only where a bus has the place of a slot; raises InvalidInput."""
+    if bus is DiskBus.SATA and slot >= SATA_PLACES:
+        raise InvalidInput(
+            f"A guest has {SATA_PLACES} places for SATA disks, the root disk's included.",
+            hint="Choose virtio or scsi for further disks.",
+            field="disks",
+        )
 
 
 def disk_target(slot: int, bus: DiskBus = DiskBus.VIRTIO) -> str:

@@ -62,6 +62,7 @@ class Hardware:
     clock: str = _option("utc", "What the hardware clock shows: utc, or the host's local time.", "utc", "localtime")
     hyperv: bool = _option(False, "Hyper-V's enlightenments, which Windows looks for.")
     nic_model: str = _option("virtio", "The network cards' model.", "virtio", "e1000e")
+    disk_bus: str = _option("virtio", "The bus of the disks that it is born with; settled at birth.", "virtio", "sata")
 
 
 DEFAULT = Hardware()

@@ -22,7 +22,8 @@ def pending(instance: Instance | InstanceBrief) -> dict[str, dict[str, Any]]:
     wanted = as_started(instance)
     if instance.live == wanted:
         return {}
-    live = {**wanted, **instance.live, **live_size(instance).to_record()}
+    hardware = {**wanted["hardware"], **instance.live.get("hardware", {})}  # an older run knew fewer options
+    live = {**wanted, **instance.live, **live_size(instance).to_record(), "hardware": hardware}
     now, following = _flat(live), _flat(wanted)
     return {name: {"now": now.get(name), "next": value} for name, value in following.items() if now.get(name) != value}
 

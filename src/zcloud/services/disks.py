@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from zcloud.domain.attachment import PLAIN, Attachment, DiskBus, IoLimits, free_slot
+from zcloud.domain.attachment import PLAIN, Attachment, DiskBus, IoLimits, check_place, free_slot
 from zcloud.domain.errors import AlreadyExists, InUse, InvalidInput, NoPlace, NotFound, WrongState
 from zcloud.domain.instance import Instance, InstanceStatus
 from zcloud.domain.operation import Operation
@@ -70,6 +70,7 @@ class Disks:
             check_state(instance, "attach_disk")
             others = tx.volumes.of_instance(instance.id)
             slot = free_slot({each.slot for each in others})
+            check_place(slot, spec.attachment.bus)
             _check_live(instance, spec.attachment.bus, others)
             volume = _existing(tx, actor, instance, spec) if spec.volume else _new(tx, instance, spec, slot)
             _check_serial(spec.attachment, volume, others)

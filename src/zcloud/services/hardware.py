@@ -19,7 +19,7 @@ from zcloud.services.context import Services, expect
 from zcloud.services.owned import begin_verb, check_state, find
 from zcloud.store import Tx
 
-_OF_BIRTH = ("os",)
+_OF_BIRTH = ("os", "disk_bus")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,8 @@ def _choose(instance: Instance, change: HardwareChange) -> dict[str, Any]:
         if name in change.set or name in change.reset:
             raise InvalidInput(f"The option {name!r} is settled at birth.", field=name)
     kept = {name: value for name, value in instance.options.items() if name not in set(change.reset)}
+    born = instance.guest.get("defaults", {})
+    kept |= {name: born[name]["value"] for name in change.reset if name in born}
     return normal({**kept, **change.set})
 
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from zcloud.base.ids import new_id
-from zcloud.domain.attachment import Attachment, limits_of
+from zcloud.domain.attachment import Attachment, DiskBus, check_place, limits_of
 from zcloud.domain.claims import running_claims
 from zcloud.domain.errors import InvalidInput, NotFound, WrongState
 from zcloud.domain.guest import SECRETS, GuestSecrets, describe_guest
-from zcloud.domain.hardware import check_hardware, guess_os, normal, settle
+from zcloud.domain.hardware import check_hardware, settle
 from zcloud.domain.image import Image, ImageState
 from zcloud.domain.instance import (
     DiskRequest,
@@ -37,6 +37,7 @@ from zcloud.scheduler.model import HostView
 from zcloud.services import admission
 from zcloud.services.context import Services, Subject, authorize, begin, resolve_project
 from zcloud.services.nics import add_port
+from zcloud.services.profile import fit
 from zcloud.services.systems import Systems
 from zcloud.store import Tx
 
@@ -57,6 +58,8 @@ class Sized:
     memory_mib: int
     root_size: int
     ssh_keys: tuple[str, ...]
+    defaults: Mapping[str, Mapping[str, Any]]
+    warnings: tuple[str, ...]
 
     @property
     def disks(self) -> dict[str, int]:
@@ -79,12 +82,20 @@ class Sized:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What a launch would come to: where it would run, and the instance as it would be recorded."""
+
+    placement: Placement
+    instance: Instance
+
+
 class _Rehearsed(Exception):
     """Ends the transaction of a rehearsal, so that nothing of it is kept."""
 
-    def __init__(self, placement: Placement) -> None:
+    def __init__(self, rehearsal: Rehearsal) -> None:
         super().__init__("rehearsed")
-        self.placement = placement
+        self.rehearsal = rehearsal
 
 
 class Launch:
@@ -103,13 +114,15 @@ class Launch:
             self._systems.load()  # not while a transaction waits for it
         return self._services.store.transact(lambda tx: self._record(tx, actor, project, spec))
 
-    def explain(self, actor: Actor, project: str, spec: InstanceSpec) -> Placement:
+    def explain(self, actor: Actor, project: str, spec: InstanceSpec) -> Rehearsal:
         """Say where it would run and why the other hosts would not take it; changes nothing. Raises as ``launch``."""
         spec = check_spec(spec)
+        if self._systems is not None:
+            self._systems.load()
         try:
             self._services.store.transact(lambda tx: self._rehearse(tx, actor, project, spec))
         except _Rehearsed as done:
-            return done.placement
+            return done.rehearsal
         raise AssertionError("a rehearsal always ends by being undone")
 
     def again(self, actor: Actor, failed: Operation) -> Operation:
@@ -121,6 +134,7 @@ class Launch:
                 raise WrongState(f"The instance {instance.name} is {instance.status}; it was made meanwhile.")
             sealed = {kind: tx.secrets.get(f"instance.{kind}", instance.id) for kind in SECRETS}
             spec = _recall(failed.args["asked"], GuestSecrets.unpack(sealed))
+            spec = dataclasses.replace(spec, hardware=instance.options, firmware=instance.firmware)  # as it was born
             return self._record(tx, actor, instance.project_id, spec, instance)[1]
 
         return self._services.store.transact(work)
@@ -129,8 +143,7 @@ class Launch:
         """Do all that a launch does, and undo it by leaving the transaction with the placement."""
         sized = self._size(tx, actor, project, spec)
         placement = admission.choose(admission.snapshot(tx), sized.project.id, sized.demand())
-        self._record(tx, actor, project, spec)
-        raise _Rehearsed(placement)
+        raise _Rehearsed(Rehearsal(placement, self._record(tx, actor, project, spec)[0]))
 
     def _record(
         self, tx: Tx, actor: Actor, project: str, spec: InstanceSpec, failed: Instance | None = None
@@ -174,9 +187,7 @@ class Launch:
 
     def _warn(self, tx: Tx, sized: Sized, instance: Instance) -> None:
         """Tell of sizes below what the system needs: osinfo's are an installer's, so they are no reason to refuse."""
-        if self._systems is None:
-            return
-        for told in self._systems.shortages(sized.image.os_id, sized.vcpus, sized.memory_mib, sized.root_size):
+        for told in sized.warnings:
             tx.events.add(
                 "instance.small",
                 resource_kind="instance",
@@ -216,8 +227,10 @@ class Launch:
         root_size = max(root_size, image.min_disk) if not spec.root_size else spec.root_size
         root_size = root_size or image.virtual_size
         keys = tuple(_resolve_key(tx, actor, key) for key in spec.ssh_keys)
-        spec = _with_profile(spec, image)
-        sized = Sized(spec, owner, image, vcpus, memory_mib, max(root_size, 0), keys)
+        root_size = max(root_size, 0)
+        fitted = fit(spec, image, self._systems.find(image.os_id) if self._systems else None)
+        small = self._systems.shortages(image.os_id, vcpus, memory_mib, root_size) if self._systems else ()
+        sized = Sized(fitted.spec, owner, image, vcpus, memory_mib, root_size, keys, fitted.defaults, tuple(small))
         _check_size(sized)
         return sized
 
@@ -255,16 +268,13 @@ class Launch:
             options=dict(spec.hardware),
             max_vcpus=spec.max_vcpus,
             max_memory_mib=spec.max_memory_mib,
-            guest={
-                "ssh_keys": list(sized.ssh_keys),
-                "options": dict(spec.guest),
-                "ready_within_s": spec.ready_within_s,
-            },
+            guest=_guest(sized),
         )
 
     def _volumes(self, tx: Tx, sized: Sized, host: HostView, instance_id: str, operation_id: str) -> list[Volume]:
         spec = sized.spec
         root = DiskRequest(sized.root_size, spec.pool, f"{spec.name}-root")
+        bus = DiskBus(settle(spec.hardware).disk_bus)
         return [
             Volume(
                 id=new_id(),
@@ -281,10 +291,20 @@ class Launch:
                 operation_id=operation_id,
                 created_at=tx.now,
                 revision=1,
-                attachment=Attachment(limits=disk.limits, filesystem=disk.filesystem, mount=disk.mount),
+                attachment=Attachment(bus, limits=disk.limits, filesystem=disk.filesystem, mount=disk.mount),
             )
             for slot, disk in enumerate((root, *spec.disks))
         ]
+
+
+def _guest(sized: Sized) -> dict[str, Any]:
+    return {
+        "ssh_keys": list(sized.ssh_keys),
+        "options": dict(sized.spec.guest),
+        "ready_within_s": sized.spec.ready_within_s,
+        "defaults": {name: dict(each) for name, each in sized.defaults.items()},
+        "warnings": list(sized.warnings),
+    }
 
 
 def check_spec(spec: InstanceSpec) -> InstanceSpec:
@@ -305,31 +325,13 @@ def check_spec(spec: InstanceSpec) -> InstanceSpec:
     return dataclasses.replace(spec, tags=check_tags(spec.tags))
 
 
-def _with_profile(spec: InstanceSpec, image: Image) -> InstanceSpec:
-    """Give the spec with the kind of guest that its image tells; a kind that takes UEFI gets it."""
-    chosen = dict(spec.hardware)
-    if spec.headless:
-        chosen["screen"] = "none"
-    if (guessed := guess_os(image.os_id)) != "linux":
-        chosen.setdefault("os", guessed)
-    _check_password(spec, settle(chosen).os)
-    of_profile = settle(chosen).secure_boot and "secure_boot" not in chosen
-    return dataclasses.replace(spec, hardware=normal(chosen), firmware=Firmware.UEFI if of_profile else spec.firmware)
-
-
-def _check_password(spec: InstanceSpec, kind: str) -> None:
-    if spec.password and kind == "linux":
-        hint = "Give password_hash, a crypt(3) hash."
-        raise InvalidInput("Only guests with Windows take a password itself.", hint=hint, field="password")
-    if spec.password_hash and kind != "linux":
-        raise InvalidInput("Windows takes no hash of a password.", hint="Give password.", field="password_hash")
-
-
 def _check_size(sized: Sized) -> None:
     spec = sized.spec
     size = ask_size(sized.vcpus, sized.memory_mib, spec.max_vcpus, spec.max_memory_mib)
     check_size(size, sized.image.min_memory_mib)
-    check_hardware(settle(spec.hardware), size, spec.firmware)
+    hardware = settle(spec.hardware)
+    check_hardware(hardware, size, spec.firmware)
+    check_place(len(spec.disks), DiskBus(hardware.disk_bus))
     smallest = max(sized.image.virtual_size, sized.image.min_disk)
     if not smallest <= sized.root_size <= MAX_DISK:
         raise InvalidInput(

@@ -31,6 +31,10 @@ class Systems:
             raise NotFound(f"No system {id[:60]!r} is known.", hint=f"There is: {', '.join(near)}." if near else "")
         return found
 
+    def find(self, os_id: str) -> OsInfo | None:
+        """Give the system of an image, None where nothing certain is known of it."""
+        return None if os_id.endswith("-unknown") else self._known().get(os_id)
+
     def shortages(self, os_id: str, vcpus: int, memory_mib: int, disk: int) -> list[str]:
         """Give a sentence for each size that is below what a system needs; none where it is not known."""
         system = self._known().get(os_id)

@@ -222,6 +222,7 @@ class Pending:
 class Instance:
     """An instance; ``observed`` is what its host said last, ``host_state`` tells how far that can be trusted.
 
+    ``defaults`` says why of the ``hardware`` that nobody chose and the guest's system has otherwise than most.
     ``vcpus``, ``memory_mib`` and the like are what is wanted; ``pending`` has those that the present run has otherwise.
     ``screen`` is how its screen is reached (``vnc``); empty: it is headless. ``saved_at``: since when its memory is in
     a file; empty: it is not.
@@ -246,6 +247,7 @@ class Instance:
     max_memory_mib: int
     pending: Mapping[str, Pending]
     hardware: Mapping[str, Any]
+    defaults: Mapping[str, str]
     flavor: str
     firmware: str
     machine: str
@@ -313,7 +315,14 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where an instance would run (best first) and why the other hosts would not take it."""
+    """Where an instance would run (best first) and why the other hosts would not take it.
+
+    ``hardware`` is what it would have; ``defaults`` says why where nobody chose and its system has it otherwise than
+    most. ``warnings``: what its system needs more of.
+    """
 
     candidates: tuple[Candidate, ...]
     refusals: tuple[Refusal, ...]
+    hardware: Mapping[str, Any]
+    defaults: Mapping[str, str]
+    warnings: tuple[str, ...]

@@ -71,7 +71,8 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The answer 202: the operation that does it, and the thing that it is done to."""
+    """The answer 202: the operation that does it, the thing that it is done to, and what is unwise about it."""
 
     operation: Operation
     resource: Resource
+    warnings: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from zcloud.domain.errors import ZcloudError
+from zcloud.domain.hardware import settle
 from zcloud.domain.instance import Instance
 from zcloud.domain.network import Network, Port
 from zcloud.domain.operation import StepStatus
@@ -28,7 +29,8 @@ def _mine(run: Run) -> tuple[Whole, Port, Network]:
 def _wanted(run: Run) -> tuple[Instance, Wanted]:
     whole, port, network = _mine(run)
     instance = whole.instance
-    xml = design_nic(run.network(network, instance.host_id).plug(port))
+    plug = run.network(network, instance.host_id).plug(port)
+    xml = design_nic(plug, settle(instance.options).nic_model)
     return instance, Wanted(f"the NIC {port.address or port.mac}", lambda text: devices.find_nic(text, port.mac), xml)
 
 

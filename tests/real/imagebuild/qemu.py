@@ -5,7 +5,7 @@ from __future__ import annotations
 import selectors
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 OVMF_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
@@ -38,8 +38,16 @@ def firmware_options(firmware: str) -> list[str]:
     return ["-drive", code, "-drive", f"if=pflash,format=raw,file={OVMF_VARS}"]
 
 
-def console_until(options: Sequence[str], wanted: str, deadline_seconds: float) -> str:
-    """Boot until ``wanted`` is on the console and give all that it said.
+def ssh_options(port: int) -> list[str]:
+    """Give QEMU's options for a network card that reaches nobody, and whose SSH port is ``port`` of this machine."""
+    network = f"user,id=wire,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:22"
+    return ["-netdev", network, "-device", "virtio-net-pci,netdev=wire"]
+
+
+def console_until(
+    options: Sequence[str], wanted: Sequence[str], deadline_seconds: float, then: Callable[[], object] = lambda: None
+) -> str:
+    """Boot until all of ``wanted`` are on the console, do ``then`` while it runs, and give all that it said.
 
     Fails with the console's tail when the guest ends or the deadline passes first.
     """
@@ -55,15 +63,21 @@ def console_until(options: Sequence[str], wanted: str, deadline_seconds: float) 
             assert process.stdout is not None
             with selectors.DefaultSelector() as selector:
                 selector.register(process.stdout, selectors.EVENT_READ)
-                while wanted.encode() not in said and time.monotonic() < end:
+                while (missing := _missing(wanted, said)) and time.monotonic() < end:
                     if not selector.select(timeout=1):
                         continue
                     chunk = process.stdout.read1(65536)  # type: ignore[attr-defined]
                     if not chunk:
                         break
                     said += chunk
+            if not missing:
+                then()
         finally:
             process.kill()
     text = said.decode(errors="replace")
-    assert wanted in text, f"{wanted!r} never came; the console's end:\n{text[-3000:]}"
+    assert not missing, f"{missing} never came; the console's end:\n{text[-3000:]}"
     return text
+
+
+def _missing(wanted: Sequence[str], said: bytes | bytearray) -> list[str]:
+    return [each for each in wanted if each.encode() not in said]

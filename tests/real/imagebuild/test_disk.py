@@ -27,7 +27,7 @@ def test_disk_without_root_boots_from_its_efi_partition(tmp_path: Path, firmware
     payload.write_bytes(b"x" * MIB)
     files: dict[str, bytes | Path] = {GRUB_CONFIG: CONFIG % b"esp", "kernel": payload}
     assemble(HybridDisk(DISK_ID, esp_files=files, esp_size=16 * MIB), target, _work(tmp_path))
-    console_until([*disk_options(target, "raw"), *firmware_options(firmware)], f"from-esp-{PLATFORM[firmware]}", 60)
+    console_until([*disk_options(target, "raw"), *firmware_options(firmware)], [f"from-esp-{PLATFORM[firmware]}"], 60)
 
 
 @pytest.mark.parametrize("firmware", ["bios", "uefi"])
@@ -39,7 +39,7 @@ def test_disk_with_root_boots_from_its_root(tmp_path: Path, firmware: str) -> No
     subprocess.run(["mke2fs", "-q", "-t", "ext4", "-U", ROOT_UUID, "-d", tree, root, "32M"], check=True)
     target = tmp_path / "disk.raw"
     assemble(HybridDisk(DISK_ID, root=root, root_uuid=ROOT_UUID), target, _work(tmp_path))
-    console_until([*disk_options(target, "raw"), *firmware_options(firmware)], f"from-root-{PLATFORM[firmware]}", 60)
+    console_until([*disk_options(target, "raw"), *firmware_options(firmware)], [f"from-root-{PLATFORM[firmware]}"], 60)
 
 
 def test_both_partition_tables_are_right_and_the_file_is_sparse(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def _refusal(watched: Watched, disk: DiskRequest) -> str | None:
     """Give why a launch into the pool is refused, or None where it would be admitted."""
     spec = InstanceSpec(name="next", image="tiny", vcpus=1, memory_mib=128, nics=(NicRequest(""),), disks=(disk,))
     try:
-        placement = watched.cloud.launch.explain(ADMIN, "", spec)
+        placement = watched.cloud.launch.explain(ADMIN, "", spec).placement
     except NoRoom as error:
         with pytest.raises(NoRoom):
             watched.cloud.launch.launch(ADMIN, "", spec)

@@ -119,6 +119,11 @@ CASES: dict[str, DomainPlan] = {
     "windows": replace(
         DEMO, uefi=SECURE, size=Size(2, 4096), hardware=settle({"os": "windows-11", "nic_model": "e1000e"})
     ),
+    "no-virtio": replace(
+        DEMO,
+        disks=(DiskPlug(source=ROOT, slot=0, attachment=Attachment(DiskBus.SATA)),),
+        hardware=Hardware(disk_bus="sata", nic_model="e1000e", video="vga"),
+    ),
     "windows-kvm": replace(DEMO, accel=Accel.KVM, hardware=settle({"os": "windows", "cpu": "maximum"})),
     "tuned": replace(DEMO, size=Size(4, 512, 4, 1024), hardware=TUNED),
     "spice": replace(DEMO, hardware=Hardware(screen="spice", video="qxl")),

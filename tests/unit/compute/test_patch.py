@@ -92,7 +92,7 @@ def test_hardware_that_did_not_change_is_left_alone(name: str) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_what_is_chosen_later_is_as_what_is_chosen_at_birth(name: str) -> None:
     plan = CASES[name]
-    born = replace(DEFAULT, os=plan.hardware.os)  # which is settled then
+    born = replace(DEFAULT, os=plan.hardware.os, disk_bus=plan.hardware.disk_bus)  # which is settled then
     plain = design_domain(replace(plan, hardware=born))
     assert _same(patch_hardware(plain, born, plan.hardware, _frame(name)), design_domain(plan))
 
@@ -100,7 +100,7 @@ def test_what_is_chosen_later_is_as_what_is_chosen_at_birth(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(set(CASES) - {"full"}))  # its NIC's place in the boot order is not a choice
 def test_what_is_reset_is_as_if_it_was_never_chosen(name: str) -> None:
     plan = CASES[name]
-    born = replace(DEFAULT, os=plan.hardware.os)
+    born = replace(DEFAULT, os=plan.hardware.os, disk_bus=plan.hardware.disk_bus)
     back = patch_hardware(design_domain(plan), plan.hardware, born, _frame(name))
     assert _same(back, design_domain(replace(plan, hardware=born)))
 

@@ -105,7 +105,7 @@ def test_secure_boot_is_not_for_others(cloud: FakeCloud) -> None:
 def test_windows_11_gets_what_it_needs(cloud: FakeCloud) -> None:
     bench = Bench(cloud, replace(SPEC, hardware={"os": "windows-11"}, password="Correct-Horse-1"))
     domain = defined(bench)
-    assert [(each.device, each.bus, each.target) for each in domain.disks][1:] == [("cdrom", "sata", "sda")]
+    assert [(each.device, each.bus, each.target) for each in domain.disks][1:] == [("cdrom", "sata", "sdz")]
     seed = cloud.links.hosts[bench.host_id].shell.disk.file(str(domain.disks[1].source.file)).data
     assert b"Correct-Horse-1" in read_iso(seed)["meta-data"]
     operations = cloud.read(lambda tx: tx.operations.page(sort="created_at").items)

@@ -10,13 +10,16 @@ import pytest
 
 from zcloud.domain.claims import ProviderKind
 from zcloud.domain.errors import CommandFailed, HypervisorFailed, InvalidInput, NoRoom, Protected, WrongState
+from zcloud.domain.hardware import settle
 from zcloud.domain.instance import DiskRequest, InstanceSpec, InstanceStatus, NicRequest, Ready
 from zcloud.domain.operation import OperationStatus
+from zcloud.domain.storage import GIB
+from zcloud.libvirtxml.domain import Domain
 from zcloud.ports import DomainState
 from zcloud.services.launch import Launch
 from zcloud.services.operations import Operations
 from zcloud.services.systems import Systems
-from zcloud.store import Store, Tx
+from zcloud.store import Store
 from zcloud.testing.cloud import ADMIN, FakeCloud
 
 SPEC = InstanceSpec(name="web", image="tiny", vcpus=1, memory_mib=256, nics=(NicRequest(""),))
@@ -160,20 +163,46 @@ def test_protected_is_not_deleted(cloud: FakeCloud) -> None:
         cloud.instances.delete(ADMIN, "", "web")
 
 
-def test_sizes_below_what_the_system_needs_are_an_event(cloud: FakeCloud, tmp_path: Path) -> None:
+def _launch_of(cloud: FakeCloud, os_id: str, directory: Path) -> Launch:
+    """Give a launch that knows the systems that ship with zcloud; the image is of one of them."""
     cloud.add_host("alpha")
+    cloud.store.transact(lambda tx: tx.images.update(tx.images.resolve("tiny").id, os_id=os_id))
+    return Launch(cloud.services, Systems(None, directory / "no-package"))
 
-    def old(tx: Tx) -> None:
-        tx.images.update(tx.images.resolve("tiny").id, os_id="win2k22")
 
-    cloud.store.transact(old)
-    launch = Launch(cloud.services, Systems(None, tmp_path / "no-package"))
-    launch.launch(ADMIN, "", replace(SPEC, start=False))
+def test_sizes_below_what_the_system_needs_are_told_and_are_an_event(cloud: FakeCloud, tmp_path: Path) -> None:
+    launch = _launch_of(cloud, "win2k22", tmp_path)
+    instance = launch.launch(ADMIN, "", replace(SPEC, start=False))[0]
     told = [each.message for each in cloud.read(lambda tx: tx.events.after(0)) if each.kind == "instance.small"]
     assert [each.partition(" needs ")[2] for each in told] == [
         "2048 MiB of memory; it gets 256.",
         "32768 MiB of root disk; it gets 64.",
     ]
+    assert instance.guest["warnings"] == told
+
+
+def test_a_system_without_virtio_gets_what_it_drives_and_a_choice_wins(cloud: FakeCloud, tmp_path: Path) -> None:
+    launch = _launch_of(cloud, "win2k22", tmp_path)
+    spec = replace(SPEC, disks=(DiskRequest(GIB),), start=False)
+    rehearsed = launch.explain(ADMIN, "", spec).instance
+    assert settle(rehearsed.options).disk_bus == "sata"
+    assert rehearsed.guest["defaults"]["nic_model"]["why"].endswith("comes without a driver for virtio network cards.")
+    plain, operation = launch.launch(ADMIN, "", spec)
+    cloud.wait(operation)
+    domain = Domain.parse(cloud.links.hosts[plain.host_id].hypervisor.domain_xml(plain.id) or "")
+    assert [(each.bus, each.target) for each in domain.disks] == [("sata", "sda"), ("sata", "sdb"), ("sata", "sdz")]
+    assert [each.model for each in domain.interfaces] == ["e1000e"]
+    chosen = launch.launch(ADMIN, "", replace(spec, name="driven", hardware={"disk_bus": "virtio"}))[0]
+    assert {each.attachment.bus for each in cloud.read(lambda tx: tx.volumes.of_instance(chosen.id))} == {"virtio"}
+    assert settle(chosen.options).nic_model == "e1000e"
+    assert "disk_bus" not in chosen.guest["defaults"]
+    with pytest.raises(InvalidInput, match="places for SATA"):
+        launch.launch(ADMIN, "", replace(spec, name="many", disks=(DiskRequest(GIB),) * 4))
+
+
+def test_a_system_with_virtio_has_nothing_otherwise(cloud: FakeCloud, tmp_path: Path) -> None:
+    instance = _launch_of(cloud, "debian12", tmp_path).launch(ADMIN, "", replace(SPEC, start=False))[0]
+    assert (instance.options, instance.guest["defaults"]) == ({}, {})
 
 
 def test_an_image_of_another_machine_is_refused(cloud: FakeCloud) -> None:

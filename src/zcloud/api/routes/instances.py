@@ -12,6 +12,7 @@ from zcloud.api.answers import accepted, answer, one, paged
 from zcloud.api.params import LineQuery, Part, Project, RefPath, RefQuery, routes
 from zcloud.api.parts import Calling
 from zcloud.domain.attachment import IoLimits
+from zcloud.domain.hardware import settle, to_record
 from zcloud.domain.instance import DiskRequest, Firmware, InstanceSpec, InstanceStatus, NicRequest, OnBoot
 from zcloud.services.instances import InstanceQuery
 from zcloud.wire import instances as wire
@@ -83,11 +84,14 @@ def create_instance(
     """Launch an instance."""
     spec = _spec(body)
     if not dry_run:
-        return accepted(call, call.parts.launch.launch(call.actor, body.project, spec)[1])
-    found = call.parts.launch.explain(call.actor, body.project, spec)
+        instance, operation = call.parts.launch.launch(call.actor, body.project, spec)
+        return accepted(call, operation, instance.guest["warnings"])
+    rehearsal = call.parts.launch.explain(call.actor, body.project, spec)
+    found, instance = rehearsal.placement, rehearsal.instance
     candidates = tuple(Candidate(each.host.name, each.host.id, each.score) for each in found.candidates)
     refusals = tuple(Refusal(each.host, each.filter, each.reason, each.nearest) for each in found.refusals)
-    return answer(Placement, Placement(candidates, refusals))
+    hardware, why = to_record(settle(instance.options)), show.reasons(instance)
+    return answer(Placement, Placement(candidates, refusals, hardware, why, tuple(instance.guest["warnings"])))
 
 
 @router.get("/instances/{ref}", response_model=Instance)

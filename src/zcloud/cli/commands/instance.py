@@ -63,6 +63,12 @@ def _detail(instance: Record) -> str:
     return _("its memory is in a file since {when}").format(when=instance["saved_at"]) if instance["saved_at"] else ""
 
 
+def _reasons(instance: Record) -> list[str]:
+    """Give the hardware that nobody chose, with why it is so."""
+    told = instance.get("defaults", {}).items()
+    return [f"{name} = {instance['hardware'][name]}: {why}" for name, why in sorted(told)]
+
+
 COLUMNS = (
     Column("name", "name"),
     Column("status", state),
@@ -82,6 +88,7 @@ COLUMNS = (
     Column("accelerator", accelerator),
     Column("project", "project"),
     Column("firmware", "firmware"),
+    Column("hardware of its system", lambda each: " ".join(_reasons(each))),
     Column("screen", lambda each: each["screen"] or _("none (headless)")),
     Column("networks", lambda each: "; ".join(map(_nic, each["nics"]))),
     Column("disks", lambda each: "; ".join(map(_disk, each["disks"]))),

@@ -100,6 +100,7 @@ def launch(app: App, dry_run: bool, wait: str, no_wait: bool, **options: Any) ->
         show_placement(app, body)
         return
     answer = app.client.post("/v1/instances", body)
+    _warn(app, answer)
     if no_wait:
         if app.for_people:
             identity = plain(answer["operation"]["id"])
@@ -139,10 +140,23 @@ def show_placement(app: App, body: Record) -> None:
         columns = (Column("HOST", "host"), Column("FITS", "fits"), Column("SCORE", "score", right=True),
                    Column("WHY NOT", "reason"), Column("NEAREST FIT", "nearest"))  # fmt: skip
         show_rows(app, rows, columns, empty=_("There is no host."))
+        _explain_hardware(app, placement)
     else:
         show_data(app, placement)
     if not placement["candidates"]:
         raise click.exceptions.Exit(EXIT_REFUSED)
+
+
+def _explain_hardware(app: App, placement: Record) -> None:
+    for name, why in sorted(placement.get("defaults", {}).items()):
+        value = placement["hardware"][name]
+        say(app, _("{name} = {value}: {why}").format(name=name, value=plain(str(value)), why=plain(why)))
+    _warn(app, placement)
+
+
+def _warn(app: App, answer: Record) -> None:
+    for told in answer.get("warnings", ()):
+        note(app, _("Warning: {told}").format(told=plain(told)))
 
 
 def _show_launched(app: App, identity: str, *, until_ready: bool) -> None:

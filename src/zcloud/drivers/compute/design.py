@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zcloud.domain.attachment import SEED_SLOT, IoLimits
+from zcloud.domain.attachment import SATA_PLACES, SEED_SLOT, DiskBus, IoLimits, disk_target
 from zcloud.domain.hardware import DEFAULT, Hardware
 from zcloud.domain.host import Accel
 from zcloud.domain.plug import DiskFormat, DiskKind, DiskPlug, DiskSource, NicKind, NicPlug
@@ -22,8 +22,8 @@ from zcloud.libvirtxml.nic import Interface
 SPARE_ROOT_PORTS = 12
 """PCI Express places left for hot-plug: q35 itself has one."""
 
-CDROM_TARGET = "sda"
-"""The seed's name where it is a CD-ROM."""
+_CDROM_UNIT = SATA_PLACES
+"""The first of the SATA controller's places for CD-ROMs, after those of disks."""
 
 BALLOON_PERIOD_S = 10
 AGENT_CHANNEL = "org.qemu.guest_agent.0"
@@ -77,7 +77,7 @@ def design_domain(plan: DomainPlan) -> str:
     for disk in plan.disks:
         _fill_disk(domain.disks.add(), disk)
     if plan.seed:
-        fill = _fill_seed if plan.hardware.os == "linux" else _fill_cdrom
+        fill = _fill_seed if (plan.hardware.os, plan.hardware.disk_bus) == ("linux", "virtio") else _fill_cdrom
         fill(domain.disks.add(), plan.seed)
     for plug in plan.nics:
         _fill_nic(domain.interfaces.add(), plug)
@@ -95,10 +95,11 @@ def design_disk(plug: DiskPlug) -> str:
     return disk.to_xml(pretty=True)
 
 
-def design_nic(plug: NicPlug) -> str:
+def design_nic(plug: NicPlug, model: str = DEFAULT.nic_model) -> str:
     """Give the XML of a NIC that is attached to a domain later."""
     nic = Interface.create()
     _fill_nic(nic, plug)
+    nic.model = model
     return nic.to_xml(pretty=True)
 
 
@@ -190,11 +191,13 @@ def _fill_seed(disk: Disk, path: str) -> None:
 
 
 def _fill_cdrom(disk: Disk, path: str) -> None:
-    """A seed that Windows sees before it has a driver for virtio."""
+    """A seed that a system sees before it has a driver for virtio."""
     disk.type, disk.device, disk.snapshot = "file", "cdrom", "no"
     disk.driver, disk.format = "qemu", "raw"
     disk.source.file = path
-    disk.target, disk.bus = CDROM_TARGET, "sata"
+    disk.target, disk.bus = disk_target(SEED_SLOT, DiskBus.SATA), "sata"
+    place = disk.address
+    place.type, place.controller, place.target, place.unit = "drive", 0, 0, _CDROM_UNIT
     disk.read_only = True
 
 

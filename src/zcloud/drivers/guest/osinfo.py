@@ -17,6 +17,8 @@ from typing import Any
 
 from lxml import etree
 
+from zcloud.domain.hardware import PROFILES
+
 DIRECTORY = Path("/usr/share/osinfo")
 _FORM = 1  # of the kept file
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True)
@@ -53,6 +55,29 @@ class OsInfo:
     virtio: tuple[str, ...] = ()
     hardware: Mapping[str, Any] = field(default_factory=dict)
     source: str = "osinfo-db"
+
+
+@dataclass(frozen=True, slots=True)
+class Default:
+    """What a system's guests get of a choice of hardware, and a sentence that says why."""
+
+    value: Any
+    why: str
+
+
+def hardware_defaults(system: OsInfo | None, kind: str) -> dict[str, Default]:
+    """Give by option what a guest of a system and kind (``domain/hardware.py``) needs otherwise than most (pure)."""
+    name = system.name if system else "Windows"
+    driven = set(system.virtio) if system else {"disk", "net"} if kind == "linux" else set()
+    wanted = {**PROFILES[kind], **(system.hardware if system else {})}
+    found = {option: Default(value, f"{name} expects it.") for option, value in wanted.items() if option != "os"}
+    if "disk" not in driven:
+        found["disk_bus"] = Default("sata", f"{name} comes without a driver for virtio disks.")
+    if "net" not in driven:
+        found["nic_model"] = Default("e1000e", f"{name} comes without a driver for virtio network cards.")
+    if not driven:
+        found["video"] = Default("vga", f"{name} comes without drivers for virtio.")
+    return found
 
 
 def load_systems(cache: Path | None, directory: Path = DIRECTORY) -> dict[str, OsInfo]:

@@ -1,0 +1,48 @@
+"""What the guest's system, as its image tells it, changes of the hardware that it is born with."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from zcloud.domain.errors import InvalidInput
+from zcloud.domain.hardware import guess_os, normal, settle
+from zcloud.domain.image import Image
+from zcloud.domain.instance import Firmware, InstanceSpec
+from zcloud.drivers.guest.osinfo import OsInfo, hardware_defaults
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A spec with its system's hardware; ``defaults`` has the ``value`` and the ``why`` of each that nobody chose."""
+
+    spec: InstanceSpec
+    defaults: Mapping[str, Mapping[str, Any]]
+
+
+def fit(spec: InstanceSpec, image: Image, system: OsInfo | None) -> Fitted:
+    """Give the spec with what its image's system needs where nothing was chosen; raises InvalidInput."""
+    chosen = dict(spec.hardware)
+    if spec.headless:
+        chosen["screen"] = "none"
+    if (guessed := guess_os(image.os_id)) != "linux":
+        chosen.setdefault("os", guessed)
+    kind = settle(chosen).os
+    _check_password(spec, kind)
+    defaults = {name: each for name, each in hardware_defaults(system, kind).items() if name not in chosen}
+    chosen |= {name: each.value for name, each in defaults.items()}
+    firmware = Firmware.UEFI if "secure_boot" in defaults and chosen["secure_boot"] else spec.firmware
+    return Fitted(
+        dataclasses.replace(spec, hardware=normal(chosen), firmware=firmware),
+        {name: dataclasses.asdict(each) for name, each in defaults.items()},
+    )
+
+
+def _check_password(spec: InstanceSpec, kind: str) -> None:
+    if spec.password and kind == "linux":
+        hint = "Give password_hash, a crypt(3) hash."
+        raise InvalidInput("Only guests with Windows take a password itself.", hint=hint, field="password")
+    if spec.password_hash and kind != "linux":
+        raise InvalidInput("Windows takes no hash of a password.", hint="Give password.", field="password_hash")
