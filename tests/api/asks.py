@@ -235,6 +235,9 @@ ASKS: dict[tuple[str, str], Ask] = {
     ("PUT", "/v1/instances/{ref}/xml"): Ask(202, "/v1/instances/{s.whole.id}/xml", {"xml": EDITED}),
     ("GET", "/v1/instances/{ref}/screenshot"): Ask(200, "/v1/instances/{s.whole.id}/screenshot"),
     ("GET", "/v1/instances/{ref}/guest/filesystems"): Ask(200, "/v1/instances/{s.whole.id}/guest/filesystems"),
+    ("GET", "/v1/instances/{ref}/guest/info"): Ask(200, "/v1/instances/{s.whole.id}/guest/info"),
+    ("POST", "/v1/instances/{ref}/guest/trim"): Ask(200, "/v1/instances/{s.whole.id}/guest/trim"),
+    ("POST", "/v1/instances/{ref}/guest/time"): Ask(204, "/v1/instances/{s.whole.id}/guest/time"),
     ("POST", "/v1/instances/{ref}/guest/password"): Ask(
         204, "/v1/instances/{s.whole.id}/guest/password", {"user": "root", "password": _PASSWORD}
     ),

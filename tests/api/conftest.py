@@ -195,6 +195,8 @@ def _a_host(host_id: str) -> FakeHypervisor:
 
 _GUEST = {
     "guest-exec": {"pid": 7},
+    "guest-fstrim": {"paths": [{"path": "/", "trimmed": 4096}]},
+    "guest-get-osinfo": {"pretty-name": "Debian 12", "kernel-release": "6.1"},
     "guest-exec-status": {"exited": True, "exitcode": 3, "out-data": "aGVsbG8K", "err-data": "b29wcwo="},
     "guest-file-open": 1000,
     "guest-file-read": {"count": 5, "buf-b64": "aGVsbG8K", "eof": True},

@@ -371,6 +371,21 @@ class GuestFreeze(TypedDict):
     seconds: NotRequired[int]
 
 
+class GuestInfo(TypedDict):
+    """What a guest says of itself; empty and null: it does not say. ``ahead_s``: by how much its clock is ahead."""
+
+    os: str
+    os_id: str
+    os_version: str
+    kernel: str
+    machine: str
+    hostname: str
+    timezone: str
+    utc_offset_s: int | None
+    ahead_s: float | None
+    users: list[GuestPerson]
+
+
 class GuestOptions(TypedDict):
     """Settings inside the guest; an empty one leaves the image's own.  ``packages`` are installed at its first
     boot, after the lists of packages were updated, and after an upgrade of all that is installed if
@@ -391,6 +406,13 @@ class GuestPassword(TypedDict):
 
     user: str
     password: str
+
+
+class GuestPerson(TypedDict):
+    """Somebody who is logged in."""
+
+    name: str
+    since: str | None
 
 
 class GuestProcess(TypedDict):
@@ -415,6 +437,14 @@ class GuestResult(TypedDict):
     out: str
     err: str
     truncated: bool
+
+
+class GuestTrimmed(TypedDict):
+    """A file system that was trimmed: how many bytes (null: the guest does not say), or why it was not."""
+
+    path: str
+    bytes: int | None
+    error: str
 
 
 class GuestsStop(TypedDict):

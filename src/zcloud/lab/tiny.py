@@ -63,7 +63,7 @@ _TEXTS = {
     "/etc/profile": "export PS1='\\h:\\w# '\n",
     "/etc/os-release": 'ID=tiny\nNAME=Tiny\nPRETTY_NAME="Tiny guest"\nVERSION_ID=1\n',
 }
-_APPLETS_AT = {"/sbin/poweroff": "/sbin/shutdown", "/bin/sh": "/bin/busybox"}
+_APPLETS_AT = {"/sbin/poweroff": "/sbin/shutdown", "/bin/sh": "/bin/busybox", "/sbin/hwclock": "/bin/busybox"}
 
 
 def tiny_image(cache: Path = DEFAULT_CACHE) -> Path:

@@ -12,15 +12,21 @@ from zcloud.domain.errors import GuestRefused, HypervisorFailed, InvalidInput, W
 from zcloud.domain.instance import Instance, InstanceStatus
 from zcloud.domain.people import Actor, Role
 from zcloud.drivers.guest.agent import (
+    FACTS,
     Filesystem,
+    GuestFacts,
     Result,
+    Trimmed,
     ask_command,
     ask_password,
+    ask_time,
+    parse_facts,
     parse_filesystems,
     parse_handle,
     parse_pid,
     parse_piece,
     parse_result,
+    parse_trimmed,
 )
 from zcloud.drivers.guest.filesystems import is_serial
 from zcloud.ports import Hypervisor
@@ -49,7 +55,7 @@ class Place:
 
 
 class Insides:
-    """The service behind ``zcloud instance filesystems``, ``set-password``, ``exec`` and ``read-file``."""
+    """The service behind ``zcloud guest``, and ``zcloud instance filesystems``, ``exec`` and the like."""
 
     def __init__(self, services: Services, direct: Direct) -> None:
         self._store, self._direct = services.store, direct
@@ -66,6 +72,32 @@ class Insides:
             return tuple(each.name for each in volumes if any(is_serial(one, each.serial) for one in told))
 
         return [Place(each, on(each)) for each in found]
+
+    def info(self, actor: Actor, project: str, ref: str) -> tuple[GuestFacts, float | None]:
+        """Give what the guest says of itself, and by how many seconds its clock is ahead. Raises as ``filesystems``.
+
+        An older agent does not know every question; what it does not tell is left out.
+        """
+        instance = self._running(actor, project, ref)
+        facts = self._ask(instance, lambda agent: parse_facts(_tell_all(agent)))
+        with self._store.read() as tx:
+            now = tx.now.timestamp()
+        return facts, None if facts.time is None else round(facts.time - now, 1)
+
+    def trim(self, actor: Actor, project: str, ref: str) -> tuple[Trimmed, ...]:
+        """Have the guest tell its disks which blocks it does not use. Raises as ``filesystems``."""
+        instance = self._running(actor, project, ref)
+        trimmed = self._ask(instance, lambda agent: parse_trimmed(agent("guest-fstrim", {})))
+        self._tell(actor, instance, f"{actor.user_name} had the file systems of {instance.name} trimmed.")
+        return trimmed
+
+    def set_time(self, actor: Actor, project: str, ref: str) -> None:
+        """Set the guest's clock to the controller's. Raises as ``filesystems``."""
+        instance = self._running(actor, project, ref)
+        with self._store.read() as tx:
+            now = tx.now
+        self._ask(instance, lambda agent: agent("guest-set-time", ask_time(now)))
+        self._tell(actor, instance, f"{actor.user_name} set the clock of the guest of {instance.name}.")
 
     def set_password(self, actor: Actor, project: str, ref: str, user: str, password: str) -> None:
         """Give a user of the guest another password, kept nowhere. Raises InvalidInput, and as ``filesystems``."""
@@ -138,6 +170,15 @@ class Insides:
                 data={"actor": actor.user_name},
             )
         )
+
+
+def _tell_all(agent: Agent) -> dict[str, Any]:
+    agent("guest-ping", {})  # one that is silent is told of
+    answers: dict[str, Any] = {}
+    for command in FACTS:
+        with contextlib.suppress(HypervisorFailed):
+            answers[command] = agent(command, {})
+    return answers
 
 
 def _read(agent: Agent, path: str, limit: int) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
@@ -49,6 +50,39 @@ class GuestFilesystem:
     used: int | None
     total: int | None
     volumes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GuestPerson:
+    """Somebody who is logged in."""
+
+    name: str
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class GuestInfo:
+    """What a guest says of itself; empty and null: it does not say. ``ahead_s``: by how much its clock is ahead."""
+
+    os: str
+    os_id: str
+    os_version: str
+    kernel: str
+    machine: str
+    hostname: str
+    timezone: str
+    utc_offset_s: int | None
+    ahead_s: float | None
+    users: tuple[GuestPerson, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GuestTrimmed:
+    """A file system that was trimmed: how many bytes (null: the guest does not say), or why it was not."""
+
+    path: str
+    bytes: int | None
+    error: str
 
 
 @dataclass(frozen=True, slots=True)

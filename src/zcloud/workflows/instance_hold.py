@@ -25,6 +25,7 @@ def _let_go(run: Run) -> None:
     """Let the guest go on."""
     instance = parts.load_instance(run)
     run.link(instance.host_id).hypervisor.resume(instance.id)
+    parts.set_clock(run, instance)
 
 
 def _press_reset(run: Run) -> None:

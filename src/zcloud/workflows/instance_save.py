@@ -54,6 +54,7 @@ def _go_on(run: Run) -> None:
         tx.instances.begin_incarnation(instance.id, run.args["incarnation"], instance.host_id)
     hypervisor.restore(instance.id, path, patch_incarnation(xml, run.args["incarnation"]))
     _settle(run, hypervisor, instance)
+    parts.set_clock(run, instance)
 
 
 def _back_to_running(run: Run) -> None:

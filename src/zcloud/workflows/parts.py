@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from zcloud.domain.errors import NotFound
+from zcloud.domain.errors import GuestSilent, HypervisorFailed, NotFound
 from zcloud.domain.guest import SECRETS, GuestSecrets, describe_guest
 from zcloud.domain.hardware import settle
 from zcloud.domain.instance import Instance
 from zcloud.drivers.compute.design import design_domain
 from zcloud.drivers.compute.devices import definition_facts
 from zcloud.drivers.compute.patch import patch_accel, patch_incarnation
+from zcloud.drivers.guest.agent import ask_time
 from zcloud.drivers.guest.cloudinit import build_seed
 from zcloud.drivers.guest.seed import build_iso
 from zcloud.ports import DomainState, Hypervisor
 from zcloud.workflows.context import Run, Whole, base_image, load_whole
 from zcloud.workflows.design import console_log, logs, nvram_name, plan_domain, saved_name, seed_name, tpm_directory
 
+_CLOCK_S = 2
 OFF = frozenset({DomainState.SHUTOFF, DomainState.CRASHED})
 
 
@@ -165,6 +168,13 @@ def power_off(run: Run) -> None:
     """Take the power away."""
     instance = load_instance(run)
     run.link(instance.host_id).hypervisor.destroy(instance.id)
+
+
+def set_clock(run: Run, instance: Instance) -> None:
+    """Set the clock of a guest that was held, where it has an agent that answers; without one it is left behind."""
+    with contextlib.suppress(GuestSilent, HypervisorFailed):
+        hypervisor = run.link(instance.host_id).hypervisor
+        hypervisor.agent(instance.id, "guest-set-time", ask_time(run.now()), timeout_s=_CLOCK_S)
 
 
 def is_off(hypervisor: Hypervisor, instance_id: str) -> bool:

@@ -82,6 +82,14 @@ def _ask_its_agent(cloud: Cloud, name: str) -> None:
     insides.set_password(ADMIN, "", name, "root", "a better one")
     assert ran("/bin/grep", "^root:[$]5[$]", "/etc/shadow").code == 0
     assert insides.filesystems(ADMIN, "", name) == []  # all of the tiny guest is in memory
+    assert insides.trim(ADMIN, "", name) == ()
+    facts, ahead_s = insides.info(ADMIN, "", name)
+    assert (facts.os, facts.hostname, facts.users) == ("Tiny guest", name, ())
+    assert ahead_s is not None
+    ran("/bin/date", "-s", "2020-01-01 00:00")
+    assert (insides.info(ADMIN, "", name)[1] or 0) < -1e6
+    insides.set_time(ADMIN, "", name)
+    assert abs(insides.info(ADMIN, "", name)[1] or 0) < 30
     for refused in (
         lambda: insides.set_password(ADMIN, "", name, "nobody", "x"),
         lambda: insides.execute(ADMIN, "", name, ["/no/such"], ""),

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,15 @@ class Inside:
         """Give how often the keyboard controller has asked for attention."""
         lines = (self.read("/proc/interrupts") or "").splitlines()
         return sum(int(line.split()[1]) for line in lines if "i8042" in line)
+
+    def set_clock_back(self) -> None:
+        """Set the guest's clock to a day in 2020."""
+        self._call("guest-exec", path="/bin/date", arg=["-s", "2020-01-01 00:00"])
+        wait_for(lambda: self.clock_ahead_s() < -1e6, 30, "the old date")
+
+    def clock_ahead_s(self) -> float:
+        """Give by how much the guest's clock is ahead of ours."""
+        return float(self._call("guest-get-time")) / 1e9 - time.time()
 
     def _call(self, command: str, **arguments: Any) -> Any:
         def ask() -> tuple[Any] | None:
@@ -144,10 +154,12 @@ def test_pause_reset_save_and_restore(cloud: Cloud, guest: Instance) -> None:
     """A number in the guest's memory tells what kept it: pause and save do, a reset does not."""
     shell = Inside(cloud, guest.id)
     shell.write("/run/number", "41")
+    shell.set_clock_back()
     act(cloud, guest.id, "pause")
     assert cloud.host.virsh("domstate", guest.id, "--reason").strip() == "paused (user)"
     act(cloud, guest.id, "resume")
     assert shell.read("/run/number") == "41"
+    assert abs(shell.clock_ahead_s()) < 60  # a guest that was held is told the time
     variables = nvram(cloud, guest)
     act(cloud, guest.id, "save")
     held = cloud.instance(guest.id)

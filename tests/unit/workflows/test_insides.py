@@ -67,6 +67,38 @@ def test_file_systems_name_their_volumes(inside: Inside) -> None:
     assert inside.told() == []
 
 
+def test_a_guest_tells_of_itself_what_its_agent_knows(inside: Inside) -> None:
+    now = inside.cloud.read(lambda tx: tx.now.timestamp())
+    inside.guest |= {
+        "guest-get-osinfo": {"pretty-name": "Debian\x1b[2J 12", "kernel-release": "6.1", "id": 7},
+        "guest-get-host-name": {"host-name": "web"},
+        "guest-get-timezone": "nonsense",
+        "guest-get-time": int((now - 300) * 1e9),
+        "guest-get-users": [{"user": "ann", "login-time": 1700000000.5}, 3],
+    }
+    facts, ahead = inside.insides.info(ADMIN, "", "web")
+    assert (facts.kernel, facts.hostname, facts.timezone) == ("6.1", "web", "")
+    assert "\x1b" not in facts.os
+    assert [(each.name, each.since) for each in facts.users] == [("ann", 1700000000.5)]
+    assert ahead is not None
+    assert -310 < ahead < -290
+    assert inside.told() == []
+
+
+def test_trim_and_clock_are_told(inside: Inside) -> None:
+    inside.guest["guest-fstrim"] = {"paths": [{"path": "/", "trimmed": 4096}, {"path": "/x", "error": "no discard"}]}
+    root, other = inside.insides.trim(ADMIN, "", "web")
+    assert (root.path, root.bytes, other.error) == ("/", 4096, "no discard")
+    inside.insides.set_time(ADMIN, "", "web")
+    assert inside.told() == [
+        "admin had the file systems of web trimmed.",
+        "admin set the clock of the guest of web.",
+    ]
+    inside.guest["guest-fstrim"] = {"paths": "all"}
+    with pytest.raises(GuestRefused):
+        inside.insides.trim(ADMIN, "", "web")
+
+
 def test_what_changes_or_reveals_is_told_without_what_is_secret(inside: Inside) -> None:
     inside.guest |= {"guest-exec": {"pid": 9}, "guest-file-open": 1, "guest-file-read": {"buf-b64": "aGk="}}
     inside.insides.set_password(ADMIN, "", "web", "root", "canary-1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Body, Path
@@ -18,10 +19,13 @@ from zcloud.wire.insides import (
     GuestFile,
     GuestFilesystem,
     GuestFreeze,
+    GuestInfo,
     GuestPassword,
+    GuestPerson,
     GuestProcess,
     GuestRead,
     GuestResult,
+    GuestTrimmed,
 )
 from zcloud.wire.operations import Accepted
 
@@ -35,6 +39,29 @@ Pid = Annotated[int, Path(ge=1, le=1 << 62, description="The command's process i
 def list_filesystems(call: Calling, ref: RefPath, project: Project = "") -> Response:
     """List the file systems that the guest has mounted, as its agent tells now."""
     return listing(GuestFilesystem, call.parts.owner.insides.filesystems(call.actor, project, ref), _show)
+
+
+@router.get("/instances/{ref}/guest/info", response_model=GuestInfo)
+def show_guest_info(call: Calling, ref: RefPath, project: Project = "") -> Response:
+    """Give what the guest says of itself now: its system, names, clock, and who is logged in."""
+    its, ahead_s = call.parts.owner.insides.info(call.actor, project, ref)
+    users = tuple(GuestPerson(each.name, _time(each.since)) for each in its.users)
+    told = (its.os, its.os_id, its.os_version, its.kernel, its.machine, its.hostname, its.timezone, its.utc_offset_s)
+    return answer(GuestInfo, GuestInfo(*told, ahead_s, users))
+
+
+@router.post("/instances/{ref}/guest/trim", response_model=Listing[GuestTrimmed])
+def trim_guest(call: Calling, ref: RefPath, project: Project = "") -> Response:
+    """Have the guest give back what its file systems do not use."""
+    trimmed = call.parts.owner.insides.trim(call.actor, project, ref)
+    return listing(GuestTrimmed, trimmed, lambda its: GuestTrimmed(its.path, its.bytes, its.error))
+
+
+@router.post("/instances/{ref}/guest/time", status_code=204, response_class=Response)
+def set_guest_time(call: Calling, ref: RefPath, project: Project = "") -> Response:
+    """Set the guest's clock to the server's."""
+    call.parts.owner.insides.set_time(call.actor, project, ref)
+    return nothing()
 
 
 @router.post("/instances/{ref}/guest/password", status_code=204, response_class=Response)
@@ -77,6 +104,10 @@ def freeze_guest(call: Calling, ref: RefPath, project: Project = "", body: Freez
 def thaw_guest(call: Calling, ref: RefPath, project: Project = "") -> Response:
     """Let the guest write again."""
     return accepted(call, call.parts.owner.freezing.thaw(call.actor, project, ref, call.revision))
+
+
+def _time(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def _show(place: Place) -> GuestFilesystem:

@@ -11,7 +11,7 @@ import click
 
 from zcloud.cli.asking import ask_password, name_argument, wait_option
 from zcloud.cli.base import EXIT_FAILED, command
-from zcloud.cli.output import Column, note, say, show_rows
+from zcloud.cli.output import Column, note, say, show_record, show_rows
 from zcloud.cli.params import SIZE, SPAN
 from zcloud.cli.progress import finish
 from zcloud.cli.settings import App
@@ -20,6 +20,7 @@ from zcloud.cli.units import size
 from zcloud.client import Record, route
 
 _POLL_S = 0.3
+_IN_TIME_S = 2  # what asking itself may take
 _SIGNALLED = 128  # as shells give the end by a signal
 
 
@@ -43,6 +44,50 @@ def filesystems(app: App, name: str) -> None:
     """List what a guest has mounted, as its agent tells now."""
     found = app.client.get(route("instances", name, "guest", "filesystems"), project=app.project)["items"]
     show_rows(app, found, COLUMNS, empty=_("The guest tells of no file systems."))
+
+
+INFO = (
+    Column("system", "os"),
+    Column("kernel", lambda its: " ".join(filter(None, (its["kernel"], its["machine"])))),
+    Column("host name", "hostname"),
+    Column("time zone", "timezone"),
+    Column("clock", lambda its: _clock(its["ahead_s"])),
+    Column("logged in", lambda its: ", ".join(sorted({each["name"] for each in its["users"]}))),
+)
+
+
+def _clock(ahead_s: float | None) -> str:
+    if ahead_s is None:
+        return ""
+    if abs(ahead_s) < _IN_TIME_S:
+        return _("right")
+    told = _("{seconds:.0f} s ahead") if ahead_s > 0 else _("{seconds:.0f} s behind; zcloud instance set-time sets it")
+    return told.format(seconds=abs(ahead_s))
+
+
+@command
+@name_argument("instances")
+def guest_info(app: App, name: str) -> None:
+    """Show what a guest says of itself now: system, names, clock, and who is logged in."""
+    show_record(app, app.client.get(route("instances", name, "guest", "info"), project=app.project), INFO)
+
+
+@command
+@name_argument("instances")
+def trim(app: App, name: str) -> None:
+    """Have a guest give back the blocks that its file systems do not use."""
+    found = app.client.post(route("instances", name, "guest", "trim"), None, project=app.project)["items"]
+    columns = (Column("MOUNTED ON", "path"), Column("GIVEN BACK", lambda each: _bytes(each["bytes"]), right=True),
+               Column("ERROR", "error"))  # fmt: skip
+    show_rows(app, found, columns, empty=_("The guest has nothing to trim."))
+
+
+@command
+@name_argument("instances")
+def set_time(app: App, name: str) -> None:
+    """Set a guest's clock to the server's."""
+    app.client.post(route("instances", name, "guest", "time"), None, project=app.project)
+    say(app, _("The clock of {name} is set.").format(name=plain(name)))
 
 
 @command

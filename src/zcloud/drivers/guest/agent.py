@@ -10,13 +10,16 @@ import base64
 import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from zcloud.domain.errors import GuestRefused
 from zcloud.drivers.guest.filesystems import MAX_DISKS, MAX_FILESYSTEMS, clean
 
 MAX_OUTPUT = 256 << 10  # of each stream of a command
+MAX_PEOPLE = 100
 _MAX_NUMBER = 1 << 62
+_MAX_SECONDS = 1 << 33
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,77 @@ class Result:
     out: bytes = b""
     err: bytes = b""
     truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who is logged in to a guest; ``since`` in seconds since 1970, None where it does not say."""
+
+    name: str
+    since: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class GuestFacts:
+    """What a guest says of itself; empty and None: it does not say. Times in seconds since 1970."""
+
+    os: str = ""
+    os_id: str = ""
+    os_version: str = ""
+    kernel: str = ""
+    machine: str = ""
+    hostname: str = ""
+    timezone: str = ""
+    utc_offset_s: int | None = None
+    time: float | None = None
+    users: tuple[Person, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    """A file system whose unused blocks were given back: bytes, or why they were not."""
+
+    path: str
+    bytes: int | None
+    error: str
+
+
+FACTS = ("guest-get-osinfo", "guest-get-host-name", "guest-get-timezone", "guest-get-time", "guest-get-users")
+"""The commands whose answers ``parse_facts`` reads."""
+
+
+def ask_time(now: datetime) -> dict[str, Any]:
+    """Give the arguments of guest-set-time: nanoseconds since 1970."""
+    return {"time": int(now.timestamp() * 1000) * 1_000_000}
+
+
+def parse_facts(answers: Mapping[str, Any]) -> GuestFacts:
+    """Read the answers to ``FACTS``, of which any may be absent or nonsense: that is left out."""
+    system, host, zone = (_mapping(answers.get(command)) for command in FACTS[:3])
+    clock, people = answers.get("guest-get-time"), answers.get("guest-get-users")
+    told = [each for each in people[:MAX_PEOPLE] if isinstance(each, Mapping)] if isinstance(people, list) else []
+    offset = zone.get("offset")
+    return GuestFacts(
+        os=clean(system.get("pretty-name")),
+        os_id=clean(system.get("id")),
+        os_version=clean(system.get("version-id")),
+        kernel=clean(system.get("kernel-release")),
+        machine=clean(system.get("machine")),
+        hostname=clean(host.get("host-name")),
+        timezone=clean(zone.get("zone")),
+        utc_offset_s=offset if _is_number(offset, 86400) else None,
+        time=clock / 1e9 if isinstance(clock, int) and _is_number(clock, _MAX_NUMBER) else None,
+        users=tuple(Person(clean(each.get("user")), _seconds(each.get("login-time"))) for each in told),
+    )
+
+
+def parse_trimmed(answer: Any) -> tuple[Trimmed, ...]:
+    """Read guest-fstrim's answer; raises GuestRefused."""
+    paths = answer.get("paths") if isinstance(answer, Mapping) else None
+    if not isinstance(paths, list) or len(paths) > MAX_FILESYSTEMS:
+        raise _nonsense("guest-fstrim")
+    told = [_mapping(each) for each in paths]
+    return tuple(Trimmed(clean(each.get("path")), _number(each, "trimmed"), clean(each.get("error"))) for each in told)
 
 
 def ask_password(user: str, password: str) -> dict[str, Any]:
@@ -116,6 +190,18 @@ def _filesystem(entry: Any) -> Filesystem:
         total=_number(entry, "total-bytes"),
         serials=tuple(serial for each in told if (serial := clean(each.get("serial")))),
     )
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _is_number(value: Any, limit: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= limit
+
+
+def _seconds(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and 0 <= value < _MAX_SECONDS else None
 
 
 def _number(values: Any, name: str) -> int | None:
