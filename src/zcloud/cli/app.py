@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -60,6 +61,7 @@ def run(arguments: list[str] | None = None) -> int:
 
 def main() -> None:
     """Run the command line of this process."""
+    gc.freeze()  # what is imported stays: a seventh of the CPU of `zcloud list` went into looking through it again
     code = run()
     try:
         sys.stdout.flush()
