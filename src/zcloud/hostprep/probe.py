@@ -17,7 +17,6 @@ from zcloud.ports import Shell
 PROBE_DIRECTORY = "/var/lib/zcloud/probe"
 PROBE_WORD = b"ZCLOUD-PROBE-OK"
 EMULATED_S = 120.0
-KVM_ALONE_S = 30.0
 KVM_LEAST_S = 5.0
 _CMDLINE = "console=ttyS0 quiet panic=-1"
 _SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
@@ -58,15 +57,15 @@ def probe(shell: Shell, monotonic: Callable[[], float]) -> Finding:
     """Find out what runs guests on the host; ``monotonic`` tells seconds.
 
     The kernel is booted by emulation first, which tells how fast the machine is at the moment: KVM hangs when it needs
-    more than twice as long (and five seconds), however slow or busy the host. Takes at most 2.5 minutes where emulation
-    fails, else three times what it needs.
+    more than twice as long (and five seconds), however slow or busy the host. Where emulation gives no measure, KVM has
+    two minutes as emulation had. Takes three times what emulation needs, at most.
 
     Raises CommandFailed where QEMU runs no guest at all, HostUnreachable.
     """
     begun = monotonic()
     emulated = _boot(shell, Accel.TCG, EMULATED_S)
     needed = monotonic() - begun
-    finding = _boot(shell, Accel.KVM, KVM_ALONE_S if emulated else max(KVM_LEAST_S, 2 * needed))
+    finding = _boot(shell, Accel.KVM, EMULATED_S if emulated else max(KVM_LEAST_S, 2 * needed))
     if finding is None:
         return Finding(Accel.KVM, "A kernel booted under KVM and reached its init.")
     if emulated is not None:

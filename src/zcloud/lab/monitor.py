@@ -16,12 +16,16 @@ _ANSWER_SECONDS = 120.0
 
 
 class Monitor:
-    """One connection to the monitor on a Unix socket."""
+    """One connection to the monitor on a Unix socket; raises OSError where nobody listens there."""
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(_ANSWER_SECONDS)
-        self._socket.connect(str(path))
+        try:
+            self._socket.connect(str(path))
+        except OSError:
+            self._socket.close()
+            raise
         self._lines = self._socket.makefile("rwb")
         self._read()  # the greeting
         self.execute("qmp_capabilities")

@@ -87,6 +87,7 @@ def _prepare(config: Config, account: Account, tell: Tell) -> Prepared:
     """Make the data as the service's user; only the probe's kernel is root's, who fetches and boots it."""
     _directory(config.data_dir, 0o750, account.uid, account.gid, tell)
     ensure_probe_kit(config)
+    _open_to_readers(config.probe_dir)
     give(config.data_dir, account, (config.probe_dir, config.data_dir / "probe"), tell)
     with acting_as(account):
         if not os.access(zcloud.__file__, os.R_OK, effective_ids=True):
@@ -98,6 +99,13 @@ def _prepare(config: Config, account: Account, tell: Tell) -> Prepared:
             tell(f"Gave this machine's units access to the server: {access_file(config)}.")
     _put(AUTHORITY, prepared.authority.read_text(), tell)
     return prepared
+
+
+def _open_to_readers(directory: Path) -> None:
+    """Let everybody read the probe's kernel: it may have been copied from a directory that only root enters."""
+    directory.chmod(0o755)
+    for path in directory.iterdir():
+        path.chmod(0o644)
 
 
 def _start(programs: Path, changed: bool, tell: Tell) -> None:

@@ -53,8 +53,9 @@ def test_without_the_device_guests_are_emulated_and_it_says_so() -> None:
     assert "Could not access KVM kernel module" in reason
 
 
-def test_kvm_without_emulation_is_enough() -> None:
-    assert Machine(tcg="invalid accelerator tcg", kvm=20.0).probe()[0] is Accel.KVM
+@pytest.mark.parametrize("tcg", ["invalid accelerator tcg", float("inf")])  # inf: a busy machine in a machine
+def test_kvm_without_emulation_is_enough(tcg: float | str) -> None:
+    assert Machine(tcg=tcg, kvm=104.0).probe()[0] is Accel.KVM
 
 
 def test_a_host_that_runs_nothing_is_refused() -> None:
