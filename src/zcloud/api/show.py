@@ -153,7 +153,8 @@ def image(it: images.Image) -> Image:
 def _source(it: Mapping[str, Any]) -> ImageSource:
     url = urlsplit(str(it.get("url", "")))
     address = url._replace(query="", fragment="").geturl()
-    return ImageSource(str(it.get("kind", "")), address, it.get("checksum", ""), int(it.get("size", 0)))
+    size, verified_by = int(it.get("size", 0)), str(it.get("verified_by", ""))
+    return ImageSource(str(it.get("kind", "")), address, it.get("checksum", ""), size, verified_by)
 
 
 def upload(it: uploads.Upload, piece_max: int) -> Upload:

@@ -123,6 +123,7 @@ class CatalogueImage(TypedDict):
     arch: str
     eol: str
     signature_url: str
+    signed_by: str
 
 
 class CatalogueSource(TypedDict):
@@ -561,12 +562,14 @@ class ImageCreate(TypedDict):
 
 
 class ImageSource(TypedDict):
-    """Where an image came from; the query of an address, which may hold a signature, is left out."""
+    """Where an image came from; the query of an address, which may hold a signature, is left out.  ``verified_by``:
+    the fingerprint of the vendor's key that signed the checksum file; empty: none was checked."""
 
     kind: str
     url: str
     checksum: str
     size: int
+    verified_by: str
 
 
 class Instance(TypedDict):

@@ -32,7 +32,7 @@ def main() -> int:
     argv = request.get("argv")
     try:
         if argv:
-            lock_down(budget, [path for path in _PROGRAMS if os.path.exists(path)], [request["fd"]])
+            lock_down(budget, [path for path in _PROGRAMS if os.path.exists(path)], request["fds"])
             os.execve(argv[0], argv, {"LC_ALL": "C", "PATH": "/usr/bin"})  # noqa: S606, TID251 - it is confined by now
         lock_down(budget)
     except CannotConfine as error:

@@ -172,9 +172,20 @@ def _second_opinion(fd: int, facts: ImageFacts, limits: ImageLimits) -> tuple[st
 
 
 def _qemu_img(fd: int, argv: Sequence[str], limits: ImageLimits) -> tuple[int, dict[str, Any]]:
-    code, answer = _run_child({"fd": fd, "argv": list(argv)}, [fd], limits, _ANSWER_LIMIT)
+    code, answer = run_confined(argv, [fd], limits, paths=True)
+    return code, _parse(answer)
+
+
+def run_confined(
+    argv: Sequence[str], fds: Sequence[int], limits: ImageLimits, *, paths: bool = False
+) -> tuple[int, bytes]:
+    """Run a program that reads hostile bytes from open descriptors; gives its exit code and what it printed.
+
+    Raises DeadlineExceeded, ToolMissing (a kernel without Landlock).
+    """
+    code, answer = _run_child({"fds": list(fds) if paths else [], "argv": list(argv)}, fds, limits, _ANSWER_LIMIT)
     if code == UNCONFINED:
-        raise _unconfined(answer)
+        raise _unconfined(_parse(answer))
     return code, answer
 
 
@@ -182,7 +193,8 @@ def _ask(fd: int, question: Mapping[str, Any], limits: ImageLimits, out: int | N
     """Put a question to our own parser in the child; raises ImageRefused with its words."""
     fds = [fd] if out is None else [fd, out]
     file_size = _ANSWER_LIMIT if out is None else limits.max_virtual_size
-    code, answer = _run_child({"fd": fd, **question}, fds, limits, file_size)
+    code, told = _run_child({"fd": fd, **question}, fds, limits, file_size)
+    answer = _parse(told)
     if code == UNCONFINED:
         raise _unconfined(answer)
     if code == REFUSED:
@@ -201,8 +213,8 @@ def _unconfined(answer: Mapping[str, Any]) -> ToolMissing:
 
 def _run_child(
     request: Mapping[str, Any], fds: Sequence[int], limits: ImageLimits, file_size: int
-) -> tuple[int, dict[str, Any]]:
-    """Run the confined child to its end; gives its exit code and its answer, empty where that is not JSON."""
+) -> tuple[int, bytes]:
+    """Run the confined child to its end; gives its exit code and its answer."""
     budget = {"memory": limits.memory, "cpu_s": limits.deadline_s, "file_size": file_size}
     whole = json.dumps({**request, "budget": budget})
     # In memory, and bounded by the child's own RLIMIT_FSIZE: it cannot flood us.
@@ -219,7 +231,7 @@ def _run_child(
         )
         code = _finish(process, limits.deadline_s)
         answer.seek(0)
-        return code, _parse(answer.read(_ANSWER_LIMIT))
+        return code, answer.read(_ANSWER_LIMIT)
 
 
 def _finish(process: subprocess.Popen[bytes], deadline_s: float) -> int:

@@ -99,6 +99,8 @@ class Images:
                 "checksums_url": entry.checksums_url,
                 "algorithm": entry.algorithm,
                 "checksum_entry": entry.checksum_entry,
+                "signature_url": entry.signature_url,
+                "signed_by": entry.signed_by,
             },
             **{each: getattr(spec, each) or getattr(entry, each) for each in _OF_CATALOGUE},
         )

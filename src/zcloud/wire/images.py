@@ -54,12 +54,16 @@ class ImageCreate(Request):
 
 @dataclass(frozen=True, slots=True)
 class ImageSource:
-    """Where an image came from; the query of an address, which may hold a signature, is left out."""
+    """Where an image came from; the query of an address, which may hold a signature, is left out.
+
+    ``verified_by``: the fingerprint of the vendor's key that signed the checksum file; empty: none was checked.
+    """
 
     kind: str
     url: str
     checksum: str
     size: int
+    verified_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,3 +134,4 @@ class CatalogueImage:
     arch: str
     eol: str
     signature_url: str
+    signed_by: str

@@ -11,8 +11,10 @@ from typing import Any
 
 from zcloud.domain.errors import Busy, DownloadFailed, ImageRefused
 from zcloud.domain.image import Image, ImageState
+from zcloud.drivers.guest.catalogue import signing_keys
 from zcloud.drivers.guest.checksums import find_checksum
 from zcloud.hosts.download import BrokenOff, Downloader, DownloadPolicy, Watch
+from zcloud.hosts.signature import check_signature
 from zcloud.operations.model import Waiting
 from zcloud.store import Tx
 from zcloud.workflows.context import Run
@@ -28,6 +30,7 @@ _PATIENCE = timedelta(days=1)  # without a byte
 _DAY_S = 86400.0
 _PAUSED_FOR = timedelta(days=3650)
 _MAX_SUMS = 4 << 20
+_MAX_SIGNATURE = 64 << 10
 
 
 def download(run: Run, part: Path) -> None:
@@ -84,13 +87,24 @@ def _published(run: Run, image: Image) -> str:
     source = image.source
     if not source.get("checksums_url"):
         return ""
+    sums = _small(run, image, str(source["checksums_url"]), _MAX_SUMS)
+    if signed_by := str(source.get("signed_by", "")):
+        signature = _small(run, image, str(source["signature_url"]), _MAX_SIGNATURE)
+        note_source(run, verified_by=check_signature(sums, signature, signing_keys(signed_by)))
+    algorithm = str(source["algorithm"])
+    found = find_checksum(sums.decode("utf-8", "replace"), algorithm, str(source["checksum_entry"]))
+    return f"{algorithm}:{found}"
+
+
+def _small(run: Run, image: Image, url: str, most: int) -> bytes:
+    """Give what is at an address, ``most`` bytes at most."""
     path = run.config.upload_dir / f"{image.id}.sums"
     path.unlink(missing_ok=True)
-    Downloader(_policy(run, _MAX_SUMS)).fetch(str(source["checksums_url"]), path)
-    text = path.read_text("utf-8", "replace")
-    path.unlink()
-    algorithm = str(source["algorithm"])
-    return f"{algorithm}:{find_checksum(text, algorithm, str(source['checksum_entry']))}"
+    try:
+        Downloader(_policy(run, most)).fetch(url, path)
+        return path.read_bytes()
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _policy(run: Run, max_size: int) -> DownloadPolicy:

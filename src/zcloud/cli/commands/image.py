@@ -12,13 +12,21 @@ from zcloud.cli.progress import finish
 from zcloud.cli.settings import App
 from zcloud.cli.text import _, plain
 from zcloud.cli.units import age, size
-from zcloud.client import route
+from zcloud.client import Record, route
 
 
 def error_text(record: Mapping[str, Any]) -> str:
     """Give a thing's recorded error in a line."""
     error = record["error"] or {}
     return " ".join(filter(None, (error.get("message"), error.get("hint"))))
+
+
+def _verified(source: Record) -> str:
+    if source.get("verified_by"):
+        return _("a checksum that the key {key} signed").format(key=source["verified_by"])
+    if source.get("kind") == "catalogue":
+        return _("a checksum of its vendor's by https; no signature of it was checked")
+    return _("the checksum that was given") if source.get("checksum") else _("nothing")
 
 
 COLUMNS = (
@@ -43,6 +51,7 @@ DETAILS = (
     Column("least disk", lambda each: size(each["min_disk"])),
     Column("for", COLUMNS[8].value),
     Column("from", lambda each: each["source"].get("url") or each["source"].get("kind")),
+    Column("verified by", lambda each: _verified(each["source"])),
     Column("digest", "digest"),
     Column("age", COLUMNS[9].value),
     Column("operation", "operation_id"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from zcloud.drivers.guest.checksums import DIGITS
 
 MIB = 1024 * 1024
 FIRMWARE = ("bios", "uefi")
+_KEYS = re.compile(r"/.+|[a-z0-9-]+")
 NATIVE, MACHINES = "x86_64", ("x86_64", "aarch64")
 
 
@@ -26,7 +28,8 @@ class CatalogueImage:
     ``checksums_url`` is the vendor's checksum file and ``checksum_entry`` the pattern of the image's
     name in it (see ``checksums.find_checksum``). ``pinned`` says that the address names one build
     rather than the newest. ``min_disk`` is bytes; ``firmware`` is what the image boots by, ``arch`` the machine that it
-    is for, ``eol`` the day (ISO 8601) until which its vendor mends it, or empty; ``signature_url`` is of the checksums.
+    is for, ``eol`` the day (ISO 8601) until which its vendor mends it, or empty; ``signature_url`` is of the checksums,
+    by the keys that ``signed_by`` names (see ``signing_keys``); both are empty where nothing signed is known.
     """
 
     name: str
@@ -44,6 +47,7 @@ class CatalogueImage:
     arch: str = NATIVE
     eol: str = ""
     signature_url: str = ""
+    signed_by: str = ""
 
 
 def load_catalogue() -> dict[str, CatalogueImage]:
@@ -60,6 +64,16 @@ def find_image(catalogue: Mapping[str, CatalogueImage], name: str) -> CatalogueI
         near = [known for known in catalogue if family and known.startswith(family)] or list(catalogue)
         raise NotFound(f"The catalogue has no image {name!r}.", hint=f"It has: {', '.join(near)}.")
     return image
+
+
+def signing_keys(signed_by: str) -> bytes:
+    """Give the binary keyring of a name that ships with zcloud, or of an operator's file; raises ConfigInvalid."""
+    try:
+        if signed_by.startswith("/"):
+            return Path(signed_by).read_bytes()
+        return resources.files(__package__).joinpath("keys", f"{signed_by}.gpg").read_bytes()
+    except OSError as error:
+        raise ConfigInvalid(f"The keys {signed_by} of the image catalogue cannot be read: {error.strerror}.") from None
 
 
 def parse_catalogue(text: str) -> dict[str, CatalogueImage]:
@@ -121,7 +135,11 @@ def _image(name: str, table: Mapping[str, Any]) -> CatalogueImage:
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ConfigInvalid(f"The image catalogue's entry {name!r} is not complete: {error}.") from None
-    for address in (image.url, image.checksums_url):
+    if image.signed_by and not (image.signature_url and _KEYS.fullmatch(image.signed_by)):
+        raise ConfigInvalid(
+            f"The image catalogue's entry {name!r} needs a signature, and as signed_by a shipped key's name or a path."
+        )
+    for address in filter(None, (image.url, image.checksums_url, image.signature_url)):
         if urlsplit(address).scheme != "https":
             raise ConfigInvalid(f"The image catalogue's entry {name!r} has an address that is not https: {address}.")
     if image.algorithm not in DIGITS or not set(image.firmware) <= set(FIRMWARE):
