@@ -20,7 +20,7 @@ _ALL, _ONE_SILENT = "all hosts answer", "one is black-holed"
 
 def measure(rounds: int) -> Part:
     """Measure the same load with all hosts, and with one whose packets are dropped from the moment before."""
-    count, turns = scaled(rounds, 10, 2), min(rounds, 8)
+    count, turns = scaled(rounds, 10, 2), min(rounds, 6)
     lists: dict[str, list[float]] = {_ALL: [], _ONE_SILENT: []}
     launches: dict[str, list[float]] = {_ALL: [], _ONE_SILENT: []}
     with Lab(count) as lab, served(fill=lambda config: _authorize(config, lab.hosts[0])) as server:
