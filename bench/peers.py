@@ -14,7 +14,6 @@ from bench.lab import IMAGES, MEMORY_MIB, RawHost, real_cloud
 from bench.measure import MS, Cost, Figure, Part, at_most, command, ratio, scaled
 from bench.served import Served
 
-_DATA_MIB = 512
 _MOST_ROUNDS = 8
 _GOLDEN = "golden"
 Way = Callable[[str], Cost]
@@ -25,7 +24,8 @@ def measure(rounds: int) -> Part:
     rounds = min(rounds, _MOST_ROUNDS)
     with tempfile.TemporaryDirectory(prefix="zcloud-bench-kcli-") as place, real_cloud() as (server, raw):
         kcli = Kcli(raw, Path(place))
-        image = _image_with_data(Path(place), scaled(rounds, _DATA_MIB, 16))
+        size_mib = scaled(rounds, 512, 16)
+        image = _image_with_data(Path(place), size_mib)
         server.client.images.upload(image, _GOLDEN, public=True).wait()
         _define_golden(raw, image)
         ours = Ours(server)
@@ -43,9 +43,9 @@ def measure(rounds: int) -> Part:
                 "zcloud launch --no-start": lambda name: ours.launch(name, _GOLDEN, "--no-start"),
                 "kcli clone": lambda name: kcli.clone(_GOLDEN, name),
                 "virt-clone": lambda name: _virt_clone(raw, name),
-            }, {**remove, "kcli": raw.remove}, rounds)),  # kcli leaves the disk of a copy behind
+            }, {**remove, "kcli": raw.remove}, rounds), size_mib),  # kcli leaves the disk of a copy behind
         ]  # fmt: skip
-    return Part("peers", "Beside kcli and virt-clone", _about(kcli.version), figures)
+    return Part("peers", "Beside kcli and virt-clone", _about(kcli.version, size_mib), figures)
 
 
 class Ours:
@@ -99,11 +99,11 @@ def _define_golden(raw: RawHost, image: Path) -> None:
     raw.connection.storagePoolLookupByName("bench").refresh()
 
 
-def _about(kcli: str) -> str:
+def _about(kcli: str, size_mib: int) -> str:
     return (
         "Whole commands, as a person types them, in turns on one namespace host: zcloud's over TLS, its server by SSH; "
         f"kcli's ({kcli}, from PyPI, in a virtual environment of its own) and virt-clone's inside the host. zcloud's "
-        f"come back when the operation is done. The guest that is copied has {_DATA_MIB} MiB of data: zcloud makes a "
+        f"come back when the operation is done. The guest that is copied has {size_mib} MiB of data: zcloud makes a "
         "linked copy of its image, the others copy the data; the base that zcloud puts on the host once is made in "
         "the first turn, which does not count."
     )
@@ -120,11 +120,11 @@ def _launch(times: dict[str, list[float]]) -> Figure:
     return Figure("peers.launch", "The same, running", "ms", times, [ratio("faster than kcli", ours, kcli, 1.0)])
 
 
-def _clone(times: dict[str, list[float]]) -> Figure:
+def _clone(times: dict[str, list[float]], size_mib: int) -> Figure:
     ours, kcli, virt_clone = times.values()
     checks = [
         ratio("faster than virt-clone", ours, virt_clone, 1.0),
         ratio("faster than kcli", ours, kcli, 1.0),
         at_most("a linked copy within 150 ms", median(ours), 150),
     ]
-    return Figure("peers.clone", f"A copy of a guest with {_DATA_MIB} MiB of data", "ms", times, checks)
+    return Figure("peers.clone", f"A copy of a guest with {size_mib} MiB of data", "ms", times, checks)
