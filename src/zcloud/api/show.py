@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +13,7 @@ from zcloud.domain import instance as instances
 from zcloud.domain import network as networks
 from zcloud.domain import operation as operations
 from zcloud.domain import storage
+from zcloud.domain.addresses import differences
 from zcloud.domain.attachment import disk_target
 from zcloud.domain.claims import BYTES, MEMORY_MIB, VCPUS
 from zcloud.domain.hardware import settle, to_record
@@ -22,7 +23,7 @@ from zcloud.services.instances import BriefView, InstanceView
 from zcloud.wire.flavors import Flavor
 from zcloud.wire.hosts import Host
 from zcloud.wire.images import Image, ImageSource, Upload
-from zcloud.wire.instances import Instance, InstanceBrief, Nic, Pending
+from zcloud.wire.instances import Instance, InstanceBrief, Nic, Pending, SeenAddress
 from zcloud.wire.networks import Network, Port, Range
 from zcloud.wire.operations import Operation, OperationError, Resource, Step
 from zcloud.wire.pools import Pool
@@ -46,6 +47,8 @@ def instance(view: InstanceView) -> Instance:
         ready_detail=it.ready_detail, ready_deadline=it.ready_deadline,
         saved_at=str(it.saved.get("at", "")), frozen_until=it.frozen_until if it.is_frozen else None,
         nics=tuple(nic(each, view.networks.get(each.network_id, "")) for each in view.ports),
+        addresses=tuple(_seen(each, view.ports) for each in it.observed.get("addresses", ())),
+        address_notes=tuple(differences(view.ports, it.observed.get("addresses", ()))),
         disks=tuple(disk(each) for each in view.volumes),
         guest=it.guest.get("options", {}), observed=it.observed, error=_error(it.error),
         operation_id=it.operation_id, created_by=it.created_by, created_at=it.created_at, updated_at=it.updated_at,
@@ -74,6 +77,16 @@ def nic(it: networks.Port, network: str) -> Nic:
     """Show a NIC; its network is named."""
     link = "up" if it.link_up else "down"
     return Nic(it.id, it.slot, network, it.network_id, it.mac, it.address, it.hostname, link)
+
+
+def _seen(it: Mapping[str, Any], ports: Sequence[networks.Port]) -> SeenAddress:
+    port = next((each for each in ports if each.mac == it["mac"]), None)
+    family = "ipv6" if ":" in it["address"] else "ipv4"
+    given = port is not None and port.address == it["address"]
+    slot = None if port is None else port.slot
+    return SeenAddress(
+        it["address"], it.get("prefix", 0), family, it["mac"], it.get("interface", ""), slot, given, it.get("seen", {})
+    )
 
 
 def disk(it: storage.Volume) -> Disk:

@@ -61,6 +61,7 @@ class Observer:
 
     interval_s: float = 10.0  # one listing and one bulk statistics call per host and interval
     readiness_interval_s: float = 1.0  # how often a guest is asked whether it is ready
+    addresses_interval_s: float = 60.0  # how often is looked where guests are seen; an agent is asked every 5 minutes
     heal_interval_s: float = 60.0  # how often taps, DHCP entries and names are compared and put back
     orphans_interval_s: float = 300.0  # how often things that no record knows are looked for
     lease_s: float = 5.0  # how long a silent observer keeps others from taking its place

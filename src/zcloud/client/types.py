@@ -577,7 +577,8 @@ class Instance(TypedDict):
     ``defaults`` says why of the ``hardware`` that nobody chose and the guest's system has otherwise than most.
     ``vcpus``, ``memory_mib`` and the like are what is wanted; ``pending`` has those that the present run has
     otherwise. ``screen`` is how its screen is reached (``vnc``); empty: it is headless. ``saved_at``: since when
-    its memory is in a file; empty: it is not."""
+    its memory is in a file; empty: it is not. ``addresses``: those that its guest was seen with; ``address_notes``:
+    in words, how they differ from what its NICs were given."""
 
     id: str
     name: str
@@ -613,6 +614,8 @@ class Instance(TypedDict):
     saved_at: str
     frozen_until: str | None
     nics: list[Nic]
+    addresses: list[SeenAddress]
+    address_notes: list[str]
     disks: list[Disk]
     guest: dict[str, Any]
     observed: dict[str, Any]
@@ -1138,6 +1141,21 @@ class Resource(TypedDict):
     id: str
     name: str
     url: str
+
+
+class SeenAddress(TypedDict):
+    """An address that the guest has been seen with; ``nic`` is the NIC's slot (null: an interface inside the
+    guest).  ``given``: it is what zcloud gave that NIC. ``seen`` has when each source told it last: ``agent``,
+    ``lease`` (DHCP), ``traffic`` (its host's neighbour table)."""
+
+    address: str
+    prefix: int
+    family: str
+    mac: str
+    interface: str
+    nic: int | None
+    given: bool
+    seen: dict[str, Any]
 
 
 class Session(TypedDict):

@@ -177,7 +177,7 @@ FORMS: tuple[Form, ...] = (
     # Only on a NAT network's own bridge: an LLDP frame with a stolen source must not move its owner's traffic.
     Form("ip link set dev", operands=(Text("zbr-[0-9a-f]{8}"),
          *map(Text, ("type", "bridge", "no_linklocal_learn", "1")))),
-    Form("ip -j neigh show", options={"dev": DEVICE}),
+    Form("ip -j -s neigh show", options={"dev": DEVICE}),
     Form("bridge -j link show", options={"dev": DEVICE}),
     # A lease of a port that is gone; without it dnsmasq keeps the address from the next one. No operand: is it there?
     Form("dhcp_release", operands=(DEVICE, ADDRESS, MAC), optional=3),

@@ -11,6 +11,7 @@ from datetime import datetime
 from zcloud.base.config import Observer as Settings
 from zcloud.domain.errors import HostUnreachable, ZcloudError
 from zcloud.domain.instance import Instance
+from zcloud.observer.addresses import AddressWatch
 from zcloud.observer.boot import note_boot, settle
 from zcloud.observer.heal import Healer
 from zcloud.observer.orphans import OrphanWatch
@@ -35,6 +36,7 @@ class Looks:
         self.store, self.settings = store, settings
         self.sync, self.ready, self.tick = PowerSync(store), ReadyWatch(store), Tick(store)
         self.healer, self.orphans = Healer(store), OrphanWatch(store)
+        self.addresses = AddressWatch(store)
         self.reconcile = ReconcileWatch(store)
 
 
@@ -88,6 +90,7 @@ class HostWatch:
             "devices": Lane(self._devices, float("inf")),
             "ready": Lane(self._ready, settings.readiness_interval_s),
             "tick": Lane(lambda link: self.looks.tick.run(self.host_id, link), settings.interval_s),
+            "addresses": Lane(lambda link: self.looks.addresses.run(self.host_id, link), settings.addresses_interval_s),
             "heal": Lane(lambda link: self.looks.healer.run(self.host_id, link), settings.heal_interval_s),
             "orphans": Lane(lambda link: self.looks.orphans.run(self.host_id, link), settings.orphans_interval_s),
         }

@@ -7,10 +7,12 @@ import contextlib
 from datetime import datetime, timedelta
 from typing import Any
 
+from zcloud.domain.addresses import merge
 from zcloud.domain.errors import GuestSilent, HypervisorFailed, NotFound, ZcloudError
 from zcloud.domain.hardware import settle
 from zcloud.domain.instance import Instance, Ready
 from zcloud.drivers.guest.readiness import RESULT_FILE, STATUS_FILE, Agent, Evidence, Readiness, judge
+from zcloud.observer.addresses import addresses_by_agent
 from zcloud.ports import HostLink, Hypervisor
 from zcloud.store import Store, Tx
 
@@ -54,7 +56,7 @@ class ReadyWatch:
             tail = seen.console[-_TOLD_TAIL:].strip()
             told = f"Not ready in time: {verdict.detail}. The console's last words:\n{tail or '(nothing)'}"
             verdict = Readiness(Ready.FAILED, told, verdict.errors)
-        facts = guest_facts(instance, link.hypervisor) if verdict.state is Ready.READY else {}
+        facts = guest_facts(instance, link.hypervisor, now) if verdict.state is Ready.READY else {}
         if verdict.state is not Ready.WAITING or verdict.detail != instance.ready_detail:
             self._store.transact(lambda tx: _record(tx, instance, verdict, facts))
         return verdict.state
@@ -73,15 +75,11 @@ def gather(instance: Instance, link: HostLink) -> Evidence:
     return Evidence(instance.id, agent=agent, result=result, status=status, console=console)
 
 
-def guest_facts(instance: Instance, hypervisor: Hypervisor) -> dict[str, Any]:
+def guest_facts(instance: Instance, hypervisor: Hypervisor, now: datetime) -> dict[str, Any]:
     """Give what the agent tells of the guest: addresses and operating system; what it does not tell is left out."""
     facts: dict[str, Any] = {}
     with contextlib.suppress(GuestSilent, HypervisorFailed):
-        facts["addresses"] = [
-            {"interface": each.interface, "mac": each.mac, "address": each.address, "prefix": each.prefix}
-            for each in hypervisor.guest_addresses(instance.id)
-            if each.interface != "lo"
-        ]
+        facts["addresses"] = merge([], addresses_by_agent(instance, hypervisor, now), now)
         told = hypervisor.agent(instance.id, "guest-get-osinfo", {}, timeout_s=_AGENT_S)
         facts["os"] = {key: str(told[key])[:200] for key in ("id", "pretty-name", "kernel-release") if key in told}
     return facts

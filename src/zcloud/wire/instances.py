@@ -211,6 +211,24 @@ class Nic:
 
 
 @dataclass(frozen=True, slots=True)
+class SeenAddress:
+    """An address that the guest has been seen with; ``nic`` is the NIC's slot (null: an interface inside the guest).
+
+    ``given``: it is what zcloud gave that NIC. ``seen`` has when each source told it last: ``agent``, ``lease`` (DHCP),
+    ``traffic`` (its host's neighbour table).
+    """
+
+    address: str
+    prefix: int
+    family: str
+    mac: str
+    interface: str
+    nic: int | None
+    given: bool
+    seen: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Pending:
     """A value that the present run has, and the one that the next start brings."""
 
@@ -225,7 +243,8 @@ class Instance:
     ``defaults`` says why of the ``hardware`` that nobody chose and the guest's system has otherwise than most.
     ``vcpus``, ``memory_mib`` and the like are what is wanted; ``pending`` has those that the present run has otherwise.
     ``screen`` is how its screen is reached (``vnc``); empty: it is headless. ``saved_at``: since when its memory is in
-    a file; empty: it is not.
+    a file; empty: it is not. ``addresses``: those that its guest was seen with; ``address_notes``: in words, how they
+    differ from what its NICs were given.
     """
 
     id: str
@@ -262,6 +281,8 @@ class Instance:
     saved_at: str
     frozen_until: datetime | None
     nics: tuple[Nic, ...]
+    addresses: tuple[SeenAddress, ...]
+    address_notes: tuple[str, ...]
     disks: tuple[Disk, ...]
     guest: Mapping[str, Any]
     observed: Mapping[str, Any]

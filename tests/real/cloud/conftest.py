@@ -98,7 +98,7 @@ def cloud(
     config = Config(
         data_dir=data,
         workers=Workers(threads=4),
-        observer=Observer(interval_s=2.0, readiness_interval_s=0.5),
+        observer=Observer(interval_s=2.0, readiness_interval_s=0.5, addresses_interval_s=2.0),
     )
     shutil.copytree(probe_kit, config.probe_dir)
     prepare(config)

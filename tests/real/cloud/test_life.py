@@ -52,6 +52,8 @@ def test_launch_ready_stop_start_delete(cloud: Cloud, firmware: Firmware) -> Non
     _ask_its_agent(cloud, name)
     ping = ["ping", "-c1", "-W2", port.address]
     wait_for(lambda: cloud.host.run(ping, check=False).returncode == 0, 180, "an answer to a ping")
+    wait_for(lambda: "traffic" in _sources(cloud, name, port.address), 60, "its being seen by its host")
+    assert "agent" in _sources(cloud, name, port.address)
     cloud.done(cloud.instances.stop(ADMIN, "", name))
     assert cloud.instance(name).status is InstanceStatus.STOPPED
     cloud.done(cloud.instances.start(ADMIN, "", name))
@@ -59,6 +61,11 @@ def test_launch_ready_stop_start_delete(cloud: Cloud, firmware: Firmware) -> Non
     assert cloud.instance(name).incarnation == 2
     cloud.done(cloud.instances.delete(ADMIN, "", name))
     assert {key: value.replace(instance.domain_name, "") for key, value in traces(cloud).items()} == before
+
+
+def _sources(cloud: Cloud, name: str, address: str) -> set[str]:
+    seen = cloud.instance(name).observed["addresses"]
+    return {source for each in seen if each["address"] == address for source in each["seen"]}
 
 
 def _settled(cloud: Cloud, name: str):  # type: ignore[no-untyped-def]

@@ -66,6 +66,7 @@ ALLOWED = {
     "nft -j list table bridge zcloud": [],
     "ip -j -d link show type bridge": [],
     "ip -j addr show dev br0 up": [],
+    "ip -j -s neigh show": [],
     "systemctl is-active libvirtd.service": [],
     "sysctl -n net.ipv4.ip_forward": [],
     "uname -r": [],

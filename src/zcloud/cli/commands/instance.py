@@ -32,6 +32,11 @@ def _nic(nic: Record) -> str:
     return " ".join(filter(None, (nic["network"], nic["address"], nic["mac"], nic["hostname"])))
 
 
+def _seen(seen: Record) -> str:
+    told = ", ".join(f"{source} {age(at)}" for source, at in seen["seen"].items())
+    return " ".join(filter(None, (seen["address"], seen["interface"], seen["mac"], f"({told})")))
+
+
 def _disk(disk: Record) -> str:
     at = f" {_('at')} {disk['mount']}" if disk["mount"] else ""
     return f"{disk['name']} {size(disk['size'])} ({size(disk['allocated'])} {_('used')}) {disk['state']}{at}"
@@ -91,6 +96,8 @@ COLUMNS = (
     Column("hardware of its system", lambda each: " ".join(_reasons(each))),
     Column("screen", lambda each: each["screen"] or _("none (headless)")),
     Column("networks", lambda each: "; ".join(map(_nic, each["nics"]))),
+    Column("seen at", lambda each: "; ".join(map(_seen, each.get("addresses", ())))),
+    Column("differs", lambda each: each.get("address_notes")),
     Column("disks", lambda each: "; ".join(map(_disk, each["disks"]))),
     Column("tags", "tags"),
     Column("protected", "protected"),

@@ -64,6 +64,11 @@ class NetworkDriver(Protocol):
         """Give the addresses that the host serves on this network, by tap; nothing where it serves none."""
         ...
 
+    @property
+    def lease_file(self) -> str:
+        """Give the file in which libvirt keeps the network's DHCP leases; empty where it serves none."""
+        ...
+
     def list_ports(self) -> set[str]:
         """Give the taps that the host has any entry for in this network (so that orphans are seen)."""
         ...

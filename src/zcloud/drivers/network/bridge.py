@@ -106,6 +106,11 @@ class BridgeNetwork:
         """Give nothing: whoever serves the bridge's network, it is not this host on zcloud's behalf."""
         return {}
 
+    @property
+    def lease_file(self) -> str:
+        """Give nothing: no leases are given out here."""
+        return ""
+
     def list_ports(self) -> set[str]:
         """Give the taps of this network that the host has entries for."""
         return self._guard.taps(self._network.id)

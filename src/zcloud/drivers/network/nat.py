@@ -161,6 +161,11 @@ class NatNetwork:
                 found[tap] = fields[1]
         return found
 
+    @property
+    def lease_file(self) -> str:
+        """Give the file of libvirt's lease helper (src/network/leaseshelper.c)."""
+        return f"{posixpath.dirname(_LEASES)}/{self._bridge}.status"
+
     def list_ports(self) -> set[str]:
         """Give the taps of this network that the host has entries for."""
         leases = {posixpath.basename(lease.path) for lease in self._shell.list_files(self._leases)}
