@@ -70,7 +70,8 @@ def _work() -> tuple[Stage, ...]:
     return (
         Stage("unit", tests=("tests/unit",), options=two, limit_minutes=25),
         _crash("postgresql"),
-        Stage("api", tests=("tests/api",), options=two, limit_minutes=25),
+        Stage("api", tests=("tests/api", "tests/web"), options=two, limit_minutes=25),
+        Stage("browser", tests=("tests/browser",), limit_minutes=5),
         _crash("sqlite"),
         Stage("conformance", tests=("tests/conformance",), root=True),
     )

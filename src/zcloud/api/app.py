@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import WebSocketRoute
+from starlette.routing import BaseRoute, WebSocketRoute
 
 from zcloud.api.access import check_table
 from zcloud.api.bell import Bell
@@ -20,8 +20,11 @@ from zcloud.api.problems import problem_response
 from zcloud.api.routes import ROUTERS
 
 
-def create_app(parts: ApiParts) -> FastAPI:
-    """Give the application; raises Internal where a route has no row in the access table, or a row no route."""
+def create_app(parts: ApiParts, pages: Sequence[BaseRoute] = ()) -> FastAPI:
+    """Give the application, with ``pages``: the routes of another face, which come first.
+
+    Raises Internal where a route has no row in the access table, or a row no route.
+    """
     app = FastAPI(
         title="zcloud",
         version=parts.settings.version,
@@ -33,6 +36,7 @@ def create_app(parts: ApiParts) -> FastAPI:
         exception_handlers={HTTPException: _no_such_route},
     )
     # The routes as they are: include_router would make each a second time.
+    app.router.routes += pages
     app.router.routes += [route for router in ROUTERS for route in router.routes]
     app.router.routes.append(parts.console)
     app.add_middleware(Edge)

@@ -62,7 +62,7 @@ class ProblemResponse(Response):
 
 def problem_response(error: Exception, request_id: str) -> ProblemResponse:
     """Give the answer for any error; what is not zcloud's own is logged and told as ``internal``, without its text."""
-    known = _translate(error)
+    known = translate(error)
     if known.kind is Kind.INTERNAL:
         _log.error("request %s failed", request_id, exc_info=error)
     status, headers = STATUS[known.kind], dict[str, str]()
@@ -75,7 +75,8 @@ def problem_response(error: Exception, request_id: str) -> ProblemResponse:
     return ProblemResponse(known, status, request_id, headers)
 
 
-def _translate(error: Exception) -> ZcloudError:
+def translate(error: Exception) -> ZcloudError:
+    """Give any error as one of zcloud's own; what is not is told as ``internal``, without its text."""
     if isinstance(error, ZcloudError):
         return error
     if isinstance(error.__cause__, ZcloudError):  # what the body's reading raised, in FastAPI's wrapping

@@ -24,6 +24,7 @@ from zcloud.services.health import Patience
 from zcloud.services.metrics import MetricsOptions
 from zcloud.services.tickets import SERIAL, Grant, Tickets
 from zcloud.tunnel import Tunnel
+from zcloud.web.app import PAGES
 
 _CONSOLE_LOG_TAIL = 256 << 10
 _GRACE_S = 5
@@ -64,7 +65,7 @@ def _serve_api(runtime: Runtime, *, tls: bool) -> None:
         console=tunnel.route(),
         direct=Direct(lambda host_id: runtime.pool.link(host_id).hypervisor),
     )
-    app = create_app(parts)
+    app = create_app(parts, PAGES)
     secure: dict[str, str] = {}
     if tls:
         certificate, key = pki.ensure_server(config.tls_dir, server_names(config), runtime.clock.now())

@@ -1,0 +1,35 @@
+"""Hosts, pools, images and networks, as lists."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from zcloud.web.guard import Visit, page
+
+
+def list_hosts(visit: Visit) -> Response:
+    """List the hosts."""
+    return visit.show("hosts.html", rows=visit.parts.hosts.all(visit.actor))
+
+
+def list_pools(visit: Visit) -> Response:
+    """List the pools, each with the bytes that are promised to volumes."""
+    return visit.show("pools.html", rows=visit.parts.pools.all(visit.actor))
+
+
+def list_images(visit: Visit) -> Response:
+    """List the images that the person may use."""
+    return visit.show("images.html", rows=visit.parts.images.all(visit.actor))
+
+
+def list_networks(visit: Visit) -> Response:
+    """List the networks that the person may use."""
+    return visit.show("networks.html", rows=visit.parts.networks.all(visit.actor))
+
+
+ROUTES = (
+    page("/hosts", "GET /v1/hosts", list_hosts),
+    page("/pools", "GET /v1/pools", list_pools),
+    page("/images", "GET /v1/images", list_images),
+    page("/networks", "GET /v1/networks", list_networks),
+)

@@ -1,0 +1,87 @@
+"""Signing in and out, the account's own sessions, and dark or light."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from zcloud.api.guard import origin_of
+from zcloud.domain.errors import LoginFailed, LoginThrottled
+from zcloud.services.signin import SESSION_LIFE
+from zcloud.web.guard import Visit, change, page
+from zcloud.web.render import COOKIE, THEME
+
+_THEMES = ("light", "dark")
+_YEAR_S = 365 * 86400
+
+
+def sign_in_page(visit: Visit) -> Response:
+    """Ask for name and password."""
+    return visit.show("signin.html", next=_own_path(visit.field("next")), name="", error=None)
+
+
+def sign_in(visit: Visit) -> Response:
+    """Begin a session, and go where the person wanted to."""
+    name, target = visit.field("name"), _own_path(visit.field("next"))
+    try:
+        secret, _ = visit.parts.signin.login(name, visit.field("password"), origin_of(visit.request))
+    except (LoginFailed, LoginThrottled) as error:
+        status = 401 if isinstance(error, LoginFailed) else 429
+        return visit.show("signin.html", status, next=target, name=name[:64], error=error)
+    response = RedirectResponse(target, 303)
+    _keep(response, visit.request, COOKIE, secret, int(SESSION_LIFE.total_seconds()))
+    return response
+
+
+def sign_out(visit: Visit) -> Response:
+    """End the session."""
+    visit.parts.signin.logout(visit.actor)
+    response = RedirectResponse("/signin", 303)
+    response.delete_cookie(COOKIE, path="/")
+    return response
+
+
+def account(visit: Visit) -> Response:
+    """Show who is signed in, and where else."""
+    sessions = sorted(visit.parts.signin.sessions(visit.actor), key=lambda each: each.seen_at, reverse=True)
+    return visit.show("account.html", sessions=sessions)
+
+
+def end_session(visit: Visit) -> Response:
+    """End one of the person's own sessions."""
+    visit.parts.signin.end_session(visit.actor, visit.request.path_params["id"])
+    return RedirectResponse("/account", 303)
+
+
+def set_theme(visit: Visit) -> Response:
+    """Keep dark, light, or as the system has it."""
+    response = RedirectResponse(_own_path(visit.field("next")), 303)
+    wanted = visit.field("theme")
+    _keep(response, visit.request, THEME, wanted if wanted in _THEMES else "", _YEAR_S)
+    return response
+
+
+def _keep(response: Response, request: Request, name: str, value: str, seconds: int) -> None:
+    secure = request.url.scheme == "https"
+    response.set_cookie(name, value, max_age=seconds, path="/", secure=secure, httponly=True, samesite="lax")
+
+
+def _own_path(wanted: str) -> str:
+    """Give a path of this server: nobody is sent elsewhere by a link to the sign-in page."""
+    parts = urlsplit(wanted.replace("\\", "/"))
+    is_own = (
+        wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and not parts.netloc and wanted.isprintable()
+    )
+    return wanted if is_own else "/instances"
+
+
+ROUTES = (
+    page("/signin", "POST /v1/login", sign_in_page),
+    change("/signin", "POST /v1/login", sign_in),
+    change("/signout", "POST /v1/logout", sign_out),
+    change("/theme", "POST /v1/login", set_theme),
+    page("/account", "GET /v1/sessions", account),
+    change("/account/sessions/{id}/end", "DELETE /v1/sessions/{id}", end_session),
+)

@@ -1,0 +1,155 @@
+// What pages need beyond links and forms: live parts, dialogs, selection, keys, copying, and times in the viewer's zone.
+import { listen } from "./live.js";
+
+const $ = (selector, root = document) => root.querySelector(selector);
+const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+// ---- times -------------------------------------------------------------------------------------
+const full = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+
+function localTimes(root) {
+  for (const each of $$("time[datetime]", root)) {
+    const time = new Date(each.dateTime);
+    if ("clock" in each.dataset) each.textContent = clock.format(time);
+    else if ("age" in each.dataset) each.title = full.format(time);
+    else each.textContent = full.format(time);
+  }
+}
+
+// ---- selection ---------------------------------------------------------------------------------
+const chosen = new Set();
+let last = null;
+const boxes = () => $$('#list input[name="id"]');
+
+function showSelection() {
+  const bar = $("#bulk");
+  if (!bar) return;
+  for (const box of boxes()) {
+    box.checked = chosen.has(box.value);
+    box.closest("tr").classList.toggle("pf-m-selected", box.checked);
+  }
+  const here = boxes().filter((box) => box.checked).length;
+  bar.hidden = here === 0;
+  $("[data-count]", bar).textContent = here;
+}
+
+function select(box, range) {
+  const all = boxes();
+  const from = range && last ? all.findIndex((each) => each.value === last) : -1;
+  const to = all.indexOf(box);
+  const touched = from < 0 ? [box] : all.slice(Math.min(from, to), Math.max(from, to) + 1);
+  for (const each of touched) box.checked ? chosen.add(each.value) : chosen.delete(each.value);
+  last = box.value;
+  showSelection();
+}
+
+function selectAll(checked) {
+  for (const box of boxes()) checked ? chosen.add(box.value) : chosen.delete(box.value);
+  showSelection();
+}
+
+// ---- small deeds of buttons ----------------------------------------------------------------------
+const deeds = {
+  nav(button) {
+    const open = $("#nav").classList.toggle("pf-m-expanded");
+    button.setAttribute("aria-expanded", open);
+  },
+  dismiss: (button) => button.closest(".pf-v6-c-alert").remove(),
+  close: () => $("#dialog").close(),
+  "select-all": (box) => selectAll(box.checked),
+};
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-do], [data-copy], input[name=id]");
+  if (!button) return;
+  if (button.name === "id") select(button, event.shiftKey);
+  else if (button.dataset.copy) copy(button);
+  else deeds[button.dataset.do]?.(button);
+});
+
+async function copy(button) {
+  await navigator.clipboard?.writeText(button.dataset.copy);
+  button.classList.add("zc-copied");
+  setTimeout(() => button.classList.remove("zc-copied"), 1200);
+}
+
+// ---- dialogs and messages --------------------------------------------------------------------------
+document.addEventListener("htmx:afterSwap", (event) => {
+  localTimes(event.detail.target);
+  const dialog = $("#dialog");
+  if (event.detail.target === dialog && !dialog.open) dialog.showModal();
+  if (event.detail.target.id === "toasts") fade($("#toasts").firstElementChild);
+  showSelection();
+});
+document.addEventListener("htmx:afterRequest", (event) => {
+  if (event.detail.target.id === "toasts") $$("[data-live]").forEach(refresh); // no event tells that something was asked
+  if (!event.detail.elt.matches("[data-closes]")) return;
+  $("#dialog").close();
+  selectAll(false);
+});
+
+function fade(message) {
+  if (!message || "stays" in message.dataset) return;
+  let timer = setTimeout(() => message.remove(), 8000);
+  message.addEventListener("pointerenter", () => clearTimeout(timer));
+  message.addEventListener("pointerleave", () => (timer = setTimeout(() => message.remove(), 4000)));
+}
+
+// ---- keys ------------------------------------------------------------------------------------------
+const rows = () => $$("#list tbody tr");
+let row = -1;
+
+function move(by) {
+  const all = rows();
+  if (!all.length) return;
+  row = Math.max(0, Math.min(all.length - 1, row + by));
+  $("a", all[row])?.focus();
+}
+
+const keys = {
+  "/": () => ($("[data-filter]") ?? $("#search"))?.focus(),
+  j: () => move(1),
+  k: () => move(-1),
+  x: () => rows()[row] && $("input[name=id]", rows()[row])?.click(),
+};
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") $("#nav")?.classList.remove("pf-m-expanded");
+  const typing = event.target.closest("input, textarea, select, [data-screen], dialog");
+  if (typing || event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;
+  event.preventDefault();
+  keys[event.key]();
+});
+
+// ---- live parts ---------------------------------------------------------------------------------------
+// An event only says that something changed: the part asks for the truth again, at most twice a second.
+const PAUSE_MS = 500;
+const waiting = new Map();
+
+function refresh(part) {
+  if (waiting.has(part.id)) return;
+  const since = performance.now() - (refresh.at?.[part.id] ?? -PAUSE_MS);
+  waiting.set(part.id, setTimeout(() => {
+    waiting.delete(part.id);
+    (refresh.at ??= {})[part.id] = performance.now();
+    const now = document.getElementById(part.id);
+    if (now) htmx.trigger(now, "live");
+  }, Math.max(100, PAUSE_MS - since)));
+}
+
+function concerns(part, event) {
+  const wanted = part.dataset.live;
+  return !event || wanted === "operation" || [event.resource_kind, event.resource_id].includes(wanted);
+}
+
+if ($("#live")) {
+  listen((event) => $$("[data-live]").filter((part) => concerns(part, event)).forEach(refresh), (live) => {
+    const told = $("#live");
+    told.textContent = live ? told.dataset.liveText : told.dataset.staleText;
+    told.classList.toggle("zc-warn", !live);
+  });
+}
+
+localTimes(document);
+showSelection();

@@ -1,0 +1,50 @@
+"""What pages call things: the navigation, and how a status is marked. A mark never tells by its colour alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Glyph(NamedTuple):
+    """A mark of icons.svg (``s-SHAPE``) and the class of its colour (``zc-TONE``)."""
+
+    shape: str
+    tone: str
+
+
+class Entry(NamedTuple):
+    """An entry of the navigation; who may not call the API's route ``like`` does not see it."""
+
+    path: str
+    text: str
+    icon: str
+    like: str
+    section: str = ""
+
+
+NAVIGATION: tuple[Entry, ...] = (
+    Entry("/instances", "Instances", "monitor", "GET /v1/instances"),
+    Entry("/operations", "Operations", "activity", "GET /v1/operations"),
+    Entry("/hosts", "Hosts", "server", "GET /v1/hosts", "Infrastructure"),
+    Entry("/pools", "Pools", "database", "GET /v1/pools", "Infrastructure"),
+    Entry("/images", "Images", "disc-3", "GET /v1/images", "Infrastructure"),
+    Entry("/networks", "Networks", "network", "GET /v1/networks", "Infrastructure"),
+    Entry("/account", "Account", "settings", "GET /v1/sessions", "You"),
+)
+
+_OK, _OFF, _BUSY, _BAD = Glyph("running", "ok"), Glyph("stopped", "off"), Glyph("busy", "busy"), Glyph("error", "bad")
+_WARN, _UNKNOWN = Glyph("warn", "warn"), Glyph("unknown", "off")
+GLYPHS: Mapping[str, Glyph] = {
+    # instances
+    "running": _OK, "stopped": _OFF, "paused": Glyph("paused", "off"), "saved": Glyph("paused", "off"),
+    "trashed": _OFF, "error": _BAD, "unknown": _UNKNOWN, "missing": _WARN, "building": _BUSY, "starting": _BUSY,
+    "stopping": _BUSY, "restarting": _BUSY, "saving": _BUSY, "deleting": _BUSY,
+    # hosts, pools, networks, images
+    "up": _OK, "ready": _OK, "degraded": _WARN, "lost": _BAD, "failed": _BAD, "creating": _BUSY, "importing": _BUSY,
+    "pending": Glyph("wait", "off"), "new": Glyph("wait", "off"),
+    # operations and their steps
+    "queued": Glyph("wait", "off"), "waiting": Glyph("wait", "off"), "blocked": _WARN, "undoing": _BUSY,
+    "succeeded": Glyph("done", "ok"), "cancelled": _OFF, "done": Glyph("done", "ok"), "undone": _OFF, "left": _WARN,
+}  # fmt: skip
+"""``running`` of an operation is busy, which its pages say themselves."""

@@ -1,0 +1,134 @@
+"""The console as a person uses it, in a real browser."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+from tests.api.conftest import PASSWORD
+from tests.browser.conftest import Tab
+
+from zcloud.domain.instance import InstanceStatus
+from zcloud.store import Tx
+from zcloud.web.words import NAVIGATION
+
+SignIn = Callable[..., Tab]
+AXE = Path(__file__).with_name("axe.min.js").read_text()
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+
+
+def findings(page: Page) -> list[str]:
+    """Give what axe finds, each with its rule and first place."""
+    page.evaluate(AXE)
+    found = page.evaluate(f"axe.run(document, {json.dumps(RULES)}).then((told) => told.violations)")
+    return [
+        f"{page.url} {each['id']}: {each['nodes'][0]['html'][:160]} {each['nodes'][0]['failureSummary'][:200]}"
+        for each in found
+    ]
+
+
+def test_a_person_signs_in_and_finds_an_instance(tab: SignIn) -> None:
+    it = tab(user="")
+    page = it.open("/")
+    page.fill("#name", "admin")
+    page.fill("#password", PASSWORD)
+    page.click("button[type=submit]")
+    expect(page.locator("#live")).to_have_text("Live")
+    page.keyboard.press("/")
+    page.keyboard.type("n-00012")
+    expect(page.locator("#list tbody tr")).to_have_count(1)
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="n-00012").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("n-00012")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_on_any_page(tab: SignIn, theme: str) -> None:
+    it = tab(color_scheme=theme)
+    id, operation = it.site.cloud.running.id, it.site.cloud.operation.id
+    more = [f"/instances/{id}", f"/instances/{id}/events", f"/operations/{operation}", "/instances?q=nothing-fits"]
+    found = list[str]()
+    for path in [*(entry.path for entry in NAVIGATION), *more]:
+        found += findings(it.open(path))
+    assert found == [], "\n".join(found)
+
+
+def test_axe_finds_nothing_on_a_phone(tab: SignIn) -> None:
+    it = tab(viewport={"width": 390, "height": 844})
+    page = it.open("/instances")
+    found = findings(page)
+    assert found == [], "\n".join(found)
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width <= 390
+    page.get_by_role("button", name="Menu").click()
+    page.get_by_role("link", name="Operations").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Operations")
+
+
+def test_instances_are_stopped_after_one_confirmation(tab: SignIn) -> None:
+    it = tab(count=30)
+    page = it.open("/instances?q=n-0000")
+    for number in (0, 1):
+        page.get_by_role("checkbox", name=f"Select n-0000{number}").check()
+    page.get_by_role("checkbox", name="Select n-00006").check()
+    page.get_by_role("button", name="Stop…").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("heading")).to_have_text("Stop 2 instances")
+    expect(dialog).to_contain_text("n-00006 will be left alone")
+    dialog.get_by_role("button", name="Stop").click()
+    expect(page.locator("#toasts")).to_contain_text("Stop: 2 instances")
+    expect(page.locator("#list tbody tr").first).to_contain_text("Stopping")
+
+
+def test_a_row_changes_by_itself(tab: SignIn) -> None:
+    it = tab(count=30)
+    page = it.open("/instances?q=n-00007")
+    expect(page.locator("#live")).to_have_text("Live")
+    expect(page.locator("#list tbody tr")).to_contain_text("Paused")
+    cloud = it.site.cloud
+
+    with cloud.store.read() as tx:
+        found = tx.instances.find("n-00007", cloud.home.id)
+    assert found is not None
+
+    def change(tx: Tx) -> None:
+        tx.instances.update(found.id, status=InstanceStatus.RUNNING)
+        tx.events.add(
+            "instance.running", project_id=cloud.home.id, resource_kind="instance", resource_id=found.id,
+            resource_name=found.name, actor="", message="It runs again.", data={},
+        )  # fmt: skip
+
+    cloud.store.transact(change)
+    expect(page.locator("#list tbody tr")).to_contain_text("Running")
+
+
+def test_what_went_wrong_is_told_with_what_to_do(tab: SignIn) -> None:
+    page = tab().open("/instances?view=problems")
+    page.locator("#list tbody a").first.click()
+    trouble = page.get_by_role("alert")
+    expect(trouble).to_contain_text("The pool local is full.")
+    expect(trouble).to_contain_text("Free room.")
+    expect(trouble).to_contain_text("no_room")
+
+
+@pytest.mark.parametrize("count", [0, 10000])
+def test_a_list_of_any_length_is_a_page(tab: SignIn, count: int) -> None:
+    it = tab(user="admin", count=count)
+    page = it.open("/instances")
+    expect(page.locator("#foot")).to_contain_text(f"of {count + 3}")
+    assert page.evaluate("document.querySelectorAll('*').length") < 3000
+    if count:
+        page.get_by_role("link", name="Next page").click()
+        expect(page.locator("#list tbody tr")).to_have_count(50)
+
+
+def test_light_and_dark_are_kept(tab: SignIn) -> None:
+    page = tab(color_scheme="light").open("/hosts")
+    page.get_by_role("button", name="Light or dark").click()
+    expect(page.locator("html")).to_have_class(re.compile("pf-v6-theme-dark"))
+    page.reload()
+    expect(page.locator("html")).to_have_class(re.compile("pf-v6-theme-dark"))
