@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from zcloud.base.ids import new_id, new_mac
+from zcloud.domain.foreign import ForeignDomain, foreign_id
 from zcloud.domain.host import Accel, Host, HostKind, HostState
 from zcloud.domain.image import Image, ImageState
 from zcloud.domain.instance import Firmware, Instance, InstanceStatus, OnBoot, Power, Ready
@@ -85,7 +86,7 @@ def image(**changes: Any) -> Image:
     return replace(record, **changes)
 
 
-def instance(project_id: str, host_id: str, image_id: str, **changes: Any) -> Instance:
+def instance(project_id: str, host_id: str, image_id: str | None, **changes: Any) -> Instance:
     """A stopped instance of 1 vCPU and 512 MiB."""
     id = changes.pop("id", new_id())
     record = Instance(
@@ -96,6 +97,15 @@ def instance(project_id: str, host_id: str, image_id: str, **changes: Any) -> In
         ready=Ready.NONE, ready_detail="", ready_deadline=None, observed={}, error=None,
         operation_id=None, created_by="admin", created_at=NOW, updated_at=NOW, started_at=None,
     )  # fmt: skip
+    return replace(record, **changes)
+
+
+def foreign(host_id: str, **changes: Any) -> ForeignDomain:
+    """A running domain of 2 vCPUs and 1 GiB that is nobody's instance."""
+    uuid = changes.pop("uuid", new_id())
+    record = ForeignDomain(
+        foreign_id(host_id, uuid), host_id, uuid, f"vm-{_short(uuid)}", "running", True, 2, 1024, NOW
+    )
     return replace(record, **changes)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tests import builders
-from tests.api.conftest import Cloud
+from tests.api.conftest import THEIRS, Cloud
 
 from zcloud.base.ids import new_id
 from zcloud.domain.group import Group, Member
@@ -36,6 +36,7 @@ class Stock:
     kept: Instance  # in home, saved
     whole: Instance  # in home, running, with a root volume
     trashed: Instance  # in home
+    adopted: Instance  # in home, stopped
     plugged: Volume  # a data disk of the stopped instance
     group: Group  # of the instance in home that is paused
 
@@ -66,6 +67,7 @@ def stock(cloud: Cloud) -> Stock:
         )
         tx.pools.add(builders.pool(name="idle", host_id=cloud.host.id, is_default=False, options={"path": "/srv/idle"}))
         tx.networks.add(builders.network(name="quiet", cidr="10.8.0.0/16", is_default=False, host_id=cloud.host.id))
+        tx.foreign.add(builders.foreign(cloud.host.id, name="old-mail", uuid=f"{THEIRS}{new_id()[8:]}"))
         tx.ports.fence(cloud.network.id, "10.9.0.77", "", cloud.host.id)
         tx.projects.add(builders.project(name="empty"))
         tx.flavors.add(Flavor("gone", 1, 512, 0))
@@ -109,6 +111,11 @@ def stock(cloud: Cloud) -> Stock:
             blocked=tx.operations.add(blocked),
             held=held,
             kept=instance("kept", status=InstanceStatus.SAVED, hardware={"saved": {"accel": "tcg", "was": "running"}}),
+            adopted=tx.instances.add(
+                builders.instance(
+                    home, cloud.host.id, None, name="taken", hardware={"adopted": {"at": tx.now.isoformat()}}
+                )
+            ),
             trashed=instance(
                 "old~1", status=InstanceStatus.TRASHED, hardware={"trash": {"at": tx.now.isoformat(), "name": "old"}}
             ),
@@ -161,6 +168,13 @@ ASKS: dict[tuple[str, str], Ask] = {
     ("POST", "/v1/hosts/{ref}/approve"): Ask(202, "/v1/hosts/carla/approve", {"fingerprint": FINGERPRINT}),
     ("POST", "/v1/hosts/{ref}/refresh"): Ask(202, "/v1/hosts/anton/refresh"),
     ("GET", "/v1/hosts/{ref}/orphans"): Ask(200, "/v1/hosts/anton/orphans"),
+    ("GET", "/v1/hosts/{ref}/domains"): Ask(200, "/v1/hosts/anton/domains"),
+    ("GET", "/v1/hosts/{ref}/domains/{domain}/adoption"): Ask(
+        200, "/v1/hosts/anton/domains/old-mail/adoption?project=default"
+    ),
+    ("POST", "/v1/hosts/{ref}/domains/{domain}/adopt"): Ask(
+        202, "/v1/hosts/anton/domains/old-mail/adopt", {"name": "mail", "project": "default"}
+    ),
     ("POST", "/v1/hosts/{ref}/guests/stop"): Ask(202, "/v1/hosts/anton/guests/stop", {"deadline_s": 30}),
     ("POST", "/v1/hosts/{ref}/guests/start"): Ask(202, "/v1/hosts/anton/guests/start"),
     ("GET", "/v1/pools"): Ask(200, "/v1/pools"),
@@ -251,6 +265,7 @@ ASKS: dict[tuple[str, str], Ask] = {
         200, "/v1/instances/{s.whole.id}/guest/file", {"path": "/etc/hostname"}
     ),
     ("POST", "/v1/instances/{ref}/keys"): Ask(204, "/v1/instances/{s.whole.id}/keys", {"keys": ["ctrl-alt-del"]}),
+    ("POST", "/v1/instances/{ref}/forget"): Ask(204, "/v1/instances/{s.adopted.id}/forget"),
     ("POST", "/v1/instances/{ref}/rename"): Ask(202, "/v1/instances/{c.instance.id}/rename", {"name": "other"}),
     ("POST", "/v1/instances/{ref}/pause"): Ask(202, "/v1/instances/{c.running.id}/pause"),
     ("POST", "/v1/instances/{ref}/resume"): Ask(202, "/v1/instances/{s.held.id}/resume"),

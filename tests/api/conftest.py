@@ -193,6 +193,7 @@ def _a_host(host_id: str) -> FakeHypervisor:
     return _LitHost()
 
 
+THEIRS = "f0f0f0f0"  # how the uuid of a domain begins that others made
 _GUEST = {
     "guest-exec": {"pid": 7},
     "guest-fstrim": {"paths": [{"path": "/", "trimmed": 4096}]},
@@ -216,6 +217,9 @@ class _LitHost(FakeHypervisor):
 
     def _domain(self, uuid: str) -> FakeDomain:
         xml = "<domain><devices/></domain>"
+        if uuid.startswith(THEIRS):
+            size = "<memory>1048576</memory><vcpu>2</vcpu><devices/>"
+            xml = f"<domain type='qemu'><name>x</name><uuid>{uuid}</uuid>{size}</domain>"
         return FakeDomain(uuid, f"zc-{uuid}", xml, state=DomainState.RUNNING, guest=dict(_GUEST))
 
 

@@ -20,6 +20,9 @@ from zcloud.testing.hostprocess import RemoteLinks, Traces
 
 _PROBE = "/var/lib/zcloud/probe/"
 _LEASES = "/var/lib/libvirt/dnsmasq/zcloud/"
+THEIRS = "f0f0f0f0"
+"""How the uuid of a domain begins that others made: it is on its host whether or not a record knows it."""
+
 _DOMAIN_STATE = {
     "running": DomainState.RUNNING,
     "paused": DomainState.PAUSED,
@@ -110,9 +113,12 @@ class Books:
     def _check_host(self, rows: Rows, host_id: str) -> None:
         traces, link = self.links.traces(host_id), self.links.link(host_id)
         made = {row["instance_id"] for row in rows.tables["volumes"]}  # a failed creation left only a record
-        instances = [row for row in rows.of("instances", host_id=host_id) if row["id"] in made]
+        here = rows.of("instances", host_id=host_id)
+        instances = [row for row in here if row["id"] in made or "adopted" in row["hardware"]]
         domains = {row["id"]: _DOMAIN_STATE[row["status"]] for row in instances}
-        assert {uuid: state for uuid, (state, _) in traces.domains.items()} == domains
+        found = {uuid: state for uuid, (state, _) in traces.domains.items()}
+        ours = {uuid: state for uuid, state in found.items() if uuid in domains or not uuid.startswith(THEIRS)}
+        assert ours == domains
         for row in instances:
             assert traces.domains[row["id"]][1] <= row["incarnation"], "a domain was started twice"
         self._check_files(rows, host_id, traces)

@@ -11,6 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.crash.books import THEIRS
+
+from zcloud.base.ids import new_id
 from zcloud.domain.attachment import Attachment, DiskBus, IoLimits
 from zcloud.domain.errors import NotFound
 from zcloud.domain.host import HostKind
@@ -19,6 +22,8 @@ from zcloud.domain.network import NetworkKind
 from zcloud.domain.operation import Operation
 from zcloud.domain.storage import Volume
 from zcloud.drivers import registry
+from zcloud.observer.foreign import ForeignWatch
+from zcloud.services.adoption import Adopting
 from zcloud.services.arrivals import ArrivalLimits, Arrivals
 from zcloud.services.definitions import Definitions
 from zcloud.services.direct import Direct
@@ -56,6 +61,8 @@ class Stage:
     def __post_init__(self) -> None:
         services = self.cloud.services
         self.hosts, self.pools = Hosts(services), Pools(services)
+        direct = Direct(lambda host_id: self.cloud.links.link(host_id).hypervisor)
+        self.adopting, self.definitions = Adopting(services, direct), Definitions(services, direct)
         self.groups, self.freezing = Groups(services), Freezing(services)
         self.networks, self.images = Networks(services), Images(services)
         self.sizes, self.hardware = Sizes(services), HardwareService(services)
@@ -130,6 +137,19 @@ def _create(stage: Stage, host_id: str) -> Ask:
             driver.delete_base(digest)
     spec = stage.spec(host_id)
     return lambda: stage.cloud.launch.launch(ADMIN, "", spec)[1]
+
+
+def _adopt(stage: Stage, host_id: str) -> Ask:
+    """A domain that runs, with a NIC on our network."""
+    link, name = stage.cloud.links.link(host_id), stage.name("theirs")
+    uuid = f"{THEIRS}{new_id()[8:]}"
+    link.hypervisor.define(
+        f"<domain type='kvm'><name>{name}</name><uuid>{uuid}</uuid><memory unit='MiB'>256</memory><vcpu>1</vcpu>"
+        "<os><type arch='x86_64' machine='pc'>hvm</type></os><devices/></domain>"
+    )
+    link.hypervisor.start(uuid)
+    ForeignWatch(stage.cloud.store).run(host_id, link)
+    return lambda: stage.adopting.adopt(ADMIN, host_id, uuid)[1]
 
 
 def _delete(stage: Stage, host_id: str) -> Ask:
@@ -231,8 +251,7 @@ def _discard(stage: Stage, host_id: str) -> Ask:
 
 
 def _edit(stage: Stage, host_id: str) -> Ask:
-    instance = stage.instance(host_id)
-    definitions = Definitions(stage.cloud.services, Direct(lambda host_id: stage.cloud.links.link(host_id).hypervisor))
+    instance, definitions = stage.instance(host_id), stage.definitions
 
     def ask() -> Operation:
         xml = definitions.show(ADMIN, "", instance.id).xml
@@ -417,6 +436,7 @@ SCENES: Mapping[str, Callable[[Stage, str], Ask]] = {
     "image_import_v1": _import_image,
     "instance_attach_disk_v1": _attach_disk,
     "instance_attach_nic_v1": _attach_nic,
+    "instance_adopt_v1": _adopt,
     "instance_create_v1": _create,
     "instance_delete_v1": _delete,
     "instance_hardware_v1": _change_hardware,
@@ -465,11 +485,19 @@ def _remove_group(stage: Stage, ref: str) -> Operation:
     return stage.cloud.instances.delete(ADMIN, "", last)
 
 
-_REMOVE: Mapping[str, Callable[[Stage, str], Operation]] = {
+def _remove_instance(stage: Stage, ref: str) -> Operation | None:
+    """Remove an instance, or let an adopted one go."""
+    if not stage.cloud.instances.show(ADMIN, "", ref).instance.adopted:
+        return stage.cloud.instances.delete(ADMIN, "", ref)
+    stage.adopting.forget(ADMIN, "", ref)
+    return None
+
+
+_REMOVE: Mapping[str, Callable[[Stage, str], Operation | None]] = {
     "group": _remove_group,
     "host": lambda stage, ref: stage.hosts.remove(ADMIN, ref),
     "image": lambda stage, ref: stage.images.delete(ADMIN, ref),
-    "instance": lambda stage, ref: stage.cloud.instances.delete(ADMIN, "", ref),
+    "instance": _remove_instance,
     "network": lambda stage, ref: stage.networks.delete(ADMIN, ref),
     "pool": lambda stage, ref: stage.pools.delete(ADMIN, ref),
     "volume": _remove_volume,
@@ -482,4 +510,5 @@ def tidy(stage: Stage, ended: Operation) -> None:
         removal = _REMOVE[ended.resource_kind](stage, ended.resource_id)
     except NotFound:
         return
-    stage.done(removal)
+    if removal is not None:
+        stage.done(removal)

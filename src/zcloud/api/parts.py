@@ -16,6 +16,7 @@ from zcloud.domain.errors import RevisionMismatch
 from zcloud.domain.instance import Instance
 from zcloud.domain.people import Actor
 from zcloud.services.actions import Actions
+from zcloud.services.adoption import Adopting
 from zcloud.services.arrivals import ArrivalLimits, Arrivals
 from zcloud.services.audit import Audit
 from zcloud.services.catalogue import Catalogue
@@ -100,6 +101,7 @@ class Owner:
     definitions: Definitions
     insides: Insides
     freezing: Freezing
+    adopting: Adopting
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,7 @@ def build_owner(services: Services, direct: Direct) -> Owner:
         definitions=Definitions(services, direct),
         insides=Insides(services, direct),
         freezing=Freezing(services),
+        adopting=Adopting(services, direct),
     )
 
 

@@ -16,12 +16,14 @@ from zcloud.domain import storage
 from zcloud.domain.addresses import differences
 from zcloud.domain.attachment import disk_target
 from zcloud.domain.claims import BYTES, MEMORY_MIB, VCPUS
+from zcloud.domain.foreign import ForeignDomain, Others
 from zcloud.domain.hardware import settle, to_record
 from zcloud.domain.pending import pending
+from zcloud.services import adoption as adopting
 from zcloud.services import uploads
 from zcloud.services.instances import BriefView, InstanceView
 from zcloud.wire.flavors import Flavor
-from zcloud.wire.hosts import Host
+from zcloud.wire.hosts import AdoptionPlan, Host, HostDomain
 from zcloud.wire.images import Image, ImageSource, Upload
 from zcloud.wire.instances import Instance, InstanceBrief, Nic, Pending, SeenAddress
 from zcloud.wire.networks import Network, Port, Range
@@ -45,7 +47,8 @@ def instance(view: InstanceView) -> Instance:
         flavor=it.flavor, firmware=it.firmware, machine=it.machine, screen=it.screen, tags=it.tags,
         protected=it.protected, on_boot=it.on_boot, incarnation=it.incarnation, ready=it.ready,
         ready_detail=it.ready_detail, ready_deadline=it.ready_deadline,
-        saved_at=str(it.saved.get("at", "")), frozen_until=it.frozen_until if it.is_frozen else None,
+        saved_at=str(it.saved.get("at", "")), adopted=it.adopted,
+        frozen_until=it.frozen_until if it.is_frozen else None,
         nics=tuple(nic(each, view.networks.get(each.network_id, "")) for each in view.ports),
         addresses=tuple(_seen(each, view.ports) for each in it.observed.get("addresses", ())),
         address_notes=tuple(differences(view.ports, it.observed.get("addresses", ()))),
@@ -105,16 +108,35 @@ def flavor(it: instances.Flavor) -> Flavor:
     return Flavor(it.name, it.vcpus, it.memory_mib, it.root_size)
 
 
-def host(it: hosts.Host) -> Host:
-    """Show a host."""
+def host(it: hosts.Host, others: Mapping[str, Others]) -> Host:
+    """Show a host, with what domains that are not zcloud's take of it."""
+    theirs = others.get(it.id, Others())
     capacity = it.capacity
     return Host(
         id=it.id, name=it.name, kind=it.kind, address=it.address, port=it.port, user=it.user, host_key=it.host_key,
         libvirt_socket=it.libvirt_socket, state=it.state, state_reason=it.state_reason, state_since=it.state_since,
         accel=it.accel, accel_reason=it.accel_reason, cpu_ratio=it.cpu_ratio, memory_ratio=it.memory_ratio,
         reserved_memory_mib=it.reserved_memory_mib, capacity_vcpus=capacity[VCPUS],
-        capacity_memory_mib=capacity[MEMORY_MIB], inventory=it.inventory, zone=it.zone, labels=it.labels,
+        capacity_memory_mib=capacity[MEMORY_MIB], others_domains=theirs.domains, others_vcpus=theirs.vcpus,
+        others_memory_mib=theirs.memory_mib, inventory=it.inventory, zone=it.zone, labels=it.labels,
         seen_at=it.seen_at, operation_id=it.operation_id, created_at=it.created_at, revision=it.revision,
+    )  # fmt: skip
+
+
+def host_domain(it: ForeignDomain) -> HostDomain:
+    """Show a domain that is nobody's instance."""
+    return HostDomain(it.uuid, it.name, it.state, it.persistent, it.vcpus, it.memory_mib, it.seen_at)
+
+
+def adoption(it: adopting.AdoptionPlan) -> AdoptionPlan:
+    """Show what adopting a domain would record."""
+    of = it.adoption
+    return AdoptionPlan(
+        uuid=of.uuid, name=it.name, domain=of.name, host=it.host, project=it.project, runs=it.runs, room=it.room,
+        vcpus=of.vcpus, max_vcpus=of.max_vcpus, memory_mib=of.memory_mib, max_memory_mib=of.max_memory_mib,
+        firmware=of.firmware, machine=of.machine, screen=of.screen, agent=of.agent,
+        disks=tuple(asdict(each) for each in of.disks), nics=tuple(asdict(each) for each in of.nics),
+        unmapped=of.unmapped,
     )  # fmt: skip
 
 

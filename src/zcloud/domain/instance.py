@@ -129,7 +129,7 @@ class Instance:
     domain_name: str  # libvirt's name, fixed at birth
     project_id: str
     host_id: str
-    image_id: str
+    image_id: str | None  # None: it was adopted
     status: InstanceStatus
     desired: Power
     vcpus: int
@@ -180,6 +180,12 @@ class Instance:
         return saved
 
     @property
+    def adopted(self) -> Mapping[str, Any]:
+        """Give what is known of a domain that ran before zcloud knew it (see domain/foreign.py); empty: it is ours."""
+        adopted: Mapping[str, Any] = self.hardware.get("adopted") or {}
+        return adopted
+
+    @property
     def trash(self) -> Mapping[str, Any]:
         """Give since when it is in the trash (``at``) and what it was called (``name``); empty: it is not."""
         trash: Mapping[str, Any] = self.hardware.get("trash") or {}
@@ -194,7 +200,7 @@ class InstanceBrief:
     name: str
     project_id: str
     host_id: str
-    image_id: str
+    image_id: str | None
     status: InstanceStatus
     vcpus: int
     memory_mib: int
@@ -249,6 +255,11 @@ VERBS: Mapping[str, Verb] = {
     "grow_disk": Verb("given a larger disk", _THERE),
 }
 """The operation ``instance_VERB`` of each is in ``workflows/registry.py``; ``grow_disk`` is the volume's."""
+
+TAKES_OWNING = frozenset(VERBS) - {
+    "start", "stop", "restart", "pause", "resume", "reset", "freeze", "thaw", "rename",
+}  # fmt: skip
+"""The verbs that change or remove what only a domain of ours has; an adopted one stays as it is."""
 
 
 @dataclass(frozen=True, slots=True)

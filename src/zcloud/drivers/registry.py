@@ -5,7 +5,7 @@ A later kind of pool or network is one file beside the others and one line here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from zcloud.domain.driver import Option, check_options
@@ -33,6 +33,12 @@ def storage(pool: Pool, link: HostLink) -> StorageDriver:
 def network(net: Network, link: HostLink) -> NetworkDriver:
     """Give the driver of a network on a host; raises InvalidInput (kind or options)."""
     return _network_class(net.kind)(net, link)
+
+
+def joins(networks: Iterable[Network], host_id: str) -> dict[tuple[str, str], tuple[str, str]]:
+    """Give by what a NIC on a host may name (``network`` or ``bridge``, and which) the id and name of the network."""
+    here = [each for each in networks if each.host_id in (host_id, None)]
+    return {key: (each.id, each.name) for each in here for key in _network_class(each.kind).joins(each)}
 
 
 def storage_kinds() -> dict[str, tuple[StorageInfo, tuple[Option, ...]]]:

@@ -14,7 +14,7 @@ from zcloud.api.app import create_app, end_streams
 from zcloud.api.parts import Settings, build_parts
 from zcloud.base import meters, pki
 from zcloud.base.config import Config
-from zcloud.domain.errors import NotFound
+from zcloud.domain.errors import InstanceAdopted, NotFound
 from zcloud.domain.instance import Instance
 from zcloud.main.setup import server_names
 from zcloud.main.wiring import Fault, Runtime, arrival_limits, no_fault, start_observer, start_workers
@@ -144,6 +144,11 @@ def _open_console(runtime: Runtime) -> Callable[[Grant, bool], ConsoleStream]:
 
 def _read_console_log(runtime: Runtime) -> Callable[[str, Instance], bytes]:
     def read(host_id: str, instance: Instance) -> bytes:
+        if instance.adopted:
+            raise InstanceAdopted(
+                f"The instance {instance.name} was adopted; its definition keeps no log for zcloud.",
+                hint=f"Look at its console while it runs: `zcloud console {instance.name}`.",
+            )
         path = str(instance.hardware.get("console_log", ""))
         if not path:
             raise NotFound(f"The instance {instance.name} has no console log yet.")

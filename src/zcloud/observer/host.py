@@ -13,6 +13,7 @@ from zcloud.domain.errors import HostUnreachable, ZcloudError
 from zcloud.domain.instance import Instance
 from zcloud.observer.addresses import AddressWatch
 from zcloud.observer.boot import note_boot, settle
+from zcloud.observer.foreign import ForeignWatch
 from zcloud.observer.heal import Healer
 from zcloud.observer.orphans import OrphanWatch
 from zcloud.observer.ready import ReadyWatch, is_due
@@ -37,7 +38,7 @@ class Looks:
         self.sync, self.ready, self.tick = PowerSync(store), ReadyWatch(store), Tick(store)
         self.healer, self.orphans = Healer(store), OrphanWatch(store)
         self.addresses = AddressWatch(store)
-        self.reconcile = ReconcileWatch(store)
+        self.reconcile, self.foreign = ReconcileWatch(store), ForeignWatch(store)
 
 
 @dataclass(slots=True)
@@ -91,6 +92,7 @@ class HostWatch:
             "ready": Lane(self._ready, settings.readiness_interval_s),
             "tick": Lane(lambda link: self.looks.tick.run(self.host_id, link), settings.interval_s),
             "addresses": Lane(lambda link: self.looks.addresses.run(self.host_id, link), settings.addresses_interval_s),
+            "foreign": Lane(lambda link: self.looks.foreign.run(self.host_id, link), settings.interval_s),
             "heal": Lane(lambda link: self.looks.healer.run(self.host_id, link), settings.heal_interval_s),
             "orphans": Lane(lambda link: self.looks.orphans.run(self.host_id, link), settings.orphans_interval_s),
         }

@@ -36,6 +36,7 @@ class OrphanWatch:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._theirs: set[str] = set()  # domains without our mark: their definitions are read once, not at every look
 
     def run(self, host_id: str, link: HostLink) -> frozenset[Orphan]:
         """Find a host's orphans, keep them for those who ask, and tell of new ones by an event.
@@ -57,7 +58,15 @@ class OrphanWatch:
         with self._store.read() as tx:  # after the listing: what was made by then has its record by now
             known = _known(tx, host_id, pools)
         strange = [orphan for orphan in present if not _is_known(orphan, known)]
-        return frozenset(each for each in strange if each.kind is not OrphanKind.DOMAIN or _is_ours(each, link))
+        return frozenset(each for each in strange if each.kind is not OrphanKind.DOMAIN or self._is_ours(each, link))
+
+    def _is_ours(self, orphan: Orphan, link: HostLink) -> bool:
+        if orphan.name in self._theirs:
+            return False
+        ours = _is_ours(orphan, link)
+        if not ours:
+            self._theirs.add(orphan.name)
+        return ours
 
 
 def forget(store: Store, host_id: str) -> None:

@@ -13,6 +13,7 @@ from zcloud.domain.hardware import settle
 from zcloud.domain.instance import Instance, Ready
 from zcloud.drivers.guest.readiness import RESULT_FILE, STATUS_FILE, Agent, Evidence, Readiness, judge
 from zcloud.observer.addresses import addresses_by_agent
+from zcloud.observer.foreign import keep_addresses
 from zcloud.ports import HostLink, Hypervisor
 from zcloud.store import Store, Tx
 
@@ -49,13 +50,15 @@ class ReadyWatch:
     def look(self, instance: Instance, link: HostLink) -> Ready:
         """Look at one waiting instance and record what was found; gives its readiness now."""
         seen = gather(instance, link)
-        verdict = judge(seen)
+        verdict = _by_agent(seen.agent) if instance.adopted else judge(seen)
         now = self.now()
         late = instance.ready_deadline is not None and now > instance.ready_deadline
         if verdict.state is Ready.WAITING and late:
             tail = seen.console[-_TOLD_TAIL:].strip()
             told = f"Not ready in time: {verdict.detail}. The console's last words:\n{tail or '(nothing)'}"
             verdict = Readiness(Ready.FAILED, told, verdict.errors)
+        if instance.adopted and late and verdict.state is Ready.FAILED:
+            verdict = Readiness(Ready.NONE, "Its agent does not answer.")
         facts = guest_facts(instance, link.hypervisor, now) if verdict.state is Ready.READY else {}
         if verdict.state is not Ready.WAITING or verdict.detail != instance.ready_detail:
             self._store.transact(lambda tx: _record(tx, instance, verdict, facts))
@@ -63,7 +66,9 @@ class ReadyWatch:
 
 
 def gather(instance: Instance, link: HostLink) -> Evidence:
-    """Ask the agent for cloud-init's files and read the console's end."""
+    """Ask the agent for cloud-init's files and read the console's end; of an adopted guest only the agent's word."""
+    if instance.adopted:
+        return Evidence(instance.id, agent=Agent.ANSWERS if _ping(instance.id, link.hypervisor) else Agent.SILENT)
     console = ""
     path = instance.hardware.get("console_log")
     if path and instance.observed.get("reset_run") != instance.incarnation:  # else it has an older boot's words, too
@@ -85,10 +90,22 @@ def guest_facts(instance: Instance, hypervisor: Hypervisor, now: datetime) -> di
     return facts
 
 
-def _ask(uuid: str, hypervisor: Hypervisor) -> tuple[Agent, bytes | None, bytes | None]:
+def _by_agent(agent: Agent) -> Readiness:
+    if agent is Agent.ANSWERS:
+        return Readiness(Ready.READY, "the guest agent answers")
+    return Readiness(Ready.WAITING, "the guest agent has not said anything yet")
+
+
+def _ping(uuid: str, hypervisor: Hypervisor) -> bool:
     try:
         hypervisor.agent(uuid, "guest-ping", {}, timeout_s=_AGENT_S)
     except (GuestSilent, HypervisorFailed, NotFound):
+        return False
+    return True
+
+
+def _ask(uuid: str, hypervisor: Hypervisor) -> tuple[Agent, bytes | None, bytes | None]:
+    if not _ping(uuid, hypervisor):
         return Agent.SILENT, None, None
     try:
         return Agent.ANSWERS, _read(uuid, hypervisor, RESULT_FILE), _read(uuid, hypervisor, STATUS_FILE)
@@ -116,13 +133,14 @@ def _record(tx: Tx, before: Instance, verdict: Readiness, facts: dict[str, Any])
     instance = tx.instances.many([before.id]).get(before.id)
     if instance is None or instance.incarnation != before.incarnation or instance.ready is not Ready.WAITING:
         return
+    keep_addresses(tx, instance, facts.get("addresses", ()))
     tx.instances.update(
         instance.id,
         ready=verdict.state,
         ready_detail=verdict.detail,
         observed={**instance.observed, **facts, "guest_errors": list(verdict.errors), "ready_at": tx.now.isoformat()},
     )
-    if verdict.state is Ready.WAITING:
+    if verdict.state in (Ready.WAITING, Ready.NONE):
         return
     tx.events.add(
         f"instance.{verdict.state.value}",

@@ -10,6 +10,8 @@ from zcloud.domain.claims import ProviderKind, ProviderRef, running_claims
 from zcloud.domain.errors import NoRoom
 from zcloud.domain.instance import Instance, InstanceStatus, Ready
 from zcloud.domain.pending import as_started
+from zcloud.drivers import registry
+from zcloud.drivers.compute.adopt import read_domain
 from zcloud.drivers.compute.devices import definition_facts
 from zcloud.drivers.compute.patch import definition_digest
 from zcloud.observer.power import Verdict, agrees, judge
@@ -73,7 +75,8 @@ class PowerSync:
         xml = hypervisor.domain_xml(uuid)
         if xml is None or definition_digest(xml) == known:
             return False
-        return self._store.transact(lambda tx: not _record_definition(tx, uuid, known, definition_facts(xml)))
+        facts: Mapping[str, Any] = definition_facts(xml)
+        return self._store.transact(lambda tx: not _record_definition(tx, uuid, known, facts, xml))
 
     def _settle(self, rows: Sequence[PowerRow], listing: Mapping[str, DomainFacts]) -> bool:
         """Judge the records that differ from the listing; gives whether one has changed since."""
@@ -129,9 +132,10 @@ def _record(tx: Tx, instance: Instance, verdict: Verdict) -> None:
 def _awaited(instance: Instance, now: datetime) -> dict[str, Any]:
     """Give what to record so that the readiness of a run that others began is looked for."""
     allowed = timedelta(seconds=int(instance.guest.get("ready_within_s", _READY_WITHIN_S)))
+    silent = bool(instance.adopted) and not instance.adopted.get("agent")  # nobody would ever say that it is ready
     live = as_started(instance)  # whoever starts a domain starts its definition
     return {
-        "ready": Ready.WAITING,
+        "ready": Ready.NONE if silent else Ready.WAITING,
         "ready_detail": "",
         "ready_deadline": now + allowed,
         "started_at": now,
@@ -146,6 +150,9 @@ def _claim_again(tx: Tx, instance: Instance, observed: Mapping[str, Any]) -> dic
         return dict(observed)
     generation = next((view.generation for view in tx.claims.views(ProviderKind.HOST) if view.ref == ref), 0)
     wanted = running_claims(instance.host_id, instance.id, instance.vcpus, instance.memory_mib)
+    if instance.adopted:  # others start it as they always did
+        tx.claims.note(wanted)
+        return dict(observed)
     try:
         with tx.attempt():
             tx.claims.claim({ref: generation}, wanted)
@@ -154,14 +161,18 @@ def _claim_again(tx: Tx, instance: Instance, observed: Mapping[str, Any]) -> dic
     return {key: value for key, value in observed.items() if key != "unclaimed"}
 
 
-def _record_definition(tx: Tx, uuid: str, known: str, facts: Mapping[str, Any]) -> bool:
+def _record_definition(tx: Tx, uuid: str, known: str, facts: Mapping[str, Any], xml: str) -> bool:
     """Record a definition's change, unless the record says something else by now; gives whether it did."""
     instance = tx.instances.many([uuid]).get(uuid)
     if instance is None or instance.operation_id is not None or instance.hardware.get("definition") != known:
         return False
+    changes: dict[str, Any] = {"hardware": {**instance.hardware, **facts}}
+    if instance.adopted:  # its definition is others' to change, and the record follows it
+        adoption = read_domain(xml, registry.joins(tx.networks.all(), instance.host_id))
+        changes = adoption.to_changes(changes["hardware"])
     tx.instances.update(
         instance.id,
-        hardware={**instance.hardware, **facts},
+        **changes,
         observed={**instance.observed, "definition_changed_at": tx.now.isoformat(), "undefined": False},
     )
     message = f"The definition of {instance.name} was changed outside zcloud; it is kept as it is."

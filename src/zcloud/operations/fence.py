@@ -17,9 +17,9 @@ from zcloud.ports import HostLink, Hypervisor, Shell
 SHELL_READS = frozenset({"read_file", "list_files", "space"})
 HYPERVISOR_READS = frozenset(
     {
-        "node", "load", "capabilities_xml", "domain_capabilities_xml", "list_domains", "stats", "domain_xml",
-        "domain_size", "guest_addresses", "open_console", "open_screen", "list_networks", "network_xml", "list_pools",
-        "saved_xml", "screenshot",
+        "node", "load", "capabilities_xml", "domain_capabilities_xml", "list_domains", "outlines", "stats",
+        "domain_xml", "disk_sizes", "domain_size", "guest_addresses", "open_console", "open_screen", "list_networks",
+        "network_xml", "list_pools", "saved_xml", "screenshot",
     }
 )  # fmt: skip
 

@@ -17,6 +17,7 @@ from zcloud.ports.power import PowerControl
 from zcloud.ports.records import (
     DomainEvent,
     DomainFacts,
+    DomainOutline,
     DomainState,
     DomainStats,
     InterfaceAddress,
@@ -33,6 +34,7 @@ __all__ = [
     "DomainControl",
     "DomainEvent",
     "DomainFacts",
+    "DomainOutline",
     "DomainSize",
     "DomainState",
     "DomainStats",

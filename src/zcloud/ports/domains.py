@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from zcloud.ports.records import DomainFacts, DomainStats, InterfaceAddress
+from zcloud.ports.records import DomainFacts, DomainOutline, DomainStats, InterfaceAddress
 
 
 class ConsoleStream(Protocol):
@@ -29,6 +29,14 @@ class DomainControl(Protocol):
 
     def list_domains(self) -> list[DomainFacts]:
         """Give every domain in one bulk call."""
+        ...
+
+    def outlines(self) -> list[DomainOutline]:
+        """Give every domain with its size in one bulk call that never waits for a busy domain."""
+        ...
+
+    def disk_sizes(self, uuid: str) -> Mapping[str, int]:
+        """Give the bytes of a domain's disks by target, as its guest sees them; what cannot be read is left out."""
         ...
 
     def stats(self) -> list[DomainStats]:

@@ -31,6 +31,14 @@ class DomainFacts(NamedTuple):
     persistent: bool
 
 
+class DomainOutline(NamedTuple):
+    """A domain with the size that it has, or would have."""
+
+    facts: DomainFacts
+    vcpus: int
+    memory_kib: int
+
+
 @dataclass(frozen=True, slots=True)
 class DomainStats:
     """One domain's counters from one bulk statistics call (cumulative; times in ns, sizes in bytes)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from zcloud.domain.claims import (
     BYTES,
@@ -16,9 +16,10 @@ from zcloud.domain.claims import (
     running_claims,
 )
 from zcloud.domain.errors import NoRoom, PoolFull, QuotaExceeded
+from zcloud.domain.foreign import Others
 from zcloud.domain.hardware import settle
 from zcloud.domain.host import Host, HostState
-from zcloud.domain.instance import Instance
+from zcloud.domain.instance import Firmware, Instance
 from zcloud.domain.network import Network, NetworkScope, NetworkState
 from zcloud.domain.people import Project, Quota, Usage
 from zcloud.domain.size import Size, run_size
@@ -44,6 +45,7 @@ class Cloud:
     pools: Mapping[str, Pool]
     networks: Mapping[str, Network]
     providers: Mapping[ProviderRef, ProviderView]
+    others: Mapping[str, Others] = field(default_factory=dict)  # what domains that are not ours take, by host
 
     def views(self, project_id: str) -> list[HostView]:
         """Give each host as placement sees it for a project."""
@@ -56,6 +58,7 @@ class Cloud:
     def _view(self, host: Host, project_id: str) -> HostView:
         ref = ProviderRef(ProviderKind.HOST, host.id)
         provider = self.providers.get(ref) or ProviderView(ref, 0, {}, {})
+        others = self.others.get(host.id, Others())
         reason = _STATE_REASON.get(host.state, "")
         if host.state in (HostState.DEGRADED, HostState.LOST) and host.state_reason:
             reason = f"{reason}: {host.state_reason}"
@@ -66,9 +69,9 @@ class Cloud:
             unusable_reason=reason,
             accel=host.accel.value,
             vcpus=provider.capacity.get(VCPUS, 0),
-            vcpus_used=provider.used.get(VCPUS, 0),
+            vcpus_used=provider.used.get(VCPUS, 0) + others.vcpus,
             memory_mib=provider.capacity.get(MEMORY_MIB, 0),
-            memory_used_mib=provider.used.get(MEMORY_MIB, 0),
+            memory_used_mib=provider.used.get(MEMORY_MIB, 0) + others.memory_mib,
             firmwares=frozenset(host.inventory.get("firmwares", ("bios",))),
             pools=self._pools_of(host),
             networks=self._networks_of(host, project_id),
@@ -109,6 +112,7 @@ def snapshot(tx: Tx) -> Cloud:
         pools={each.id: each for each in tx.pools.all()},
         networks={each.id: each for each in tx.networks.all()},
         providers={each.ref: each for each in views},
+        others=tx.foreign.others(),
     )
 
 
@@ -136,15 +140,7 @@ def grow(tx: Tx, instance: Instance, size: Size) -> None:
     """Claim what an instance needs more than it holds to be of that size on its own host; raises NoRoom."""
     held = {each.resource: each.amount for each in tx.claims.held_by(instance.id)}
     vcpus, memory_mib = max(size.vcpus, held.get(VCPUS, 0)), max(size.memory_mib, held.get(MEMORY_MIB, 0))
-    more = Demand(
-        vcpus=vcpus - held.get(VCPUS, 0),
-        memory_mib=memory_mib - held.get(MEMORY_MIB, 0),
-        firmware=instance.firmware.value,
-        disks={},
-        networks=(),
-        host=instance.host_id,
-        hardware=settle(instance.options),
-    )
+    more = _demand(instance, vcpus - held.get(VCPUS, 0), memory_mib - held.get(MEMORY_MIB, 0))
     if not more.vcpus and not more.memory_mib:
         return
     cloud = snapshot(tx)
@@ -155,17 +151,23 @@ def grow(tx: Tx, instance: Instance, size: Size) -> None:
 def admit_run(tx: Tx, instance: Instance) -> Cloud:
     """Let an instance run on its host, if there is room; gives the snapshot for ``take_run``. Raises NoRoom."""
     cloud, size = snapshot(tx), run_size(instance)
-    demand = Demand(
-        vcpus=size.vcpus,
-        memory_mib=size.memory_mib,
-        firmware=instance.firmware.value,
+    choose(cloud.only(instance.host_id), instance.project_id, _demand(instance, size.vcpus, size.memory_mib))
+    return cloud
+
+
+def _demand(instance: Instance, vcpus: int, memory_mib: int) -> Demand:
+    """Give what an instance needs of its own host; one that was adopted brings its firmware and hardware with it."""
+    firmware = Firmware.BIOS if instance.adopted else instance.firmware
+    options = {} if instance.adopted else instance.options
+    return Demand(
+        vcpus=vcpus,
+        memory_mib=memory_mib,
+        firmware=firmware.value,
         disks={},
         networks=(),
         host=instance.host_id,
-        hardware=settle(instance.options),
+        hardware=settle(options),
     )
-    choose(cloud.only(instance.host_id), instance.project_id, demand)
-    return cloud
 
 
 def take_run(tx: Tx, cloud: Cloud, instance: Instance) -> None:

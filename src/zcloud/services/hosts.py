@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from zcloud.base.ids import new_id
 from zcloud.domain.errors import AlreadyExists, InUse, InvalidInput, WrongState
+from zcloud.domain.foreign import Others
 from zcloud.domain.host import Accel, Host, HostKind, HostState
+from zcloud.domain.instance import Instance
 from zcloud.domain.names import check_name
 from zcloud.domain.operation import Operation
 from zcloud.domain.orphans import Orphan, orphans_key
@@ -56,6 +59,11 @@ class Hosts:
         authorize(actor, None, Role.VIEWER, f"The host {ref!r}")
         with self._store.read() as tx:
             return tx.hosts.resolve(ref)
+
+    def others(self) -> dict[str, Others]:
+        """Give what running domains that are not zcloud's take of each host; one without any is left out."""
+        with self._store.read() as tx:
+            return tx.foreign.others()
 
     def orphans(self, actor: Actor, ref: str) -> list[Orphan]:
         """Give what the observer found on a host that looks like ours and that no record knows; raises NotFound."""
@@ -139,7 +147,13 @@ def _check_empty(tx: Tx, host: Host) -> None:
     for noun, things in (("instances", tx.instances.on_host(host.id)), ("pools", pools), ("networks", networks)):
         if things:
             names = ", ".join(each.name for each in things[:5])
-            raise InUse(f"The host {host.name} has {len(things)} {noun}: {names}.", hint=f"Delete its {noun} first.")
+            raise InUse(f"The host {host.name} has {len(things)} {noun}: {names}.", hint=_hint(noun, things))
+
+
+def _hint(noun: str, things: Sequence[Any]) -> str:
+    if any(isinstance(each, Instance) and each.adopted for each in things):
+        return "Let the adopted ones go (`zcloud forget NAME`), and delete the others."
+    return f"Delete its {noun} first."
 
 
 def _begin(tx: Tx, actor: Actor, host: Host, verb: str) -> Operation:

@@ -263,12 +263,14 @@ def _names(tx: Tx, rows: Sequence[Instance | InstanceBrief]) -> Callable[[Instan
     """Give what tells the names of each of the instances, from three queries for all."""
     projects = tx.projects.many({each.project_id for each in rows})
     hosts = tx.hosts.many({each.host_id for each in rows})
-    images = tx.images.many({each.image_id for each in rows})
+    images = tx.images.many(filter(None, (each.image_id for each in rows)))
 
     def names(each: Instance | InstanceBrief) -> Names:
-        host, image = hosts[each.host_id], images[each.image_id]
+        host, image = hosts[each.host_id], images.get(each.image_id or "")
         state = host.state if host.state in (HostState.LOST, HostState.DEGRADED) else HostState.UP
         project = projects[each.project_id].name
+        if image is None:  # it was adopted
+            return Names(project, host.name, state.value, host.accel.value, "", "")
         return Names(project, host.name, state.value, host.accel.value, image.name, image.default_user)
 
     return names

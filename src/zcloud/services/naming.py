@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from zcloud.domain.errors import AlreadyExists
+from zcloud.domain.errors import AlreadyExists, InstanceAdopted
 from zcloud.domain.instance import TRASH_MARK, Instance
 from zcloud.domain.names import check_name
 from zcloud.domain.network import port_hostname
@@ -35,6 +35,11 @@ class Naming:
             instance = find(tx, actor, project, ref)
             expect(instance, revision)
             check_state(instance, "rename")
+            if hostname and instance.adopted:
+                raise InstanceAdopted(
+                    f"The instance {instance.name} was adopted; its guest's host name is not zcloud's to give.",
+                    hint="Rename it without --hostname, and set the host name in the guest.",
+                )
             names = plan_names(tx, instance, name, self._zone)
             return begin_verb(tx, actor, instance, "rename", hostname=hostname, **names)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from zcloud.domain.errors import InvalidInput, NotFound, WrongState
-from zcloud.domain.instance import VERBS, Instance, InstanceStatus
+from zcloud.domain.errors import InstanceAdopted, InvalidInput, NotFound, WrongState
+from zcloud.domain.instance import TAKES_OWNING, VERBS, Instance, InstanceStatus
 from zcloud.domain.operation import Operation
 from zcloud.domain.people import Actor, Role
 from zcloud.services.context import Subject, authorize, begin, resolve_project
@@ -46,10 +46,17 @@ _WHILE_FROZEN = frozenset({"thaw", "reset", "rename", "trash", "delete"})
 
 
 def check_state(instance: Instance, verb: str) -> None:
-    """Go on only where the verb (one of ``VERBS``) starts from what the instance is now; raises WrongState.
+    """Go on only where the verb (one of ``VERBS``) starts from what the instance is now.
 
-    Where an operation works on it, what it is says little: ``begin_verb`` refuses then.
+    Where an operation works on it, what it is says little: ``begin_verb`` refuses then. Raises WrongState,
+    InstanceAdopted.
     """
+    if instance.adopted and verb in TAKES_OWNING:
+        raise InstanceAdopted(
+            f"The instance {instance.name} was adopted: its domain and its disks are not zcloud's, and it cannot be "
+            f"{VERBS[verb].done} here.",
+            hint=f"Change it with the tools that made it; `zcloud forget {instance.name}` lets it go.",
+        )
     if instance.operation_id is None and instance.status not in VERBS[verb].starts_from:
         raise WrongState(
             f"The instance {instance.name} is {instance.status}; it cannot be {VERBS[verb].done} now.",

@@ -2,6 +2,7 @@
 
 from zcloud.store.engines import sqlite_file
 from zcloud.store.errors import GenerationMoved, SchemaMismatch, StoreUnreachable
+from zcloud.store.foreign import ForeignFilter
 from zcloud.store.groups import GroupFilter
 from zcloud.store.instances import GaugeRow, InstanceFilter, PowerRow
 from zcloud.store.machines import NetworkFilter, PoolFilter
@@ -16,6 +17,7 @@ from zcloud.store.store import Store, Tx
 __all__ = [
     "ENDED_TOPIC",
     "OBSERVER_LEASE",
+    "ForeignFilter",
     "GaugeRow",
     "GenerationMoved",
     "GroupFilter",

@@ -74,6 +74,12 @@ class Claims(Repository):
                 entry[2][resource] = int(amount)
         return [ProviderView(ProviderRef(kind, id), *entry) for id, entry in providers.items()]
 
+    def note(self, claims: Sequence[Claim]) -> None:
+        """Claim what is taken already, whether there is room or not; each provider's generation moves."""
+        views = {view.ref: view.generation for kind in ProviderKind for view in self.views(kind)}
+        touched = {claim.provider for claim in claims}
+        self._take({ref: views[ref] for ref in touched}, claims)
+
     def claim(self, expected: Mapping[ProviderRef, int], claims: Sequence[Claim]) -> None:
         """Take all of ``claims``, if every provider still is at the generation that the placement saw.
 
@@ -83,12 +89,7 @@ class Claims(Repository):
         missing = {claim.provider for claim in claims} - expected.keys()
         if missing:
             raise ValueError(f"no generation is given for {missing}")
-        # In one order for all, so that two placements never wait for each other.
-        capacities = {ref: self._swap(ref, expected[ref]) for ref in sorted(expected)}
-        if claims:
-            replacing = self._scope.upsert(schema.claims, _CLAIM_KEY, ("amount",))
-            self._db.execute(replacing, [_row(claim) for claim in claims])
-        for ref, capacity in capacities.items():
+        for ref, capacity in self._take(expected, claims).items():
             self._check(ref, capacity, {claim.resource for claim in claims if claim.provider == ref})
 
     def release(self, consumer_id: str, kind: ProviderKind | None = None) -> None:
@@ -132,6 +133,15 @@ class Claims(Repository):
         count, vcpus, memory = self._db.execute(_SIZES, {"project_id": project_id}).one()
         size = self._db.execute(_VOLUME_SIZE, {"project_id": project_id}).scalar_one()
         return Usage(int(count), int(vcpus), int(memory), int(size))
+
+    def _take(self, expected: Mapping[ProviderRef, int], claims: Sequence[Claim]) -> dict[ProviderRef, dict[str, int]]:
+        """Move the generations and write the claims; gives the capacities."""
+        # In one order for all, so that two placements never wait for each other.
+        capacities = {ref: self._swap(ref, expected[ref]) for ref in sorted(expected)}
+        if claims:
+            replacing = self._scope.upsert(schema.claims, _CLAIM_KEY, ("amount",))
+            self._db.execute(replacing, [_row(claim) for claim in claims])
+        return capacities
 
     def _swap(self, ref: ProviderRef, generation: int) -> dict[str, int]:
         same = {"the_kind": ref.kind.value, "the_id": ref.id, "before": generation}

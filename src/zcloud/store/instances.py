@@ -143,10 +143,6 @@ class Instances(Lockable[Instance, InstanceFilter]):
         behind = [_C.id == id, _C.incarnation < number]
         return bool(self._db.execute(update(self.table).where(*behind).values(incarnation=number)).rowcount)
 
-    def by_domain_names(self, names: Iterable[str]) -> dict[str, Instance]:
-        """Give the instances of libvirt names, by that name."""
-        return {record.domain_name: record for record in self._all(_C.domain_name.in_(list(names)))}
-
     def waiting(self) -> list[Instance]:
         """Give the instances whose guest has not said yet that it is ready."""
         return self._by({"ready": Ready.WAITING.value})

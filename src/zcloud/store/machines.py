@@ -23,6 +23,11 @@ class Hosts(Lockable[Host, None]):
     mapper = Mapper(Host, schema.hosts)
     sorts = ("name", "created_at", "state", "zone")
 
+    def delete(self, id: str) -> None:
+        """Remove a host and what is known of domains there that are not ours; raises NotFound, InUse."""
+        self._db.execute(delete(schema.foreign_domains).where(schema.foreign_domains.c.host_id == id))
+        super().delete(id)
+
     def any_up(self) -> Host:
         """Give the first host that is up; raises HostUnreachable where none is."""
         host = self._first(schema.hosts.c.state == HostState.UP.value, order=[schema.hosts.c.name])

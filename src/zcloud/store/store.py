@@ -17,6 +17,7 @@ from zcloud.store import events, migrate, portable
 from zcloud.store.admission import Claims
 from zcloud.store.engines import check_foreign_keys, make_file, open_engines, without_foreign_keys
 from zcloud.store.errors import GenerationMoved, is_conflict, opening
+from zcloud.store.foreign import ForeignDomains
 from zcloud.store.groups import Groups
 from zcloud.store.instances import Flavors, InstanceBriefs, Instances
 from zcloud.store.machines import Hosts, Networks, Pools
@@ -47,7 +48,7 @@ class Tx:
         self.sessions, self.ssh_keys, self.tickets = Sessions(scope), SshKeys(scope), Tickets(scope)
         self.secrets, self.settings, self.idempotency = Secrets(scope), Settings(scope), Idempotency(scope)
         self.hosts, self.pools, self.networks = Hosts(scope), Pools(scope), Networks(scope)
-        self.claims = Claims(scope)
+        self.claims, self.foreign = Claims(scope), ForeignDomains(scope)
         self.flavors, self.images, self.instances = Flavors(scope), Images(scope), Instances(scope)
         self.briefs, self.groups = InstanceBriefs(scope), Groups(scope)
         self.volumes, self.ports, self.samples = Volumes(scope), Ports(scope), Samples(scope)

@@ -12,7 +12,8 @@ from importlib import resources
 from typing import Any
 
 from zcloud.domain.errors import GuestSilent, HostUnreachable, ZcloudError
-from zcloud.ports import DomainState, InterfaceAddress, NodeFacts, NodeLoad
+from zcloud.libvirtxml.parser import parse_xml
+from zcloud.ports import DomainFacts, DomainOutline, DomainState, InterfaceAddress, NodeFacts, NodeLoad
 from zcloud.testing.fakedisk import FakeDisk
 from zcloud.testing.fakedomains import FakeDomain
 from zcloud.testing.fakehardware import FakeHardware
@@ -89,6 +90,17 @@ class FakeHypervisor(FakePower, FakeHardware, FakeScreen, FakeNetworks):
         found = [(slot, mac, address) for slot, mac in enumerate(macs) for address in self.addresses_of(mac)]
         return [InterfaceAddress(f"eth{slot}", mac, address, 24) for slot, mac, address in found]
 
+    def outlines(self) -> list[DomainOutline]:
+        """Give every domain with the size that it is defined with."""
+        self.enter("outlines")
+        return [_outline(each) for each in self.domains.values()]
+
+    def disk_sizes(self, uuid: str) -> dict[str, int]:
+        """Give a GiB for every disk that has a source."""
+        self.enter("disk_sizes")
+        disks = parse_xml(self._domain(uuid).xml).findall("devices/disk[source]/target")
+        return {str(target.get("dev")): 1 << 30 for target in disks}
+
     def list_pools(self) -> list[tuple[str, str, str]]:
         """Give no libvirt pools."""
         self.enter("list_pools")
@@ -112,3 +124,13 @@ class FakeHypervisor(FakePower, FakeHardware, FakeScreen, FakeNetworks):
 @cache
 def _data(name: str) -> str:
     return resources.files("zcloud.testing").joinpath("data", name).read_text()
+
+
+def _outline(domain: FakeDomain) -> DomainOutline:
+    facts = DomainFacts(domain.uuid, domain.name, domain.state, domain.reason, True)
+    root = parse_xml(domain.xml)
+    memory = root.find("currentMemory")
+    memory = root.find("memory") if memory is None else memory
+    unit = 1024 if memory is not None and memory.get("unit") == "MiB" else 1
+    kib = int(memory.text or 0) * unit if memory is not None else 0
+    return DomainOutline(facts, int(root.findtext("vcpu") or 1), kib)

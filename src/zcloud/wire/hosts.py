@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from zcloud.wire.base import Count, Flag, Line, LongLine, Name, Ratio, Request
+from zcloud.wire.base import Count, Flag, Line, LongLine, Name, OptionalRef, Ratio, Request
 
 
 class HostCreate(Request):
@@ -41,6 +41,13 @@ class HostApproval(Request):
     fingerprint: Line
 
 
+class AdoptRequest(Request):
+    """How a domain is adopted: the instance's name (empty: the domain's, as far as it can be one), and its project."""
+
+    name: Name | Literal[""] = ""
+    project: OptionalRef = ""
+
+
 class GuestsStop(Request):
     """How long each guest may take to shut down.
 
@@ -53,7 +60,10 @@ class GuestsStop(Request):
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A host; ``accel`` is kvm or tcg as the probe found, with its reason."""
+    """A host; ``accel`` is kvm or tcg as the probe found, with its reason.
+
+    ``others_``: what running domains take of it that are nobody's instance; instances are not placed there.
+    """
 
     id: str
     name: str
@@ -73,6 +83,9 @@ class Host:
     reserved_memory_mib: int
     capacity_vcpus: int
     capacity_memory_mib: int
+    others_domains: int
+    others_vcpus: int
+    others_memory_mib: int
     inventory: Mapping[str, Any]
     zone: str
     labels: Mapping[str, str]
@@ -92,3 +105,43 @@ class Orphan:
     kind: str
     name: str
     place: str
+
+
+@dataclass(frozen=True, slots=True)
+class HostDomain:
+    """A domain on a host that is nobody's instance; ``state`` is libvirt's, ``seen_at`` when it was first seen."""
+
+    uuid: str
+    name: str
+    state: str
+    persistent: bool
+    vcpus: int
+    memory_mib: int
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptionPlan:
+    """What adopting a domain would record; nothing was changed.
+
+    ``disks`` and ``nics`` stay as and where they are; ``unmapped`` names what zcloud has no record for.
+    """
+
+    uuid: str
+    name: str
+    domain: str
+    host: str
+    project: str
+    runs: bool
+    room: str
+    vcpus: int
+    max_vcpus: int
+    memory_mib: int
+    max_memory_mib: int
+    firmware: str
+    machine: str
+    screen: str
+    agent: bool
+    disks: tuple[Mapping[str, Any], ...]
+    nics: tuple[Mapping[str, Any], ...]
+    unmapped: tuple[str, ...]

@@ -245,6 +245,8 @@ class Instance:
     ``screen`` is how its screen is reached (``vnc``); empty: it is headless. ``saved_at``: since when its memory is in
     a file; empty: it is not. ``addresses``: those that its guest was seen with; ``address_notes``: in words, how they
     differ from what its NICs were given.
+    a file; empty: it is not. ``adopted``: of a domain that zcloud took over, its disks and NICs as they are, and what
+    of it is ``unmapped``; empty: it is zcloud's own.
     """
 
     id: str
@@ -256,7 +258,7 @@ class Instance:
     host_state: str
     accel: str
     image: str
-    image_id: str
+    image_id: str | None
     default_user: str
     status: str
     desired: str
@@ -279,6 +281,7 @@ class Instance:
     ready_detail: str
     ready_deadline: datetime | None
     saved_at: str
+    adopted: Mapping[str, Any]
     frozen_until: datetime | None
     nics: tuple[Nic, ...]
     addresses: tuple[SeenAddress, ...]

@@ -117,7 +117,7 @@ class Whole:
     """An instance with all that belongs to it, read at one moment."""
 
     instance: Instance
-    image: Image
+    image: Image | None  # None: it was adopted
     volumes: tuple[tuple[Volume, Pool], ...]
     ports: tuple[tuple[Port, Network], ...]
 
@@ -128,7 +128,7 @@ class Whole:
 
     def volume_spec(self, volume: Volume) -> VolumeSpec:
         """Give what the storage driver needs to know of a volume."""
-        base = base_image(self.image) if volume.image_id else None
+        base = base_image(self.image) if volume.image_id and self.image else None
         return VolumeSpec(volume.id, volume.size, base)
 
 
@@ -145,7 +145,7 @@ def load_whole(run: Run) -> Whole:
         ports = sorted(tx.ports.of_instance(instance.id), key=lambda each: each.slot)
         return Whole(
             instance,
-            tx.images.get(instance.image_id),
+            tx.images.get(instance.image_id) if instance.image_id else None,
             tuple((each, tx.pools.get(each.pool_id)) for each in volumes),
             tuple((each, tx.networks.get(each.network_id)) for each in ports),
         )

@@ -49,11 +49,12 @@ def mark_running(run: Run, tx: Tx) -> None:
     """Record that a new run has begun, of which size, and until when the guest may take to be ready."""
     instance = tx.instances.get(run.resource_id)
     tx.claims.lower(running_claims(instance.host_id, instance.id, instance.vcpus, instance.memory_mib))
+    silent = bool(instance.adopted) and not instance.adopted.get("agent")  # nobody would ever say that it is ready
     allowed = timedelta(seconds=int(instance.guest.get("ready_within_s", 600)))
     tx.instances.update(
         instance.id,
         status=InstanceStatus.RUNNING,
-        ready=Ready.WAITING,
+        ready=Ready.NONE if silent else Ready.WAITING,
         ready_detail="",
         ready_deadline=tx.now + allowed,
         started_at=tx.now,

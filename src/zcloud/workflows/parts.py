@@ -27,12 +27,13 @@ OFF = frozenset({DomainState.SHUTOFF, DomainState.CRASHED})
 def put_base(run: Run) -> None:
     """Put the image into the root volume's pool; it stays there for the next instance."""
     whole = load_whole(run)
-    _, pool = whole.root
-    base = base_image(whole.image)
+    root, pool = whole.root
+    image = run.read(lambda tx: tx.images.get(root.image_id or ""))
+    base = base_image(image)
     driver = run.storage(pool, whole.instance.host_id)
     if driver.has_base(base):
         return
-    path = run.image_file(whole.image)
+    path = run.image_file(image)
     driver.ensure_base(base, lambda: path.open("rb"), lambda done: run.control.progress(done, base.size))
 
 
@@ -126,10 +127,15 @@ def undefine(run: Run) -> None:
 
 
 def fit_definition(run: Run) -> None:
-    """Fit the definition to what runs CPUs on the host now, and write which run comes next into it."""
+    """Fit the definition to what runs CPUs on the host now, and write which run comes next into it.
+
+    The definition of an adopted instance stays as it is: its runs are counted by the store alone.
+    """
     with run.store.read() as tx:
         instance = tx.instances.get(run.resource_id)
         host = tx.hosts.get(instance.host_id)
+    if instance.adopted:
+        return
     cpu = settle(instance.options).cpu
     redefine(run, lambda xml: patch_incarnation(patch_accel(xml, host.accel, cpu), run.args["incarnation"]))
 
@@ -158,7 +164,7 @@ def power_on(run: Run) -> None:
     with run.store.write() as tx:
         tx.instances.begin_incarnation(instance.id, run.args["incarnation"], instance.host_id)
     link = run.link(instance.host_id)
-    if run.args["incarnation"] > 1 and is_off(link.hypervisor, instance.id):
+    if run.args["incarnation"] > 1 and not instance.adopted and is_off(link.hypervisor, instance.id):
         log = console_log(instance)  # the log of one run; the one before is kept beside it
         link.shell.run(["mv", "-f", "-T", log, f"{log}.previous"], check=False)
     link.hypervisor.start(instance.id)

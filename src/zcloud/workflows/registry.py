@@ -10,6 +10,7 @@ from zcloud.workflows.disks import DISK_ATTACH, DISK_DETACH, DISK_LIMIT
 from zcloud.workflows.groups import GROUP_START, GROUP_STOP
 from zcloud.workflows.hosts import HOST_ENLIST, HOST_REMOVE, HOST_SCAN
 from zcloud.workflows.images import IMAGE_DELETE, IMAGE_IMPORT
+from zcloud.workflows.instance_adopt import INSTANCE_ADOPT
 from zcloud.workflows.instance_create import INSTANCE_CREATE
 from zcloud.workflows.instance_delete import INSTANCE_DELETE
 from zcloud.workflows.instance_edit import INSTANCE_EDIT
@@ -38,6 +39,7 @@ WORKFLOWS: Mapping[str, Workflow[Run]] = {
         HOST_SCAN,
         IMAGE_DELETE,
         IMAGE_IMPORT,
+        INSTANCE_ADOPT,
         INSTANCE_CREATE,
         INSTANCE_DELETE,
         INSTANCE_HARDWARE,

@@ -48,11 +48,12 @@ def start_tiny(host: NamespaceHost, name: str, image: Path, seed: SeedFiles, *, 
     images = host.path("/var/lib/libvirt/images")
     for target, content in ((f"{name}.qcow2", image.read_bytes()), (f"{name}.iso", build_iso(seed))):
         (images / target).write_bytes(content)
-    host.run(["virsh", "-q", "create", "/dev/stdin"], stdin=_domain_xml(name, uefi))
+    host.run(["virsh", "-q", "create", "/dev/stdin"], stdin=domain_xml(name, uefi))
     return TinyDomain(host, name)
 
 
-def _domain_xml(name: str, uefi: bool) -> str:
+def domain_xml(name: str, uefi: bool) -> str:
+    """Give the definition of a domain as a person writes one."""
     firmware = (
         "<os firmware='efi'><type machine='q35'>hvm</type>"
         "<firmware><feature enabled='no' name='secure-boot'/></firmware></os>"

@@ -140,7 +140,6 @@ def test_lookups_in_bulk(world: World) -> None:
         assert tx.ports.of_instance(second.id) == []
         assert tx.instances.on_host(world.host.id) == [first, second]
         assert tx.instances.waiting() == []
-        assert tx.instances.by_domain_names([first.domain_name, "other"]) == {first.domain_name: first}
         assert set(tx.ports.on_host(world.host.id)) == set(tx.ports.on_network(world.network.id)) == set(ports)
         assert tx.volumes.in_pool(world.pool.id) == sorted([root, data], key=lambda each: each.id)
         assert len(tx.volumes.page(VolumeFilter({world.project.id}, pool_id=world.pool.id), sort="-size").items) == 2

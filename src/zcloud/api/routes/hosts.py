@@ -8,24 +8,37 @@ from fastapi import Body
 from starlette.responses import Response
 
 from zcloud.api import show
-from zcloud.api.answers import accepted, begun, listing, one
-from zcloud.api.params import RefPath, routes
+from zcloud.api.answers import accepted, answer, begun, listing, one, paged
+from zcloud.api.params import Part, Project, RefPath, RefQuery, routes
 from zcloud.api.parts import Calling
 from zcloud.domain.host import HostKind
 from zcloud.services.hosts import HostSpec
 from zcloud.wire.base import Listing
-from zcloud.wire.hosts import GuestsStop, Host, HostApproval, HostChange, HostCreate, Orphan
+from zcloud.wire.hosts import (
+    AdoptionPlan,
+    AdoptRequest,
+    GuestsStop,
+    Host,
+    HostApproval,
+    HostChange,
+    HostCreate,
+    HostDomain,
+    Orphan,
+)
 from zcloud.wire.operations import Accepted, Operation
 
 router = routes("hosts")
 Stopping = Annotated[GuestsStop, Body()]
-_GENTLY = GuestsStop()  # what a request without a body asks for
+Adopt = Annotated[AdoptRequest, Body()]
+_GENTLY, _AS_IT_IS = GuestsStop(), AdoptRequest()  # what a request without a body asks for
 
 
 @router.get("/hosts", response_model=Listing[Host])
 def list_hosts(call: Calling) -> Response:
     """List all hosts."""
-    return listing(Host, call.parts.hosts.all(call.actor), show.host)
+    hosts = call.parts.hosts
+    others = hosts.others()
+    return listing(Host, hosts.all(call.actor), lambda each: show.host(each, others))
 
 
 @router.post("/hosts", status_code=202, response_model=Accepted)
@@ -38,14 +51,16 @@ def create_host(call: Calling, body: HostCreate) -> Response:
 @router.get("/hosts/{ref}", response_model=Host)
 def show_host(call: Calling, ref: RefPath) -> Response:
     """Show a host with its inventory."""
-    return one(Host, show.host(call.parts.hosts.show(call.actor, ref)))
+    hosts = call.parts.hosts
+    return one(Host, show.host(hosts.show(call.actor, ref), hosts.others()))
 
 
 @router.patch("/hosts/{ref}", response_model=Host)
 def change_host(call: Calling, ref: RefPath, body: HostChange) -> Response:
     """Change a host's overcommit ratios and reserved memory."""
     changes = body.model_dump(exclude_unset=True)
-    return one(Host, show.host(call.parts.hosts.change(call.actor, ref, changes, call.revision)))
+    hosts = call.parts.hosts
+    return one(Host, show.host(hosts.change(call.actor, ref, changes, call.revision), hosts.others()))
 
 
 @router.delete("/hosts/{ref}", status_code=202, response_model=Accepted)
@@ -71,6 +86,26 @@ def list_orphans(call: Calling, ref: RefPath) -> Response:
     """List what is on a host and looks like zcloud's, but no record knows."""
     found = call.parts.hosts.orphans(call.actor, ref)
     return listing(Orphan, found, lambda each: Orphan(each.kind, each.name, each.place))
+
+
+@router.get("/hosts/{ref}/domains", response_model=Listing[HostDomain])
+def list_domains(call: Calling, ref: RefPath, part: Part) -> Response:
+    """List the domains on a host that are nobody's instance, as the observer saw them."""
+    return paged(HostDomain, call.parts.owner.adopting.page(call.actor, ref, part), show.host_domain)
+
+
+@router.get("/hosts/{ref}/domains/{domain}/adoption", response_model=AdoptionPlan)
+def plan_adoption(call: Calling, ref: RefPath, domain: RefPath, name: RefQuery = "", project: Project = "") -> Response:
+    """Say what adopting a domain would record, as it is defined now; nothing is changed."""
+    plan = call.parts.owner.adopting.plan(call.actor, ref, domain, name=name, project=project)
+    return answer(AdoptionPlan, show.adoption(plan))
+
+
+@router.post("/hosts/{ref}/domains/{domain}/adopt", status_code=202, response_model=Accepted)
+def adopt_domain(call: Calling, ref: RefPath, domain: RefPath, body: Adopt = _AS_IT_IS) -> Response:
+    """Take a domain over as an instance; nothing is changed on its host."""
+    made = call.parts.owner.adopting.adopt(call.actor, ref, domain, name=body.name, project=body.project)
+    return accepted(call, made[1])
 
 
 @router.post("/hosts/{ref}/guests/stop", status_code=202, response_model=Listing[Operation])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from zcloud.api.answers import accepted
+from zcloud.api.answers import accepted, nothing
 from zcloud.api.params import Project, RefPath, routes
 from zcloud.api.parts import Call, Calling
 from zcloud.wire.instances import InstanceRename
@@ -54,6 +54,13 @@ def rename_instance(call: Calling, ref: RefPath, body: InstanceRename, project: 
     """Give an instance another name, on its networks too."""
     rename = call.parts.owner.naming.rename
     return accepted(call, rename(call.actor, project, ref, body.name, hostname=body.hostname, revision=call.revision))
+
+
+@router.post("/instances/{ref}/forget", status_code=204)
+def forget_instance(call: Calling, ref: RefPath, project: Project = "") -> Response:
+    """Let an adopted instance go; its host is not asked, and its domain stays as it is."""
+    call.parts.owner.adopting.forget(call.actor, project, ref, call.revision)
+    return nothing()
 
 
 def _act(call: Call, project: str, ref: str, verb: str) -> Response:

@@ -21,6 +21,15 @@ def _memory(host: Record) -> str:
     return size(int(host["inventory"].get("memory", 0))) if host["inventory"].get("memory") else ""
 
 
+def others(host: Record) -> str:
+    """Give what running domains take that are nobody's instance."""
+    if not host["others_domains"]:
+        return ""
+    told = _("{cpus} vCPUs, {memory} of memory, by {count} domains (zcloud host domains {name})")
+    memory = size(host["others_memory_mib"] << 20)
+    return told.format(cpus=host["others_vcpus"], memory=memory, count=host["others_domains"], name=host["name"])
+
+
 COLUMNS = (
     Column("NAME", "name"),
     Column("STATE", "state"),
@@ -49,6 +58,7 @@ DETAILS = (
             cpus=each["capacity_vcpus"], memory=size(each["capacity_memory_mib"] << 20)
         ),
     ),
+    Column("used by others", others),
     Column("CPU ratio", "cpu_ratio"),
     Column("memory ratio", "memory_ratio"),
     Column("reserved", lambda each: size(each["reserved_memory_mib"] << 20)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -74,6 +75,16 @@ def _reasons(instance: Record) -> list[str]:
     return [f"{name} = {instance['hardware'][name]}: {why}" for name, why in sorted(told)]
 
 
+def _theirs(kind: str, *names: str) -> Callable[[Record], str]:
+    """Give what tells the disks or NICs of an adopted instance."""
+
+    def told(instance: Record) -> str:
+        found = instance["adopted"].get(kind, ())
+        return "; ".join(" ".join(filter(None, (str(each[name]) for name in names))) for each in found)
+
+    return told
+
+
 COLUMNS = (
     Column("name", "name"),
     Column("status", state),
@@ -99,6 +110,9 @@ COLUMNS = (
     Column("seen at", lambda each: "; ".join(map(_seen, each.get("addresses", ())))),
     Column("differs", lambda each: each.get("address_notes")),
     Column("disks", lambda each: "; ".join(map(_disk, each["disks"]))),
+    Column("adopted disks", _theirs("disks", "target", "bus", "format", "source")),
+    Column("adopted NICs", _theirs("nics", "mac", "type", "source", "network")),
+    Column("not mapped", lambda each: " ".join(each["adopted"].get("unmapped", ()))),
     Column("tags", "tags"),
     Column("protected", "protected"),
     Column("when its host boots", lambda each: _ON_BOOT[each["on_boot"]]),

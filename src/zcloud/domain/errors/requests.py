@@ -106,6 +106,13 @@ class WrongState(Refused):
     kind = Kind.CONFLICT
 
 
+class InstanceAdopted(Refused):
+    """The instance was adopted: its domain and disks are not zcloud's to change or remove."""
+
+    code = "instance_adopted"
+    kind = Kind.CONFLICT
+
+
 class NotLive(Refused):
     """A running guest cannot follow the change; it can be recorded for the next start."""
 

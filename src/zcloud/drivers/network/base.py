@@ -32,6 +32,11 @@ class NetworkDriver(Protocol):
 
     def __init__(self, network: Network, link: HostLink) -> None: ...
 
+    @classmethod
+    def joins(cls, network: Network) -> tuple[tuple[str, str], ...]:
+        """Give what a NIC of the network names in libvirt's XML: ``network`` or ``bridge``, and which."""
+        ...
+
     def check(self) -> None:
         """Check the prerequisites without changing anything (the bridge is there, the subnet is not in use)."""
         ...

@@ -55,6 +55,11 @@ class BridgeNetwork:
         self._guard = Guard(link.shell)
         self._isolated = options["isolation"] == "on" or (options["isolation"] == "auto" and not network.project_id)
 
+    @classmethod
+    def joins(cls, network: Network) -> tuple[tuple[str, str], ...]:
+        """Give the bridge's name."""
+        return (("bridge", str(network.options.get("bridge", ""))),)
+
     def check(self) -> None:
         """Check that the bridge is there, is a bridge and is up; raises NetworkUnusable with the host's bridges."""
         self._guard.check()

@@ -55,13 +55,18 @@ class NatNetwork:
     def __init__(self, network: Network, link: HostLink) -> None:
         options = check_options(self.OPTIONS, network.options)
         self._network = network
-        self._name = f"zc-{network.id[:8]}"
-        self._bridge = f"zbr-{network.id[:8]}"  # at most 15 bytes, and not "zc", by which the guard knows taps
+        (_, self._name), (_, self._bridge) = self.joins(network)
         self._leases = f"{_LEASES}/{network.id}"
         self._shell = link.shell
         self._hypervisor = link.hypervisor
         self._guard = Guard(link.shell)
         self._isolated = options["isolation"] == "on" or (options["isolation"] == "auto" and not network.project_id)
+
+    @classmethod
+    def joins(cls, network: Network) -> tuple[tuple[str, str], ...]:
+        """Give the names of libvirt's network and of its bridge."""
+        name = network.id[:8]
+        return ("network", f"zc-{name}"), ("bridge", f"zbr-{name}")  # <= 15 bytes; the guard knows taps by "zc"
 
     def check(self) -> None:
         """Check the tools, that the subnet is free, and (once it runs) that the host forwards."""

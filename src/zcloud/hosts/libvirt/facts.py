@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import NamedTuple
 
@@ -9,12 +10,14 @@ import libvirt
 
 from zcloud.hosts.libvirt.connection import Connection
 from zcloud.hosts.libvirt.errors import NO_DOMAIN, NO_NETWORK, code_of
-from zcloud.hosts.libvirt.stats import to_facts, to_stats
+from zcloud.hosts.libvirt.stats import to_facts, to_outline, to_stats
+from zcloud.libvirtxml.domain import Domain
 from zcloud.libvirtxml.parser import parse_xml
-from zcloud.ports import DomainFacts, DomainStats, NodeFacts, NodeLoad
+from zcloud.ports import DomainFacts, DomainOutline, DomainStats, NodeFacts, NodeLoad
 
 _KNOWN_S = 60.0
 _LISTED = libvirt.VIR_DOMAIN_STATS_STATE
+_OUTLINED = _LISTED | libvirt.VIR_DOMAIN_STATS_VCPU | libvirt.VIR_DOMAIN_STATS_BALLOON
 _COUNTED = (
     libvirt.VIR_DOMAIN_STATS_STATE
     | libvirt.VIR_DOMAIN_STATS_CPU_TOTAL
@@ -72,6 +75,22 @@ class Facts:
     def list_domains(self) -> list[DomainFacts]:
         """Give every domain: one bulk call for the states, one for which of them are transient."""
         return self._watch.call(_list_domains)
+
+    def outlines(self) -> list[DomainOutline]:
+        """Give every domain with its size: as ``list_domains``."""
+        return self._watch.call(_outline)
+
+    def disk_sizes(self, uuid: str) -> dict[str, int]:
+        """Give the bytes of a domain's disks by target (virDomainGetBlockInfo), but for those that cannot be read."""
+
+        def read(raw: libvirt.virConnect) -> dict[str, int]:
+            domain, sizes = raw.lookupByUUIDString(uuid), dict[str, int]()
+            for disk in Domain.parse(domain.XMLDesc(0)).disks:
+                with contextlib.suppress(libvirt.libvirtError):  # an empty drive, a file that is gone
+                    sizes[disk.target or ""] = int(domain.blockInfo(disk.target or "")[0])
+            return sizes
+
+        return self._watch.call(read)
 
     def stats(self) -> list[DomainStats]:
         """Give the counters of all running domains in one bulk call that never waits for a busy domain."""
@@ -139,9 +158,22 @@ def _dotted(number: int) -> str:
 
 
 def _list_domains(raw: libvirt.virConnect) -> list[DomainFacts]:
-    transient = {domain.UUIDString() for domain in raw.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_TRANSIENT)}
+    transient = _transient(raw)
     return [
         to_facts(uuid, domain.name(), record, persistent=uuid not in transient)
         for domain, record in raw.getAllDomainStats(_LISTED, _NOWAIT)
         for uuid in (domain.UUIDString(),)
     ]
+
+
+def _outline(raw: libvirt.virConnect) -> list[DomainOutline]:
+    transient = _transient(raw)
+    return [
+        to_outline(uuid, domain.name(), record, persistent=uuid not in transient)
+        for domain, record in raw.getAllDomainStats(_OUTLINED, _NOWAIT)
+        for uuid in (domain.UUIDString(),)
+    ]
+
+
+def _transient(raw: libvirt.virConnect) -> set[str]:
+    return {domain.UUIDString() for domain in raw.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_TRANSIENT)}

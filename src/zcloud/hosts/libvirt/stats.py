@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from zcloud.hosts.libvirt.states import domain_state, state_reason
-from zcloud.ports import DomainFacts, DomainStats
+from zcloud.ports import DomainFacts, DomainOutline, DomainStats
 
 _DISK = {
     "rd.bytes": "rd_bytes", "rd.reqs": "rd_reqs", "rd.times": "rd_times_ns",
@@ -23,6 +23,12 @@ def to_facts(uuid: str, name: str, record: Mapping[str, Any], *, persistent: boo
     """Give a domain's line in a listing."""
     state = domain_state(int(record.get("state.state", 0)))
     return DomainFacts(uuid, name, state, state_reason(state, int(record.get("state.reason", 0))), persistent)
+
+
+def to_outline(uuid: str, name: str, record: Mapping[str, Any], *, persistent: bool) -> DomainOutline:
+    """Give a domain's line in a listing, with its size; a busy domain's may be left out by libvirt, and is 0."""
+    vcpus, memory = int(record.get("vcpu.current", 0)), int(record.get("balloon.current", 0))
+    return DomainOutline(to_facts(uuid, name, record, persistent=persistent), vcpus, memory)
 
 
 def to_stats(uuid: str, record: Mapping[str, Any]) -> DomainStats:

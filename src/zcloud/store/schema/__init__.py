@@ -13,7 +13,7 @@ from zcloud.store.schema.instances import (
     ports,
     volumes,
 )
-from zcloud.store.schema.machines import claims, fences, hosts, macs, networks, pools, providers
+from zcloud.store.schema.machines import claims, fences, foreign_domains, hosts, macs, networks, pools, providers
 from zcloud.store.schema.people import (
     login_failures,
     members,
@@ -46,6 +46,7 @@ __all__ = [
     "events",
     "fences",
     "flavors",
+    "foreign_domains",
     "group_members",
     "groups",
     "hosts",

@@ -112,6 +112,21 @@ claims = Table(
     PrimaryKeyConstraint("provider_kind", "provider_id", "consumer_id", "resource"),
 )
 
+# Domains of hosts that are nobody's instance.
+foreign_domains = Table(
+    "foreign_domains",
+    metadata,
+    id_(),
+    ref("host_id", "hosts.id"),
+    key("uuid"),
+    name(unique=False),
+    key("state"),
+    flag("persistent"),
+    integer("vcpus"),
+    big("memory_mib"),
+    time("seen_at"),
+)
+
 # Addresses that a host was seen to use although no port has them (after a restore): not given out.
 fences = Table(
     "fences",
