@@ -43,6 +43,12 @@ def parse_xml(text: str) -> etree._Element:
     return root
 
 
+def part_names(text: str, path: str = ".") -> list[str]:
+    """Give the names, without their namespaces, of all that is directly in the elements at ``path``; as ``parse_xml``."""
+    parents = parse_xml(text).iterfind(path)
+    return [etree.QName(each).localname for parent in parents for each in parent if isinstance(each.tag, str)]
+
+
 def write_xml(element: etree._Element) -> str:
     """Give the element as text; for a root, comments before and after it are written too."""
     whole = element.getparent() is None

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from lxml import etree
-
 from zcloud.domain.errors import InvalidXml
 from zcloud.domain.foreign import Adoption, ForeignDisk, ForeignNic
 from zcloud.domain.instance import Firmware
@@ -16,7 +14,7 @@ from zcloud.libvirtxml.device import Graphics
 from zcloud.libvirtxml.disk import Disk
 from zcloud.libvirtxml.domain import Domain
 from zcloud.libvirtxml.nic import Interface
-from zcloud.libvirtxml.parser import parse_xml
+from zcloud.libvirtxml.parser import part_names
 
 Joins = Mapping[tuple[str, str], tuple[str, str]]
 """By what a NIC names (``network`` or ``bridge``, and which): the id and the name of the zcloud network that it is."""
@@ -78,7 +76,7 @@ def read_domain(xml: str, joins: Joins) -> Adoption:
         agent=any(each.target_name == "org.qemu.guest_agent.0" for each in domain.channels),
         disks=tuple(map(_disk, domain.disks)),
         nics=nics,
-        unmapped=tuple(dict.fromkeys(_unmapped(parse_xml(xml), domain, nics)))[:MAX_TOLD],
+        unmapped=tuple(dict.fromkeys(_unmapped(xml, domain, nics)))[:MAX_TOLD],
     )
 
 
@@ -107,14 +105,14 @@ def _firmware(domain: Domain) -> Firmware:
     return Firmware.UEFI if domain.os.firmware == "efi" or domain.os.loader_type == "pflash" else Firmware.BIOS
 
 
-def _unmapped(root: etree._Element, domain: Domain, nics: tuple[ForeignNic, ...]) -> Iterator[str]:
+def _unmapped(xml: str, domain: Domain, nics: tuple[ForeignNic, ...]) -> Iterator[str]:
     if domain.os.type not in (None, "hvm") or domain.os.arch not in (None, "x86_64"):
         yield f"It is a guest of the kind {_short(domain.os.type)} for {_short(domain.os.arch)}; zcloud knows x86_64."
     if domain.os.kernel:
         yield f"It boots the kernel {_short(domain.os.kernel)} of the host; that file has to stay."
     if domain.mark.name is not None:
         yield "It has zcloud's mark: another zcloud made it, or this one has lost its record."
-    yield from _strange_parts(root)
+    yield from _strange_parts(xml)
     for disk in domain.disks:
         yield from _strange_disk(disk)
     for nic in nics:
@@ -126,14 +124,13 @@ def _unmapped(root: etree._Element, domain: Domain, nics: tuple[ForeignNic, ...]
         yield "It has no serial console: `zcloud console` needs --vnc or --spice."
 
 
-def _strange_parts(root: etree._Element) -> Iterator[str]:
-    for name in _tags(root):
+def _strange_parts(xml: str) -> Iterator[str]:
+    for name in map(_short, part_names(xml)):
         if name not in _PLAIN_PARTS:
             yield _WORDS.get(name, f"Its element <{name}> is not known to zcloud.")
-    for devices in root.findall("devices"):
-        for name in _tags(devices):
-            if name not in _PLAIN_DEVICES:
-                yield _WORDS.get(name, f"Its device <{name}> is not known to zcloud.")
+    for name in map(_short, part_names(xml, "devices")):
+        if name not in _PLAIN_DEVICES:
+            yield _WORDS.get(name, f"Its device <{name}> is not known to zcloud.")
 
 
 def _strange_disk(disk: Disk) -> Iterator[str]:
@@ -152,10 +149,6 @@ def _strange_screens(screens: list[Graphics]) -> Iterator[str]:
             yield f"Its screen of the type {_short(each.type)} is not shown by zcloud."
         elif not each.socket and not any(listen.type in ("socket", "none") for listen in each.listens):
             yield f"Its {each.type} screen listens on the network of its host, for whoever reaches that."
-
-
-def _tags(parent: etree._Element) -> Iterator[str]:
-    return (_short(etree.QName(each).localname) for each in parent if isinstance(each.tag, str))
 
 
 def _short(text: str | None) -> str:
