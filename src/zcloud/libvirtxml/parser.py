@@ -44,7 +44,7 @@ def parse_xml(text: str) -> etree._Element:
 
 
 def part_names(text: str, path: str = ".") -> list[str]:
-    """Give the names, without their namespaces, of all that is directly in the elements at ``path``; as ``parse_xml``."""
+    """Give the names, without their namespaces, of what is directly in the elements at ``path``; as ``parse_xml``."""
     parents = parse_xml(text).iterfind(path)
     return [etree.QName(each).localname for parent in parents for each in parent if isinstance(each.tag, str)]
 
