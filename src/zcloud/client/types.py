@@ -69,6 +69,38 @@ class ActionWhich(TypedDict):
     all: NotRequired[bool]
 
 
+class AdoptRequest(TypedDict):
+    """How a domain is adopted: the instance's name (empty: the domain's, as far as it can be one), and its
+    project."""
+
+    name: NotRequired[str | Literal[""]]
+    project: NotRequired[str]
+
+
+class AdoptionPlan(TypedDict):
+    """What adopting a domain would record; nothing was changed.  ``disks`` and ``nics`` stay as and where they are;
+    ``unmapped`` names what zcloud has no record for."""
+
+    uuid: str
+    name: str
+    domain: str
+    host: str
+    project: str
+    runs: bool
+    room: str
+    vcpus: int
+    max_vcpus: int
+    memory_mib: int
+    max_memory_mib: int
+    firmware: str
+    machine: str
+    screen: str
+    agent: bool
+    disks: list[dict[str, Any]]
+    nics: list[dict[str, Any]]
+    unmapped: list[str]
+
+
 class AuditEntry(TypedDict):
     """One changing request; ``outcome`` is ``ok`` or the problem's code."""
 
@@ -467,7 +499,8 @@ class HardwareRequest(TypedDict):
 
 
 class Host(TypedDict):
-    """A host; ``accel`` is kvm or tcg as the probe found, with its reason."""
+    """A host; ``accel`` is kvm or tcg as the probe found, with its reason.  ``others_``: what running domains take
+    of it that are nobody's instance; instances are not placed there."""
 
     id: str
     name: str
@@ -487,6 +520,9 @@ class Host(TypedDict):
     reserved_memory_mib: int
     capacity_vcpus: int
     capacity_memory_mib: int
+    others_domains: int
+    others_vcpus: int
+    others_memory_mib: int
     inventory: dict[str, Any]
     zone: str
     labels: dict[str, Any]
@@ -523,6 +559,18 @@ class HostCreate(TypedDict):
     cpu_ratio: NotRequired[float]
     memory_ratio: NotRequired[float]
     reserved_memory_mib: NotRequired[int]
+
+
+class HostDomain(TypedDict):
+    """A domain on a host that is nobody's instance; ``state`` is libvirt's, ``seen_at`` when it was first seen."""
+
+    uuid: str
+    name: str
+    state: str
+    persistent: bool
+    vcpus: int
+    memory_mib: int
+    seen_at: str
 
 
 class Image(TypedDict):
@@ -578,7 +626,8 @@ class Instance(TypedDict):
     ``vcpus``, ``memory_mib`` and the like are what is wanted; ``pending`` has those that the present run has
     otherwise. ``screen`` is how its screen is reached (``vnc``); empty: it is headless. ``saved_at``: since when
     its memory is in a file; empty: it is not. ``addresses``: those that its guest was seen with; ``address_notes``:
-    in words, how they differ from what its NICs were given."""
+    in words, how they differ from what its NICs were given. a file; empty: it is not. ``adopted``: of a domain that
+    zcloud took over, its disks and NICs as they are, and what of it is ``unmapped``; empty: it is zcloud's own."""
 
     id: str
     name: str
@@ -589,7 +638,7 @@ class Instance(TypedDict):
     host_state: str
     accel: str
     image: str
-    image_id: str
+    image_id: str | None
     default_user: str
     status: str
     desired: str
@@ -612,6 +661,7 @@ class Instance(TypedDict):
     ready_detail: str
     ready_deadline: str | None
     saved_at: str
+    adopted: dict[str, Any]
     frozen_until: str | None
     nics: list[Nic]
     addresses: list[SeenAddress]
