@@ -25,12 +25,15 @@ def test_it_carries_what_is_not_python(wheel: Path) -> None:
     assert {
         "zcloud/py.typed",
         "zcloud/drivers/guest/catalogue.toml",
+        "zcloud/drivers/guest/keys/ubuntu-cloud.gpg",
         "zcloud/store/migrations/script.py.mako",
         "zcloud/deploy/sysusers.conf",
         "zcloud/deploy/zcloud.service",
         "zcloud/deploy/zcloud-guests.service",
         "zcloud/deploy/zcloud-helper.service",
         "zcloud/deploy/monitoring/zcloud.rules.yml",
+        "zcloud/web/templates/frame.html",
+        "zcloud/web/static/vendor/LICENSES.txt",
     } <= names
     assert any(name.startswith("zcloud/store/migrations/versions/0001") for name in names)
     assert any(name.endswith("/LICENSE") for name in names)
