@@ -89,7 +89,7 @@ def _guests() -> tuple[Stage, ...]:
         "install": ("system", "demo"),
         "observer": ("observer",),
         "images": ("compute", "images", "imagebuild"),
-        "hosts": ("hosts", "lab", "testing"),
+        "hosts": ("hosts", "lab", "testing", "web"),
         "network": ("network", "guest"),
         "servers": ("roles", "crash", "operate"),
     }

@@ -132,3 +132,13 @@ def test_light_and_dark_are_kept(tab: SignIn) -> None:
     expect(page.locator("html")).to_have_class(re.compile("pf-v6-theme-dark"))
     page.reload()
     expect(page.locator("html")).to_have_class(re.compile("pf-v6-theme-dark"))
+
+
+def test_an_instance_is_stopped_from_its_own_page(tab: SignIn) -> None:
+    page = tab(count=5).open("/instances/db")
+    expect(page.locator(".zc-itabs [aria-current]")).to_have_text("Overview")
+    page.get_by_role("button", name="Stop…").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("heading")).to_have_text("Stop 1 instance")
+    dialog.get_by_role("button", name="Stop").click()
+    expect(page.locator("#toasts")).to_contain_text("Stop: 1 instance")

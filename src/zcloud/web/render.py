@@ -80,7 +80,7 @@ def environment(translations: gettext.NullTranslations | None = None) -> Environ
         extensions=["jinja2.ext.i18n"],
     )
     found.install_gettext_translations(translations or gettext.NullTranslations(), newstyle=True)  # type: ignore[attr-defined]
-    found.filters |= {"size": size, "age": age, "word": word, "glyph": glyph, "line": line}
+    found.filters |= {"size": size, "age": age, "word": word, "glyph": glyph, "line": line, "figure": figure}
     found.globals |= {"asset": assets.address, "navigation": NAVIGATION}
     return found
 
@@ -112,6 +112,11 @@ def word(status: str) -> str:
 def glyph(status: str) -> Glyph:
     """Give the mark and the colour of a status."""
     return GLYPHS.get(status, Glyph("unknown", "off"))
+
+
+def figure(value: float) -> str:
+    """Give a measured number, with as many digits as people look at: ``0``, ``0.5``, ``12``."""
+    return f"{value:.0f}" if value >= 10 else f"{value:.1f}".removesuffix(".0")
 
 
 def line(values: list[float], top: float, width: int = 480, height: int = 120) -> str:
