@@ -34,7 +34,7 @@ class Stage:
     options: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     root: bool = False
-    limit_minutes: int = 10
+    limit_minutes: int = 20
 
 
 def stages() -> tuple[Stage, ...]:
@@ -68,10 +68,10 @@ def _static() -> tuple[Stage, ...]:
 def _work() -> tuple[Stage, ...]:
     two = ("-n", "2")
     return (
-        Stage("unit", tests=("tests/unit",), options=two, limit_minutes=25),
+        Stage("unit", tests=("tests/unit",), options=two, limit_minutes=60),
         _crash("postgresql"),
-        Stage("api", tests=("tests/api", "tests/web"), options=two, limit_minutes=25),
-        Stage("browser", tests=("tests/browser",), limit_minutes=5),
+        Stage("api", tests=("tests/api", "tests/web"), options=two, limit_minutes=60),
+        Stage("browser", tests=("tests/browser",), limit_minutes=20),
         _crash("sqlite"),
         Stage("conformance", tests=("tests/conformance",), root=True),
     )
@@ -79,7 +79,7 @@ def _work() -> tuple[Stage, ...]:
 
 def _crash(store: str) -> Stage:
     env = {"ZCLOUD_TEST_STORE": store}
-    return Stage(f"crash-{store}", tests=("tests/crash",), options=("-n", "2"), env=env, limit_minutes=25)
+    return Stage(f"crash-{store}", tests=("tests/crash",), options=("-n", "2"), env=env, limit_minutes=60)
 
 
 def _guests() -> tuple[Stage, ...]:
@@ -99,7 +99,7 @@ def _guests() -> tuple[Stage, ...]:
             Lane.GUESTS,
             tests=tuple(f"tests/real/{part}" for part in parts),
             root=True,
-            limit_minutes=25,
+            limit_minutes=60,
         )
         for name, parts in areas.items()
     )

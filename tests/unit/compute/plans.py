@@ -43,6 +43,8 @@ SLOW_DATA = DiskPlug(
         bus=DiskBus.SCSI,
         read_only=True,
         serial="archive",
+        filesystem="xfs",  # this and the next are the guest's business: the XML has neither
+        mount="/srv/archive",
         limits=IoLimits(
             read_bytes=1000, read_bytes_burst=2000, write_bytes=3000, write_bytes_burst=4000,
             read_iops=5, read_iops_burst=6, write_iops=7, write_iops_burst=8,
