@@ -1,7 +1,8 @@
-"""Runs the test stages in four lanes, and ends with a table of them and one line of counts.
+"""Runs the test stages in three lanes, and ends with a table of them and one line of counts.
 
-Beside two stages with real guests, which mostly wait, run two that keep a processor busy; a lane without stages of its
-own helps the others out. What a stage prints is kept and printed whole when it ends; one stage alone prints as it runs.
+Beside two stages with real guests, which mostly wait, runs one that keeps a processor busy; a lane without stages of
+its own helps the others out. What a stage prints is kept and printed whole when it ends; one stage alone prints as it
+runs.
 Needs only the standard library.
 """
 
