@@ -121,3 +121,22 @@ def test_every_symbol_that_is_drawn_is_there() -> None:
 def test_each_path_is_served_once() -> None:
     served = [(route.path, *sorted(route.methods or ())) for route in PAGES if isinstance(route, Route)]
     assert len(served) == len(set(served))
+
+
+def test_an_instance_without_ports_is_listed_with_the_address_that_its_guest_has(web: Web) -> None:
+    seen = [{"mac": "52:54:00:00:00:01", "address": "10.9.0.77", "sources": {}}]
+    with web.cloud.store.write() as tx:
+        for port in tx.ports.of_instance(web.cloud.instance.id):
+            tx.ports.delete(port.id)
+        tx.instances.update(web.cloud.instance.id, observed={"addresses": seen})
+    assert "<code>10.9.0.77</code>" in web.get(f"/instances/{web.cloud.instance.id}").text
+
+
+def test_the_newest_events_of_an_instance_are_shown_first(web: Web) -> None:
+    it = web.cloud.instance
+    with web.cloud.store.write() as tx:
+        for number in range(210):
+            tx.events.add("instance.created", project_id=it.project_id, resource_kind="instance", resource_id=it.id,
+                          resource_name=it.name, actor="x", message=f"number-{number}.", data={})  # fmt: skip
+    told = re.findall(r"number-(\d+)\.", web.get(f"/instances/{it.id}/events").text)
+    assert told == [str(number) for number in range(209, 9, -1)]

@@ -40,6 +40,11 @@ class Events:
                 resource_id=query.resource_id or None,
             )
 
+    def latest(self, actor: Actor, resource_id: str, limit: int = 100) -> list[Event]:
+        """Give the newest events of one thing that the actor may see, the newest first."""
+        with self._store.read() as tx:
+            return tx.events.latest(resource_id, limit, visible_projects(actor))
+
     def page(self, actor: Actor, seq: int, query: EventQuery, limit: int = 100) -> Page[Event]:
         """Give a part of the events after ``seq``; its cursor is the last number."""
         found = self.after(actor, seq, query, limit)

@@ -87,6 +87,14 @@ class Events(Repository):
         rows = self._db.execute(select(*self._mapper.columns).where(*where).order_by(_E.seq).limit(limit)).mappings()
         return [self._mapper.to_record(row) for row in rows]
 
+    def latest(self, resource_id: str, limit: int, project_ids: Collection[str] | None = None) -> list[Event]:
+        """Give the newest events of one thing, the newest first; ``project_ids`` as in ``after``."""
+        where: list[ColumnElement[bool]] = [_E.resource_id == resource_id]
+        if project_ids is not None:
+            where.append(_E.project_id.in_(list(project_ids)))
+        query = select(*self._mapper.columns).where(*where).order_by(_E.seq.desc()).limit(limit)
+        return [self._mapper.to_record(row) for row in self._db.execute(query).mappings()]
+
     def first_seq(self, after: int = 0) -> int:
         """Give the number of the oldest event kept after ``after`` (one more than the last where none is)."""
         found = self._db.execute(select(func.min(_E.seq)).where(_E.seq > after)).scalar()

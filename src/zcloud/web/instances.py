@@ -12,7 +12,6 @@ from zcloud.domain.instance import InstanceStatus
 from zcloud.domain.samples import Rates
 from zcloud.services.actions import Action, Selection
 from zcloud.services.context import Window
-from zcloud.services.events import EventQuery
 from zcloud.services.instances import InstanceQuery, InstanceView
 from zcloud.services.operations import OperationQuery
 from zcloud.services.tickets import SERIAL
@@ -73,8 +72,8 @@ def address(view: InstanceView) -> str:
     for each in view.ports:
         if each.address:
             return each.address
-    reported = view.instance.observed.get("addresses") or ()
-    return str(reported[0]) if reported else ""
+    reported = view.instance.observed.get("addresses") or [{"address": ""}]
+    return str(reported[0]["address"])
 
 
 def confirm(visit: Visit) -> Response:
@@ -168,14 +167,14 @@ def show_definition(visit: Visit) -> Response:
     """Show the domain's XML as its host has it."""
     view = _found(visit)
     found = visit.parts.owner.definitions.show(visit.actor, "", view.instance.id)
-    return visit.show("definition.html", view=view, xml=getattr(found, "xml", found), address=address(view))
+    return visit.show("definition.html", view=view, xml=found.xml, address=address(view))
 
 
 def show_events(visit: Visit) -> Response:
-    """Show what happened to one instance, the newest last."""
+    """Show what happened to one instance, the newest first."""
     view = _found(visit)
-    events = visit.parts.events.after(visit.actor, 0, EventQuery(resource_id=view.instance.id), 200)
-    return visit.show("instance_events.html", view=view, events=events[::-1], address=address(view))
+    events = visit.parts.events.latest(visit.actor, view.instance.id, 200)
+    return visit.show("instance_events.html", view=view, events=events, address=address(view))
 
 
 def _found(visit: Visit) -> InstanceView:
