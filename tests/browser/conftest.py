@@ -22,7 +22,7 @@ from zcloud.store import Tx
 from zcloud.web.app import PAGES
 from zcloud.web.render import COOKIE
 
-QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+_QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
           "--disable-component-update", "--disable-sync")  # fmt: skip
 _STATES = (*[InstanceStatus.RUNNING] * 6, InstanceStatus.STOPPED, InstanceStatus.PAUSED, InstanceStatus.ERROR)
 _TOLD = {"code": "no_room", "message": "The pool local is full.", "left": "", "hint": "Free room.", "details": {}}
@@ -57,7 +57,7 @@ def browser() -> Iterator[Browser]:
     if program is None:
         pytest.skip("there is no Chromium")
     with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=program, args=list(QUIET))
+        found = playwright.chromium.launch(executable_path=program, args=list(_QUIET))
         yield found
         found.close()
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
-from tests.browser.conftest import QUIET
+from playwright.sync_api import Browser, Page, expect
+from tests.browser.conftest import browser
 
 from zcloud.lab.hosts import wait_for
 from zcloud.lab.trial import Trial, command, environment
 
 ANSWER_MS = 60_000
+
+__all__ = ["browser"]
 
 
 @pytest.fixture(scope="module")
@@ -45,21 +46,18 @@ def settings(trial: Trial) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def page(trial: Trial) -> Iterator[Page]:
+def page(browser: Browser, trial: Trial) -> Iterator[Page]:
     """Give a browser's page where the admin has signed in."""
-    program = shutil.which("chromium")
-    assert program is not None, "Chromium is not installed"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=list(QUIET))
-        found = browser.new_context(ignore_https_errors=True).new_page()
-        found.set_default_timeout(ANSWER_MS)
-        found.goto(f"{_url(trial)}/")
-        found.fill("input[name=name]", "admin")
-        found.fill("input[name=password]", (trial.directory / "admin-password").read_text().strip())
-        found.click("button[type=submit]")
-        found.wait_for_url("**/instances")
-        yield found
-        browser.close()
+    context = browser.new_context(ignore_https_errors=True)
+    found = context.new_page()
+    found.set_default_timeout(ANSWER_MS)
+    found.goto(f"{_url(trial)}/")
+    found.fill("input[name=name]", "admin")
+    found.fill("input[name=password]", (trial.directory / "admin-password").read_text().strip())
+    found.click("button[type=submit]")
+    found.wait_for_url("**/instances")
+    yield found
+    context.close()
 
 
 def _url(trial: Trial) -> str:
