@@ -68,6 +68,10 @@ class Theirs:
         wait_for(self.seen, 30, "the observer's look")
         return self.adopting.plan(ADMIN, "alpha", self.name)
 
+    def plan_running(self) -> AdoptionPlan:
+        """Give the plan of a look that was made after its start, not between its definition and that."""
+        return wait_for(lambda: plan if (plan := self.plan()).runs else None, 30, "a look at it running")
+
     def adopt(self) -> Instance:
         host = self.cloud.hosts.show(ADMIN, "alpha")
         ForeignWatch(self.cloud.runtime.store).run(host.id, self.cloud.runtime.pool.link(host.id))
@@ -97,8 +101,7 @@ def test_adopted_used_and_forgotten(cloud: Cloud, tiny_image: Path, uefi: bool) 
     theirs = Theirs(cloud, tiny_image, f"theirs-{'uefi' if uefi else 'bios'}", uefi=uefi)
     try:
         theirs.start()  # once, so that UEFI variables are there
-        plan = theirs.plan()
-        assert plan.runs
+        plan = theirs.plan_running()
         assert {each.target for each in plan.adoption.disks} == {"vda", "vdb"}
         assert any("br0" in each for each in plan.adoption.unmapped)
         theirs.off()
