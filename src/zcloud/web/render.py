@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import gettext
 import gzip
+from collections.abc import Callable
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -19,6 +19,7 @@ from zcloud.base.clock import SystemClock
 from zcloud.domain.errors import Forbidden
 from zcloud.domain.people import Actor
 from zcloud.web import assets
+from zcloud.web.languages import LANGUAGES, language_of, translations
 from zcloud.web.words import GLYPHS, NAVIGATION, Glyph
 
 COOKIE, THEME = "zcloud-session", "zcloud-theme"
@@ -30,7 +31,7 @@ _HEADERS = {
     "Content-Security-Policy": _POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Referrer-Policy": "same-origin",
-    "Vary": "Cookie, HX-Request",
+    "Vary": "Cookie, HX-Request, Accept-Language",
 }
 _WORTH_PACKING = 1400
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
@@ -39,9 +40,10 @@ _AGES = ((86400, "d"), (3600, "h"), (60, "min"))
 
 def render(request: Request, actor: Actor, template: str, status: int = 200, **values: Any) -> Response:
     """Give a page; its texts are in the language that is set, its bytes packed where the browser takes that."""
-    settings = parts_of(request).settings
-    shown = environment().get_template(template).render(
+    settings, language = parts_of(request).settings, language_of(request)
+    shown = environment(language).get_template(template).render(
         me=actor,
+        language=language,
         here=request.url.path,
         query=dict(request.query_params),
         theme=request.cookies.get(THEME, ""),
@@ -68,8 +70,9 @@ def may(actor: Actor, like: str) -> bool:
 
 
 @cache
-def environment(translations: gettext.NullTranslations | None = None) -> Environment:
+def environment(language: str) -> Environment:
     """Give the templates in a language; what a template does not know is an error, and all text is escaped."""
+    said = translations(language)
     loader = FileSystemLoader(Path(__file__).with_name("templates"))
     found = Environment(
         loader=loader,
@@ -79,9 +82,16 @@ def environment(translations: gettext.NullTranslations | None = None) -> Environ
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
-    found.install_gettext_translations(translations or gettext.NullTranslations(), newstyle=True)  # type: ignore[attr-defined]
-    found.filters |= {"size": size, "age": age, "word": word, "glyph": glyph, "line": line, "figure": figure}
-    found.globals |= {"asset": assets.address, "navigation": NAVIGATION}
+    found.install_gettext_translations(said, newstyle=True)  # type: ignore[attr-defined]
+    found.filters |= {
+        "size": size,
+        "age": lambda since: age(since, said.gettext),
+        "word": word,
+        "glyph": glyph,
+        "line": line,
+        "figure": figure,
+    }
+    found.globals |= {"asset": assets.address, "navigation": NAVIGATION, "languages": LANGUAGES}
     return found
 
 
@@ -93,15 +103,15 @@ def size(count: float) -> str:
     return f"{count:.0f} {_UNITS[unit]}" if count >= 100 or count == int(count) else f"{count:.1f} {_UNITS[unit]}"
 
 
-def age(since: datetime | None) -> str:
+def age(since: datetime | None, translate: Callable[[str], str] = str) -> str:
     """Give how long ago something was: ``3 d``."""
     if since is None:
         return "–"
     seconds = max((SystemClock().now() - since).total_seconds(), 0)
     for length, unit in _AGES:
         if seconds >= length:
-            return f"{int(seconds // length)} {unit}"
-    return f"{int(seconds)} s"
+            return f"{int(seconds // length)} {translate(unit)}"
+    return f"{int(seconds)} {translate('s')}"
 
 
 def word(status: str) -> str:

@@ -1,4 +1,4 @@
-"""Signing in and out, the account's own sessions, and dark or light."""
+"""Signing in and out, the account's own sessions, dark or light, and the language."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from zcloud.api.guard import origin_of
 from zcloud.domain.errors import LoginFailed, LoginThrottled
 from zcloud.services.signin import SESSION_LIFE
 from zcloud.web.guard import Visit, change, page
+from zcloud.web.languages import COOKIE as LANGUAGE
+from zcloud.web.languages import LANGUAGES
 from zcloud.web.render import COOKIE, THEME
 
 _THEMES = ("light", "dark")
@@ -63,6 +65,14 @@ def set_theme(visit: Visit) -> Response:
     return response
 
 
+def set_language(visit: Visit) -> Response:
+    """Keep one of the languages that there are, or what the browser prefers."""
+    response = RedirectResponse(_own_path(visit.field("next")), 303)
+    wanted = visit.field("language")
+    _keep(response, visit.request, LANGUAGE, wanted if wanted in LANGUAGES else "", _YEAR_S)
+    return response
+
+
 def _keep(response: Response, request: Request, name: str, value: str, seconds: int) -> None:
     secure = request.url.scheme == "https"
     response.set_cookie(name, value, max_age=seconds, path="/", secure=secure, httponly=True, samesite="lax")
@@ -82,6 +92,7 @@ ROUTES = (
     change("/signin", "POST /v1/login", sign_in),
     change("/signout", "POST /v1/logout", sign_out),
     change("/theme", "POST /v1/login", set_theme),
+    change("/language", "POST /v1/login", set_language),
     page("/account", "GET /v1/sessions", account),
     change("/account/sessions/{id}/end", "DELETE /v1/sessions/{id}", end_session),
 )

@@ -48,3 +48,16 @@ GLYPHS: Mapping[str, Glyph] = {
     "succeeded": Glyph("done", "ok"), "cancelled": _OFF, "done": Glyph("done", "ok"), "undone": _OFF, "left": _WARN,
 }  # fmt: skip
 """``running`` of an operation is busy, which its pages say themselves."""
+
+SAID: tuple[str, ...] = (
+    # what services give as a word, and templates show by ``_(each|word)``; beside states and titles of steps
+    "Adopt", "Attach disk", "Attach nic", "Cancel", "Create", "Delete", "Detach disk", "Detach nic", "Discard", "Edit",
+    "Enlist", "Forget", "Freeze", "Hardware", "Import", "Limit disk", "Link nic", "Pause", "Remove", "Rename", "Reset",
+    "Resize", "Restart", "Restore", "Resume", "Save", "Scan", "Start", "Stop", "Tag", "Thaw", "Trash", "Untag",
+    "Untrash", "Adding", "Removing", "None", "Root", "Data", "Last", "Stay-off",
+    # shown as they are
+    "admin", "operator", "member", "viewer",
+    "instance", "host", "pool", "network", "image", "volume", "group", "server", "user", "project",
+    "CPU", "Memory taken", "Disk", "Network", "read", "written", "in", "out", "d", "h", "min", "s",
+)  # fmt: skip
+"""Texts that no template holds, for the catalogues."""

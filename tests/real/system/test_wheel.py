@@ -33,6 +33,7 @@ def test_it_carries_what_is_not_python(wheel: Path) -> None:
         "zcloud/deploy/zcloud-helper.service",
         "zcloud/deploy/monitoring/zcloud.rules.yml",
         "zcloud/web/templates/frame.html",
+        "zcloud/web/catalogues/ru.mo",
         "zcloud/web/static/vendor/LICENSES.txt",
     } <= names
     assert any(name.startswith("zcloud/store/migrations/versions/0001") for name in names)

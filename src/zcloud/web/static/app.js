@@ -1,21 +1,9 @@
 // What pages need beyond links and forms: live parts, dialogs, selection, keys, copying, and times in the viewer's zone.
 import { listen } from "./live.js";
+import { localTimes } from "./times.js";
 
 const $ = (selector, root = document) => root.querySelector(selector);
 const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
-
-// ---- times -------------------------------------------------------------------------------------
-const full = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
-
-function localTimes(root) {
-  for (const each of $$("time[datetime]", root)) {
-    const time = new Date(each.dateTime);
-    if ("clock" in each.dataset) each.textContent = clock.format(time);
-    else if ("age" in each.dataset) each.title = full.format(time);
-    else each.textContent = full.format(time);
-  }
-}
 
 // ---- selection ---------------------------------------------------------------------------------
 const chosen = new Set();
