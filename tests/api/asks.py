@@ -11,6 +11,7 @@ from tests.api.conftest import THEIRS, Cloud
 
 from zcloud.base.ids import new_id
 from zcloud.domain.group import Group, Member
+from zcloud.domain.host import HostState
 from zcloud.domain.image import Image, ImageState
 from zcloud.domain.instance import Flavor, Instance, InstanceStatus
 from zcloud.domain.operation import Operation, OperationStatus
@@ -62,6 +63,7 @@ def stock(cloud: Cloud) -> Stock:
 
     def work(tx: Tx) -> Stock:
         tx.hosts.add(builders.host(name="berta"))
+        tx.hosts.add(builders.host(name="mislaid", state=HostState.LOST))
         tx.hosts.add(
             builders.host(name="carla", inventory={"offered_key": "ssh-ed25519 A", "offered_fingerprint": FINGERPRINT})
         )
@@ -165,6 +167,8 @@ ASKS: dict[tuple[str, str], Ask] = {
     ("GET", "/v1/hosts/{ref}"): Ask(200, "/v1/hosts/anton"),
     ("PATCH", "/v1/hosts/{ref}"): Ask(200, "/v1/hosts/anton", {"cpu_ratio": 2.0}),
     ("DELETE", "/v1/hosts/{ref}"): Ask(202, "/v1/hosts/berta"),
+    ("GET", "/v1/hosts/{ref}/loss"): Ask(200, "/v1/hosts/mislaid/loss"),
+    ("POST", "/v1/hosts/{ref}/forget"): Ask(202, "/v1/hosts/mislaid/forget"),
     ("POST", "/v1/hosts/{ref}/approve"): Ask(202, "/v1/hosts/carla/approve", {"fingerprint": FINGERPRINT}),
     ("POST", "/v1/hosts/{ref}/refresh"): Ask(202, "/v1/hosts/anton/refresh"),
     ("GET", "/v1/hosts/{ref}/orphans"): Ask(200, "/v1/hosts/anton/orphans"),

@@ -9,6 +9,7 @@ import itertools
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from tests.crash.books import THEIRS
@@ -16,10 +17,10 @@ from tests.crash.books import THEIRS
 from zcloud.base.ids import new_id
 from zcloud.domain.attachment import Attachment, DiskBus, IoLimits
 from zcloud.domain.errors import NotFound
-from zcloud.domain.host import HostKind
+from zcloud.domain.host import HostKind, HostState
 from zcloud.domain.instance import DiskRequest, Instance, InstanceSpec, NicRequest
 from zcloud.domain.network import NetworkKind
-from zcloud.domain.operation import Operation
+from zcloud.domain.operation import Operation, OperationStatus
 from zcloud.domain.storage import Volume
 from zcloud.drivers import registry
 from zcloud.observer.foreign import ForeignWatch
@@ -28,6 +29,7 @@ from zcloud.services.arrivals import ArrivalLimits, Arrivals
 from zcloud.services.definitions import Definitions
 from zcloud.services.direct import Direct
 from zcloud.services.disks import Disks, DiskSpec, Parting
+from zcloud.services.forgetting import Forgetting
 from zcloud.services.freezing import Freezing
 from zcloud.services.groups import Groups, Place
 from zcloud.services.hardware import HardwareChange, HardwareService
@@ -42,6 +44,7 @@ from zcloud.services.sizes import SizeChange, Sizes
 from zcloud.services.trash import Trash
 from zcloud.services.uploads import Uploads
 from zcloud.services.volumes import Volumes, VolumeSpec
+from zcloud.store import Tx
 from zcloud.testing.cloud import ADMIN, FakeCloud
 
 _KIT = {"vmlinuz": b"a kernel", "initrd": b"an initramfs"}
@@ -63,21 +66,22 @@ class Stage:
         self.hosts, self.pools = Hosts(services), Pools(services)
         direct = Direct(lambda host_id: self.cloud.links.link(host_id).hypervisor)
         self.adopting, self.definitions = Adopting(services, direct), Definitions(services, direct)
+        self.forgetting = Forgetting(services)
         self.groups, self.freezing = Groups(services), Freezing(services)
         self.networks, self.images = Networks(services), Images(services)
         self.sizes, self.hardware = Sizes(services), HardwareService(services)
         self.lifecycle, self.naming, self.trash = Lifecycle(services), Naming(services), Trash(services)
         self.volumes, self.disks, self.nics = Volumes(services), Disks(services), Nics(services)
-        self._numbers = itertools.count()
+        self.numbers = itertools.count()
         self._place_kit(self.cloud.config.probe_dir)
 
     def name(self, kind: str) -> str:
         """Give a name that was not given before."""
-        return f"{kind}-{next(self._numbers)}"
+        return f"{kind}-{next(self.numbers)}"
 
     def loopback(self) -> str:
         """Give a loopback address that was not given before."""
-        number = next(self._numbers)
+        number = next(self.numbers)
         return f"127.1.{number // 250}.{number % 250 + 1}"
 
     def spec(self, host_id: str, *, start: bool = True) -> InstanceSpec:
@@ -421,6 +425,25 @@ def _remove_host(stage: Stage, _host_id: str) -> Ask:
     return lambda: stage.hosts.remove(ADMIN, host.id)
 
 
+def _forget_host(stage: Stage, _host_id: str) -> Ask:
+    """It is lost with an instance that runs, a volume that nobody has, and an operation that is blocked on it."""
+    host_id = stage.cloud.add_host(stage.name("lost"), address=f"10.1.{next(stage.numbers)}")
+    instance = stage.instance(host_id)
+    _volume(stage, host_id)
+
+    def lose() -> Operation:
+        stop = stage.cloud.instances.stop(ADMIN, "", instance.id)
+
+        def work(tx: Tx) -> None:
+            tx.hosts.update(host_id, state=HostState.LOST)
+            tx.operations.update(stop.id, status=OperationStatus.BLOCKED, wake_at=tx.now + timedelta(days=1))
+
+        stage.cloud.store.transact(work)
+        return stage.forgetting.forget(ADMIN, host_id)
+
+    return lose
+
+
 def _scan_host(stage: Stage, _host_id: str) -> Ask:
     spec = HostSpec(stage.name("host"), address=stage.loopback(), port=stage.ssh_port)
     return lambda: stage.hosts.add(ADMIN, spec)[1]
@@ -430,6 +453,7 @@ SCENES: Mapping[str, Callable[[Stage, str], Ask]] = {
     "group_start_v1": _start_group,
     "group_stop_v1": _stop_group,
     "host_enlist_v1": _enlist_host,
+    "host_forget_v1": _forget_host,
     "host_remove_v1": _remove_host,
     "host_scan_v1": _scan_host,
     "image_delete_v1": _delete_image,
@@ -493,9 +517,14 @@ def _remove_instance(stage: Stage, ref: str) -> Operation | None:
     return None
 
 
+def _remove_host_again(stage: Stage, ref: str) -> Operation:
+    lost = stage.hosts.show(ADMIN, ref).state is HostState.LOST
+    return stage.forgetting.forget(ADMIN, ref) if lost else stage.hosts.remove(ADMIN, ref)
+
+
 _REMOVE: Mapping[str, Callable[[Stage, str], Operation | None]] = {
     "group": _remove_group,
-    "host": lambda stage, ref: stage.hosts.remove(ADMIN, ref),
+    "host": _remove_host_again,
     "image": lambda stage, ref: stage.images.delete(ADMIN, ref),
     "instance": _remove_instance,
     "network": lambda stage, ref: stage.networks.delete(ADMIN, ref),

@@ -87,7 +87,7 @@ def _kill(ward: Ward, case: Case, scene: Callable[[Stage, str], Ask]) -> None:
         cell.ended(part)
     assert ended.status is (OperationStatus.FAILED if case.error_at else OperationStatus.SUCCEEDED), ended.error
     assert {step.status for step in ended.steps} <= {"done", "failed", "undone", "pending"}
-    if ended.verb in ("delete", "remove", "discard") and case.error_at:
+    if ended.verb in ("delete", "remove", "discard", "forget") and case.error_at:
         tidy(cell.stage, ended)  # what was half-removed cannot be brought back, but removed
     elif case.error_at:
         cell.look_at(ward.host_id)

@@ -84,6 +84,8 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("GET", "/v1/hosts/{ref}"): LOOK,
     ("PATCH", "/v1/hosts/{ref}"): OPERATOR,
     ("DELETE", "/v1/hosts/{ref}"): OPERATOR,
+    ("GET", "/v1/hosts/{ref}/loss"): ADMIN,
+    ("POST", "/v1/hosts/{ref}/forget"): ADMIN,
     ("POST", "/v1/hosts/{ref}/approve"): OPERATOR,
     ("POST", "/v1/hosts/{ref}/refresh"): OPERATOR,
     ("GET", "/v1/hosts/{ref}/orphans"): OPERATOR,

@@ -21,9 +21,10 @@ from zcloud.domain.hardware import settle, to_record
 from zcloud.domain.pending import pending
 from zcloud.services import adoption as adopting
 from zcloud.services import uploads
+from zcloud.services.forgetting import LossPlan
 from zcloud.services.instances import BriefView, InstanceView
 from zcloud.wire.flavors import Flavor
-from zcloud.wire.hosts import AdoptionPlan, Host, HostDomain
+from zcloud.wire.hosts import AdoptionPlan, EndedWork, Host, HostDomain, HostLoss, LostInstance, LostVolume
 from zcloud.wire.images import Image, ImageSource, Upload
 from zcloud.wire.instances import Instance, InstanceBrief, Nic, Pending, SeenAddress
 from zcloud.wire.networks import Network, Port, Range
@@ -137,6 +138,25 @@ def adoption(it: adopting.AdoptionPlan) -> AdoptionPlan:
         firmware=of.firmware, machine=of.machine, screen=of.screen, agent=of.agent,
         disks=tuple(asdict(each) for each in of.disks), nics=tuple(asdict(each) for each in of.nics),
         unmapped=of.unmapped,
+    )  # fmt: skip
+
+
+def loss(it: LossPlan) -> HostLoss:
+    """Show what goes with a lost host."""
+    there, project, claimed = it.there, it.projects, it.claimed
+    return HostLoss(
+        host=it.host.name, since=it.since, reason=it.host.state_reason,
+        instances=tuple(
+            LostInstance(each.id, each.name, project[each.project_id], each.status, each.protected)
+            for each in there.instances
+        ),
+        volumes=tuple(
+            LostVolume(each.id, each.name, project[each.project_id], each.size, each.instance_id)
+            for each in there.volumes
+        ),
+        pools=tuple(each.name for each in there.pools), networks=tuple(each.name for each in there.networks),
+        operations=tuple(EndedWork(each.id, each.verb, each.resource_name) for each in there.operations),
+        claimed_vcpus=claimed[VCPUS], claimed_memory_mib=claimed[MEMORY_MIB], claimed_bytes=claimed[BYTES],
     )  # fmt: skip
 
 

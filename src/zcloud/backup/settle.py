@@ -9,10 +9,9 @@ from zcloud.domain.errors import Restored
 from zcloud.domain.image import ImageState
 from zcloud.domain.instance import InstanceStatus
 from zcloud.domain.network import NetworkState
-from zcloud.domain.operation import Operation
 from zcloud.domain.reconcile import KEY, Mode
 from zcloud.domain.storage import PoolState, VolumeState
-from zcloud.store import Tx
+from zcloud.store import Tx, end_operations
 
 _FORGOTTEN = ("observer.lease", "backups.state")
 
@@ -24,9 +23,7 @@ def settle(tx: Tx, manifest: Manifest, identity: str) -> int:
     """
     error = Restored(f"The server was restored from a backup that was taken at {manifest.made_at[:19]} UTC.")
     worked_on = [instance.id for instance in tx.instances.all() if instance.operation_id is not None]
-    ended = tx.operations.end_unfinished(error.to_record())
-    for operation in ended:
-        _tell_end(tx, operation, error)
+    ended = end_operations(tx, error)
     _settle_instances(tx, worked_on)
     _settle_places(tx)
     for image in tx.images.all():
@@ -69,22 +66,3 @@ def _settle_places(tx: Tx) -> None:
     for network in tx.networks.all():
         if network.state in (NetworkState.CREATING, NetworkState.DELETING):
             tx.networks.update(network.id, state=NetworkState.ERROR)
-
-
-def _tell_end(tx: Tx, operation: Operation, error: Restored) -> None:
-    tx.events.add(
-        "operation.ended",
-        resource_kind=operation.resource_kind,
-        resource_id=operation.resource_id,
-        resource_name=operation.resource_name,
-        actor=operation.actor,
-        project_id=operation.project_id,
-        message=f"{operation.verb} {operation.resource_name}: failed. {error.message}",
-        data={
-            "operation_id": operation.id,
-            "workflow": operation.workflow,
-            "verb": operation.verb,
-            "status": "failed",
-            "error": error.to_record(),
-        },
-    )

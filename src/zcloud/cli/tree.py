@@ -135,6 +135,7 @@ TREE: Tree = {
             "guests": f"{_C}host_guests:guests",
             "set": f"{_C}host:change",
             "remove": f"{_C}host:remove",
+            "forget": f"{_C}host_forget:forget",
         },
     ),
     "pool": Noun(

@@ -284,6 +284,14 @@ class Emptied(TypedDict):
     operations: list[Operation]
 
 
+class EndedWork(TypedDict):
+    """An operation that ends with its host."""
+
+    id: str
+    verb: str
+    resource_name: str
+
+
 class Event(TypedDict):
     """Something that happened; ``seq`` is the id in the stream of events."""
 
@@ -573,6 +581,23 @@ class HostDomain(TypedDict):
     seen_at: str
 
 
+class HostLoss(TypedDict):
+    """What goes when a lost host is forgotten; nothing was changed. ``since``: when it was heard last.
+    ``claimed_``: what is given back of its vCPUs, its memory, and its pools (bytes)."""
+
+    host: str
+    since: str
+    reason: str
+    instances: list[LostInstance]
+    volumes: list[LostVolume]
+    pools: list[str]
+    networks: list[str]
+    operations: list[EndedWork]
+    claimed_vcpus: int
+    claimed_memory_mib: int
+    claimed_bytes: int
+
+
 class Image(TypedDict):
     """An image; ``digest`` is the sha256 of its file as kept."""
 
@@ -809,6 +834,26 @@ class Login(TypedDict):
     name: str
     password: str
     client: NotRequired[str]
+
+
+class LostInstance(TypedDict):
+    """An instance that goes with its host."""
+
+    id: str
+    name: str
+    project: str
+    status: str
+    protected: bool
+
+
+class LostVolume(TypedDict):
+    """A volume that goes with its host's pool; ``size`` in bytes, ``instance_id`` of the instance that has it."""
+
+    id: str
+    name: str
+    project: str
+    size: int
+    instance_id: str | None
 
 
 class Me(TypedDict):

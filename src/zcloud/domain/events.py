@@ -37,6 +37,9 @@ EVENT_KINDS: Mapping[str, str] = {
     "host.degraded": "A host answers by SSH, but its libvirt does not.",
     "host.lost": "A host does not answer at all.",
     "host.booted": "A host was booted; what ran on it runs again, unless it is to stay off.",
+    "host.forgotten": "A lost host was forgotten with all that only it had; `data` says how much.",
+    "instance.lost": "An instance is gone with its host, which was lost and is forgotten; `data` has its volumes.",
+    "volume.lost": "A volume that no instance had is gone with its host, which was lost and is forgotten.",
     "host.healed": "Anti-spoofing elements or DHCP entries were missing on a host and were put back.",
     # The server itself.
     "server.restored": "The server was restored from a backup; it changes nothing until an admin ends that.",

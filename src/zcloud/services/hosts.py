@@ -18,6 +18,7 @@ from zcloud.domain.operation import Operation
 from zcloud.domain.orphans import Orphan, orphans_key
 from zcloud.domain.people import Actor, Role
 from zcloud.services.context import Services, Subject, authorize, begin, expect
+from zcloud.services.forgetting import Forgetting
 from zcloud.store import Tx
 
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
@@ -46,7 +47,7 @@ class Hosts:
 
     def __init__(self, services: Services) -> None:
         self._store = services.store
-        self._zone = services.zone
+        self.forgetting = Forgetting(services)
 
     def all(self, actor: Actor) -> list[Host]:
         """List all hosts (there are at most hundreds)."""

@@ -1,9 +1,11 @@
 """The store: every table, and all SQL."""
 
+from zcloud.store.ending import end_operations
 from zcloud.store.engines import sqlite_file
 from zcloud.store.errors import GenerationMoved, SchemaMismatch, StoreUnreachable
 from zcloud.store.foreign import ForeignFilter
 from zcloud.store.groups import GroupFilter
+from zcloud.store.holdings import Holdings, holdings
 from zcloud.store.instances import GaugeRow, InstanceFilter, PowerRow
 from zcloud.store.machines import NetworkFilter, PoolFilter
 from zcloud.store.misc import OBSERVER_LEASE, StoredAnswer
@@ -21,6 +23,7 @@ __all__ = [
     "GaugeRow",
     "GenerationMoved",
     "GroupFilter",
+    "Holdings",
     "ImageFilter",
     "InstanceFilter",
     "NetworkFilter",
@@ -39,5 +42,7 @@ __all__ = [
     "Tx",
     "VolumeFilter",
     "Worker",
+    "end_operations",
+    "holdings",
     "sqlite_file",
 ]

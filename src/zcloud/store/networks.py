@@ -51,6 +51,10 @@ class Ports(Records[Port, None]):
         which = [_F.network_id == network_id, _F.address == address]
         return bool(self._db.execute(delete(schema.fences).where(*which)).rowcount)
 
+    def unfence_host(self, host_id: str) -> None:
+        """Let the addresses be given out again that were fenced because this host uses them."""
+        self._db.execute(delete(schema.fences).where(_F.host_id == host_id))
+
     def fenced(self, network_id: str) -> list[str]:
         """Give the addresses of a network that are fenced."""
         query = select(_F.address).where(_F.network_id == network_id).order_by(_F.address)

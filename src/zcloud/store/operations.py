@@ -6,7 +6,7 @@ old worker's writes raise Superseded and change nothing. Times are the transacti
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -179,19 +179,25 @@ class OperationRecords(Records[Operation, OperationQuery]):
             self._db.execute(delete(_OPERATIONS).where(_COLUMNS.id.in_(ids)))
         return len(ids)
 
-    def end_unfinished(self, error: Mapping[str, Any]) -> list[Operation]:
-        """End every operation as failed that has not ended, and release all locks: a restored store goes on nowhere.
+    def end_unfinished(self, error: Mapping[str, Any], only: Collection[str] | None = None) -> list[Operation]:
+        """End operations as failed that have not ended (all, or ``only`` those), and release their locks.
 
-        Gives the operations as they were.
+        Who holds one writes nothing more of it. Gives the operations as they were.
         """
-        unfinished = self._all(_COLUMNS.status.not_in(_OVER), order=[_COLUMNS.created_at, _COLUMNS.id])
+        still = _COLUMNS.status.not_in(_OVER)
+        which = still if only is None else and_(still, _COLUMNS.id.in_(list(only)))
+        unfinished = self._all(which, order=[_COLUMNS.created_at, _COLUMNS.id])
+        ids = [each.id for each in unfinished]
         ended = {"status": OperationStatus.FAILED.value, "error": dict(error), "ended_at": self._scope.now}
         free = {"may_cancel": False, "worker_id": None, "wake_at": None, "wait_reason": "", "blocked_on": None}
-        self._set(_COLUMNS.status.not_in(_OVER), epoch=_COLUMNS.epoch + 1, **ended, **free)
-        begun = _STEPS.c.status == StepStatus.RUNNING.value
+        self._set(_COLUMNS.id.in_(ids), epoch=_COLUMNS.epoch + 1, **ended, **free)
+        begun = and_(_STEPS.c.operation_id.in_(ids), _STEPS.c.status == StepStatus.RUNNING.value)
         self._db.execute(update(_STEPS).where(begun).values(status=StepStatus.LEFT.value, ended_at=self._scope.now))
         for table in _LOCKABLE:
-            self._db.execute(update(table).values(operation_id=None))
+            held = table.c.operation_id.is_not(None) if only is None else table.c.operation_id.in_(ids)
+            self._db.execute(update(table).where(held).values(operation_id=None))
+        if ids:
+            self._scope.touch(ENDED_TOPIC)
         return unfinished
 
     def _set(self, which: ColumnElement[bool], **values: Any) -> int:

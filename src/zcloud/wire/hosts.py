@@ -145,3 +145,54 @@ class AdoptionPlan:
     disks: tuple[Mapping[str, Any], ...]
     nics: tuple[Mapping[str, Any], ...]
     unmapped: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LostInstance:
+    """An instance that goes with its host."""
+
+    id: str
+    name: str
+    project: str
+    status: str
+    protected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LostVolume:
+    """A volume that goes with its host's pool; ``size`` in bytes, ``instance_id`` of the instance that has it."""
+
+    id: str
+    name: str
+    project: str
+    size: int
+    instance_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EndedWork:
+    """An operation that ends with its host."""
+
+    id: str
+    verb: str
+    resource_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class HostLoss:
+    """What goes when a lost host is forgotten; nothing was changed. ``since``: when it was heard last.
+
+    ``claimed_``: what is given back of its vCPUs, its memory, and its pools (bytes).
+    """
+
+    host: str
+    since: datetime
+    reason: str
+    instances: tuple[LostInstance, ...]
+    volumes: tuple[LostVolume, ...]
+    pools: tuple[str, ...]
+    networks: tuple[str, ...]
+    operations: tuple[EndedWork, ...]
+    claimed_vcpus: int
+    claimed_memory_mib: int
+    claimed_bytes: int

@@ -8,6 +8,7 @@ from zcloud.operations.model import Workflow
 from zcloud.workflows.context import Run
 from zcloud.workflows.disks import DISK_ATTACH, DISK_DETACH, DISK_LIMIT
 from zcloud.workflows.groups import GROUP_START, GROUP_STOP
+from zcloud.workflows.host_forget import HOST_FORGET
 from zcloud.workflows.hosts import HOST_ENLIST, HOST_REMOVE, HOST_SCAN
 from zcloud.workflows.images import IMAGE_DELETE, IMAGE_IMPORT
 from zcloud.workflows.instance_adopt import INSTANCE_ADOPT
@@ -35,6 +36,7 @@ WORKFLOWS: Mapping[str, Workflow[Run]] = {
         GROUP_START,
         GROUP_STOP,
         HOST_ENLIST,
+        HOST_FORGET,
         HOST_REMOVE,
         HOST_SCAN,
         IMAGE_DELETE,

@@ -23,6 +23,7 @@ from zcloud.wire.hosts import (
     HostChange,
     HostCreate,
     HostDomain,
+    HostLoss,
     Orphan,
 )
 from zcloud.wire.operations import Accepted, Operation
@@ -67,6 +68,18 @@ def change_host(call: Calling, ref: RefPath, body: HostChange) -> Response:
 def delete_host(call: Calling, ref: RefPath) -> Response:
     """Forget a host that has no instances."""
     return accepted(call, call.parts.hosts.remove(call.actor, ref, call.revision))
+
+
+@router.get("/hosts/{ref}/loss", response_model=HostLoss)
+def plan_forgetting(call: Calling, ref: RefPath) -> Response:
+    """Say what goes with a lost host when it is forgotten; nothing is changed."""
+    return answer(HostLoss, show.loss(call.parts.hosts.forgetting.plan(call.actor, ref)))
+
+
+@router.post("/hosts/{ref}/forget", status_code=202, response_model=Accepted)
+def forget_host(call: Calling, ref: RefPath) -> Response:
+    """Forget a lost host with its instances, volumes, pools and networks."""
+    return accepted(call, call.parts.hosts.forgetting.forget(call.actor, ref, call.revision))
 
 
 @router.post("/hosts/{ref}/approve", status_code=202, response_model=Accepted)

@@ -13,6 +13,15 @@ class HostUnreachable(Failed):
     default_left = "What was done so far is kept; the operation goes on when the host is back."
 
 
+class HostForgotten(Failed):
+    """The host was lost for good and an admin had it forgotten; whatever worked on something there has ended."""
+
+    code = "host_forgotten"
+    kind = Kind.CONFLICT
+    default_left = "What it had done on the host is not zcloud's any more."
+    default_hint = "Ask for it again on another host where it is still wanted."
+
+
 class HostKeyUnknown(Refused):
     """The host's SSH key has not been approved."""
 
