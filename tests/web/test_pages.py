@@ -27,6 +27,8 @@ def paths(web: Web) -> list[str]:
         *LISTS,
         *(f"/instances/{id}{more}" for more in ("", "/console", "/events", "/xml")),
         f"/operations/{operation}",
+        "/hosts/new",
+        f"/hosts/{web.cloud.host.id}",
     ]
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zcloud.base.ids import new_id
+from zcloud.domain.claims import ProviderKind
 from zcloud.domain.errors import AlreadyExists, InUse, InvalidInput, WrongState
 from zcloud.domain.foreign import Others
 from zcloud.domain.host import Accel, Host, HostKind, HostState
@@ -65,6 +66,11 @@ class Hosts:
         """Give what running domains that are not zcloud's take of each host; one without any is left out."""
         with self._store.read() as tx:
             return tx.foreign.others()
+
+    def claimed(self) -> dict[str, dict[str, int]]:
+        """Give what instances have claimed of each host, by resource."""
+        with self._store.read() as tx:
+            return {view.ref.id: dict(view.used) for view in tx.claims.views(ProviderKind.HOST)}
 
     def orphans(self, actor: Actor, ref: str) -> list[Orphan]:
         """Give what the observer found on a host that looks like ours and that no record knows; raises NotFound."""

@@ -7,7 +7,7 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
-from zcloud.web import assets, infrastructure, instances, operations, session
+from zcloud.web import assets, hosts, infrastructure, instances, operations, session
 
 
 class _FrontDoor(Route):
@@ -29,6 +29,7 @@ PAGES = (
     *session.ROUTES,
     *instances.ROUTES,
     *operations.ROUTES,
+    *hosts.ROUTES,
     *infrastructure.ROUTES,
     *assets.ROUTES,
 )

@@ -21,7 +21,7 @@ from zcloud.api.access import ROUTES, Rule, Scope, admit
 from zcloud.api.guard import BoundedRequest, origin_of
 from zcloud.api.parts import ApiParts, Call, parts_of
 from zcloud.api.problems import STATUS, translate
-from zcloud.domain.errors import Forbidden, InvalidInput, Kind, Unauthenticated
+from zcloud.domain.errors import Forbidden, InvalidInput, Kind, Unauthenticated, ZcloudError
 from zcloud.domain.people import Actor
 from zcloud.services.audit import Answered
 from zcloud.web.render import COOKIE, render
@@ -41,9 +41,42 @@ class Visit(Call):
         """Give a field's value, or what the address has by that name; empty where there is none."""
         return self.form[name][-1] if self.form.get(name) else self.request.query_params.get(name, "")
 
+    @property
+    def given(self) -> dict[str, str]:
+        """Give what was filled in, each field's last value."""
+        return {name: values[-1] for name, values in self.form.items() if values}
+
+    def line(self, name: str, most: int = 255) -> str:
+        """Give a field's text, one line without the spaces around it; raises InvalidInput."""
+        text = self.field(name).strip()
+        if len(text) > most or not text.isprintable():
+            raise InvalidInput(f"{name} must be one line of at most {most} characters.", field=name)
+        return text
+
+    def number(self, name: str, default: int = 0) -> int:
+        """Give a field's whole number, or the default where it is empty; raises InvalidInput."""
+        text = self.line(name, 18)
+        if text and not (text.isascii() and text.isdecimal()):
+            raise InvalidInput(f"{name} must be a whole number, not {text!r}.", field=name)
+        return int(text or default)
+
+    def ratio(self, name: str, default: float = 1.0) -> float:
+        """Give a field's number such as ``1.5``, or the default where it is empty; raises InvalidInput."""
+        text = self.line(name, 18)
+        try:
+            return float(text or default)
+        except ValueError:
+            raise InvalidInput(f"{name} must be a number such as 1.5, not {text!r}.", field=name) from None
+
     def show(self, template: str, status: int = 200, **values: object) -> Response:
         """Answer with a page."""
         return render(self.request, self.actor, template, status, **values)
+
+    def ask_again(self, template: str, error: ZcloudError, **values: object) -> Response:
+        """Answer a form that was refused with the same form: what was filled in stays, and it says what is wrong."""
+        response = self.show(template, STATUS[error.kind], error=error, **values)
+        response.headers["X-Zcloud-Error"] = error.code
+        return response
 
 
 Handler = Callable[[Visit], Response] | Callable[[Visit], Awaitable[Response]]

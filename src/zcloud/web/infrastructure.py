@@ -1,15 +1,10 @@
-"""Hosts, pools, images and networks, as lists."""
+"""Pools, images and networks, as lists."""
 
 from __future__ import annotations
 
 from starlette.responses import Response
 
 from zcloud.web.guard import Visit, page
-
-
-def list_hosts(visit: Visit) -> Response:
-    """List the hosts."""
-    return visit.show("hosts.html", rows=visit.parts.hosts.all(visit.actor))
 
 
 def list_pools(visit: Visit) -> Response:
@@ -28,7 +23,6 @@ def list_networks(visit: Visit) -> Response:
 
 
 ROUTES = (
-    page("/hosts", "GET /v1/hosts", list_hosts),
     page("/pools", "GET /v1/pools", list_pools),
     page("/images", "GET /v1/images", list_images),
     page("/networks", "GET /v1/networks", list_networks),

@@ -42,7 +42,7 @@ GLYPHS: Mapping[str, Glyph] = {
     "stopping": _BUSY, "restarting": _BUSY, "saving": _BUSY, "deleting": _BUSY,
     # hosts, pools, networks, images
     "up": _OK, "ready": _OK, "degraded": _WARN, "lost": _BAD, "failed": _BAD, "creating": _BUSY, "importing": _BUSY,
-    "pending": Glyph("wait", "off"), "new": Glyph("wait", "off"),
+    "adding": _BUSY, "removing": _BUSY, "pending": Glyph("wait", "off"), "new": Glyph("wait", "off"),
     # operations and their steps
     "queued": Glyph("wait", "off"), "waiting": Glyph("wait", "off"), "blocked": _WARN, "undoing": _BUSY,
     "succeeded": Glyph("done", "ok"), "cancelled": _OFF, "done": Glyph("done", "ok"), "undone": _OFF, "left": _WARN,

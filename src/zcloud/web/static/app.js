@@ -44,7 +44,8 @@ const deeds = {
     button.setAttribute("aria-expanded", open);
   },
   dismiss: (button) => button.closest(".pf-v6-c-alert").remove(),
-  close: () => $("#dialog").close(),
+  close: (button) => button.closest("dialog").close(),
+  ask: (button) => document.getElementById(button.dataset.dialog).showModal(),
   "select-all": (box) => selectAll(box.checked),
 };
 
