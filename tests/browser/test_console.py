@@ -51,7 +51,7 @@ def test_axe_finds_nothing_on_any_page(tab: SignIn, theme: str) -> None:
     it = tab(color_scheme=theme)
     id, operation = it.site.cloud.running.id, it.site.cloud.operation.id
     more = [f"/instances/{id}", f"/instances/{id}/events", f"/operations/{operation}", "/instances?q=nothing-fits"]
-    more += ["/hosts/new", f"/hosts/{it.site.cloud.host.id}"]
+    more += ["/launch", "/hosts/new", f"/hosts/{it.site.cloud.host.id}"]
     found = list[str]()
     for path in [*(entry.path for entry in NAVIGATION), *more]:
         found += findings(it.open(path))
@@ -143,3 +143,18 @@ def test_an_instance_is_stopped_from_its_own_page(tab: SignIn) -> None:
     expect(dialog.get_by_role("heading")).to_have_text("Stop 1 instance")
     dialog.get_by_role("button", name="Stop").click()
     expect(page.locator("#toasts")).to_contain_text("Stop: 1 instance")
+
+
+def test_an_instance_is_launched_where_the_page_said(tab: SignIn) -> None:
+    page = tab(count=5).open("/launch")
+    page.fill("#name", "n-new")
+    expect(page.locator("#plan")).to_contain_text("zcloud launch n-new")
+    expect(page.locator("#plan .zc-cand.on")).to_contain_text("anton")
+    page.get_by_role("button", name="Add disk").click()
+    page.locator("[name=disk_size]").fill("lots")
+    expect(page.locator("[data-told=disk_size]")).to_contain_text("is not a number of GiB")
+    page.get_by_role("button", name="Remove this disk").click()
+    expect(page.locator("[data-told=disk_size]")).to_be_hidden()
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("n-new")
+    expect(page.locator(".zc-opbox")).to_contain_text("No worker has begun yet.")

@@ -29,6 +29,7 @@ def paths(web: Web) -> list[str]:
         f"/operations/{operation}",
         "/hosts/new",
         f"/hosts/{web.cloud.host.id}",
+        "/launch",
     ]
 
 

@@ -26,7 +26,7 @@ from zcloud.domain.instance import (
     Ready,
 )
 from zcloud.domain.names import check_name, check_tags
-from zcloud.domain.network import MAX_NICS, port_hostname
+from zcloud.domain.network import MAX_NICS, Port, port_hostname
 from zcloud.domain.operation import Operation
 from zcloud.domain.people import Actor, Project, Role, Usage
 from zcloud.domain.size import ask_size, check_size
@@ -84,10 +84,12 @@ class Sized:
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """What a launch would come to: where it would run, and the instance as it would be recorded."""
+    """What a launch would come to: where it would run, and the instance as it would be recorded, with what it has."""
 
     placement: Placement
     instance: Instance
+    volumes: tuple[Volume, ...]
+    ports: tuple[Port, ...]
 
 
 class _Rehearsed(Exception):
@@ -143,7 +145,9 @@ class Launch:
         """Do all that a launch does, and undo it by leaving the transaction with the placement."""
         sized = self._size(tx, actor, project, spec)
         placement = admission.choose(admission.snapshot(tx), sized.project.id, sized.demand())
-        raise _Rehearsed(Rehearsal(placement, self._record(tx, actor, project, spec)[0]))
+        instance = self._record(tx, actor, project, spec)[0]
+        volumes, ports = tx.volumes.of_instance(instance.id), tx.ports.of_instance(instance.id)
+        raise _Rehearsed(Rehearsal(placement, instance, tuple(volumes), tuple(ports)))
 
     def _record(
         self, tx: Tx, actor: Actor, project: str, spec: InstanceSpec, failed: Instance | None = None

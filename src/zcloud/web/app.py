@@ -7,7 +7,7 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
-from zcloud.web import assets, hosts, infrastructure, instances, operations, session
+from zcloud.web import assets, hosts, infrastructure, instances, launch, operations, session
 
 
 class _FrontDoor(Route):
@@ -28,6 +28,7 @@ PAGES = (
     _FrontDoor("/", _enter, methods=["GET"]),
     *session.ROUTES,
     *instances.ROUTES,
+    *launch.ROUTES,
     *operations.ROUTES,
     *hosts.ROUTES,
     *infrastructure.ROUTES,

@@ -92,12 +92,19 @@ def change(path: str, like: str, handler: Handler) -> Route:
     return Route(path, _guarded(path, _rule(like), handler), methods=["POST"])
 
 
+def rehearse(path: str, like: str, handler: Handler) -> Route:
+    """Give the route of a form that is asked about as it is filled in: it changes nothing, so nothing is audited."""
+    return Route(path, _guarded(path, _rule(like), handler, audited=False), methods=["POST"])
+
+
 def _rule(like: str) -> Rule:
     method, _, path = like.partition(" ")
     return ROUTES[(method, path)]
 
 
-def _guarded(path: str, rule: Rule, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+def _guarded(
+    path: str, rule: Rule, handler: Handler, *, audited: bool = True
+) -> Callable[[Request], Awaitable[Response]]:
     async def serve(request: Request) -> Response:
         request.state.actor = NOBODY
         try:
@@ -107,7 +114,7 @@ def _guarded(path: str, rule: Rule, handler: Handler) -> Callable[[Request], Awa
         except Exception as error:  # noqa: BLE001 - every error has a page
             response = _trouble(request, error)
         actor = request.state.actor
-        if request.method == "POST" and actor is not NOBODY:
+        if audited and request.method == "POST" and actor is not NOBODY:
             answered = _answered(request, path, response)
             await run_in_threadpool(parts_of(request).audit.record, actor, answered)
         return response

@@ -90,9 +90,15 @@ def environment(language: str) -> Environment:
         "glyph": glyph,
         "line": line,
         "figure": figure,
+        "pair": pair,
     }
     found.globals |= {"asset": assets.address, "navigation": NAVIGATION, "languages": LANGUAGES}
     return found
+
+
+def pair(text: str) -> tuple[str, str]:
+    """Give an entry of a choice whose value is its text."""
+    return text, text
 
 
 def size(count: float) -> str:

@@ -1,0 +1,222 @@
+"""From the fields of the launch page to what is asked for, and from that to the command and the call that ask the same.
+
+Pure: the page, the command line and the API are three ways to say one ``InstanceSpec``.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from zcloud.domain.errors import InvalidInput
+from zcloud.domain.instance import DiskRequest, Firmware, InstanceSpec, NicRequest, OnBoot
+from zcloud.domain.storage import GIB, KIB, MIB, TIB
+from zcloud.web.fields import Fields, check_line, parse_gib
+
+MAX_COUNT = 20
+FILE_SYSTEMS = ("", "ext4", "xfs", "btrfs")
+NIC_FIELDS, DISK_FIELDS = ("nic_network", "nic_address"), ("disk_size", "disk_pool", "disk_fs", "disk_mount")
+USER_DATA_FILE, KEY_FILE = "user-data.yaml", "key.pub"
+_UNITS = ((TIB, "T"), (GIB, "G"), (MIB, "M"), (KIB, "K"))
+_MAX_KEY = 8192
+_ONE_NIC = (NicRequest(""),)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a launch page asks for: one instance, or several that differ by their names."""
+
+    project: str
+    names: tuple[str, ...]
+    spec: InstanceSpec  # of the first
+
+    def each(self) -> tuple[InstanceSpec, ...]:
+        """Give what is asked for each."""
+        return tuple(replace(self.spec, name=name) for name in self.names)
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    """The command and the body of ``POST /v1/instances`` that ask for the same."""
+
+    command: str
+    body: str
+
+
+def read_wish(given: Fields) -> Wish:
+    """Read a launch page; raises InvalidInput naming the field."""
+    names = _names(given)
+    spec = InstanceSpec(
+        name=names[0],
+        image=given.line("image"),
+        **_size(given),
+        root_size=given.size("root"),
+        pool=given.line("pool"),
+        firmware=Firmware.UEFI if given.on("uefi") else Firmware.BIOS,
+        nics=_nics(given, len(names)),
+        disks=_disks(given),
+        ssh_keys=_keys(given),
+        user_data=given.one("user_data").replace("\r\n", "\n"),
+        tags=given.words("tags"),
+        host=given.line("host"),
+        protected=given.on("protected"),
+        on_boot=_on_boot(given),
+        start=not given.on("stopped"),
+        guest=_guest(given),
+        headless=given.on("headless"),
+        password=given.line("password"),
+    )
+    return Wish(given.line("project"), names, spec)
+
+
+def same(wish: Wish) -> Same:
+    """Give what asks for the same on the command line and of the API; what is as it is anyway is left out."""
+    body = _body(wish)
+    words = [f"zcloud launch {shlex.quote(wish.spec.name)}", *_options(wish)]
+    if len(wish.names) > 1:
+        words[0] = 'zcloud launch "$name"'
+        words = [f"for name in {' '.join(wish.names)}; do", *words]
+        command = " \\\n  ".join(words[1:])
+        return Same(f"{words[0]}\n{command}\ndone", _json(body))
+    return Same(" \\\n  ".join(words), _json(body))
+
+
+def _names(given: Fields) -> tuple[str, ...]:
+    name, count = given.one("name"), given.number("count") or 1
+    if count > MAX_COUNT:
+        raise InvalidInput(f"At most {MAX_COUNT} instances are launched at once.", field="count")
+    return (name,) if count == 1 else tuple(f"{name}-{number}" for number in range(1, count + 1))
+
+
+def _size(given: Fields) -> dict[str, Any]:
+    growth = {"max_vcpus": given.number("max_vcpus"), "max_memory_mib": given.size("max_memory") // MIB}
+    if flavor := given.line("flavor"):
+        return {"flavor": flavor, **growth}
+    return {"vcpus": given.number("vcpus"), "memory_mib": given.size("memory") // MIB, **growth}
+
+
+def _nics(given: Fields, count: int) -> tuple[NicRequest, ...]:
+    nics = tuple(
+        NicRequest(check_line(network, "nic_network"), check_line(address, "nic_address"))
+        for network, address in given.rows(*NIC_FIELDS)
+    )
+    if count > 1 and any(nic.address for nic in nics):
+        raise InvalidInput(
+            "An address belongs to one instance, and several are asked for.",
+            hint="Leave the address empty, so that each gets the next free one.",
+            field="nic_address",
+        )
+    return nics or _ONE_NIC
+
+
+def _disks(given: Fields) -> tuple[DiskRequest, ...]:
+    return tuple(_disk(*row) for row in given.rows(*DISK_FIELDS) if row[0])
+
+
+def _disk(size: str, pool: str, filesystem: str, mount: str) -> DiskRequest:
+    if filesystem not in FILE_SYSTEMS:
+        raise InvalidInput(f"There is no file system {filesystem[:20]!r} to choose.", field="disk_fs")
+    mount = check_line(mount, "disk_mount")
+    return DiskRequest(
+        parse_gib(size, "disk_size"),
+        check_line(pool, "disk_pool"),
+        filesystem=filesystem or ("ext4" if mount else ""),
+        mount=mount,
+    )
+
+
+def _keys(given: Fields) -> tuple[str, ...]:
+    own = " ".join(given.one("own_key").split())
+    if "PRIVATE KEY" in own:
+        raise InvalidInput("This is a private key, which should never leave your machine.",
+                           hint="Paste its public half, the line of the .pub file.", field="own_key")  # fmt: skip
+    if own and (len(own) > _MAX_KEY or len(own.split()) < 2 or not own.isprintable()):
+        raise InvalidInput("This is not the line of a public key.", hint="It is like: ssh-ed25519 AAAA… name.",
+                           field="own_key")  # fmt: skip
+    return (*(check_line(each, "key") for each in given.all("key") if each), *([own] if own else []))
+
+
+def _on_boot(given: Fields) -> OnBoot:
+    wanted = given.one("on_boot") or OnBoot.LAST
+    if wanted not in list(OnBoot):
+        raise InvalidInput(f"There is no such choice as {wanted[:20]!r}.", field="on_boot")
+    return OnBoot(wanted)
+
+
+def _guest(given: Fields) -> dict[str, Any]:
+    packages = given.words("packages")
+    guest = {"packages": packages, "package_upgrade": given.on("upgrade"), "timezone": given.line("timezone")}
+    return {name: value for name, value in guest.items() if value}
+
+
+def _body(wish: Wish) -> dict[str, Any]:
+    plain = InstanceSpec(wish.spec.name, wish.spec.image, nics=_ONE_NIC)
+    said = {each.name: getattr(wish.spec, each.name) for each in fields(InstanceSpec)}
+    body = {
+        name: _plain(value)
+        for name, value in said.items()
+        if name in ("name", "image") or value != getattr(plain, name)
+    }
+    return body | ({"project": wish.project} if wish.project else {})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, NicRequest):
+        return {name: each for name, each in asdict(value).items() if each}
+    if isinstance(value, DiskRequest):
+        kept = ("size", "pool", "filesystem", "mount")
+        return {name: getattr(value, name) for name in kept if getattr(value, name)}
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    return {name: _plain(each) for name, each in value.items()} if isinstance(value, Mapping) else value
+
+
+def _json(body: Mapping[str, Any]) -> str:
+    hidden = {**body, "password": "…"} if "password" in body else body
+    lines = (f" {json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}" for name, value in hidden.items())
+    return "{" + ",\n".join(lines).lstrip() + "}"
+
+
+def _options(wish: Wish) -> list[str]:
+    spec, guest = wish.spec, wish.spec.guest
+    texts = {
+        "project": wish.project, "image": spec.image, "flavor": spec.flavor, "vcpus": spec.vcpus,
+        "memory": _amount(spec.memory_mib * MIB), "max-vcpus": spec.max_vcpus,
+        "max-memory": _amount(spec.max_memory_mib * MIB), "disk-size": _amount(spec.root_size), "pool": spec.pool,
+        "network": [_nic(each) for each in spec.nics] if spec.nics != _ONE_NIC else [],
+        "disk": [_disk_text(each) for each in spec.disks],
+        "key": [KEY_FILE if " " in each else each for each in spec.ssh_keys],
+        "user-data": USER_DATA_FILE if spec.user_data else "", "package": list(guest.get("packages", ())),
+        "timezone": guest.get("timezone", ""), "tag": list(spec.tags), "host": spec.host,
+        "firmware": "uefi" if spec.firmware is Firmware.UEFI else "",
+        "on-boot": spec.on_boot.value if spec.on_boot is not OnBoot.LAST else "",
+    }  # fmt: skip
+    flags = {
+        "package-upgrade": guest.get("package_upgrade"), "headless": spec.headless, "protect": spec.protected,
+        "no-start": not spec.start, "password-stdin": spec.password,
+    }  # fmt: skip
+    said = [
+        f"--{name} {shlex.quote(str(each))}"
+        for name, value in texts.items()
+        for each in (value if isinstance(value, list) else [value])
+        if each
+    ]
+    return said + [f"--{name}" for name, on in flags.items() if on]
+
+
+def _nic(nic: NicRequest) -> str:
+    return f"{nic.network or 'default'},address={nic.address}" if nic.address else nic.network or "default"
+
+
+def _disk_text(disk: DiskRequest) -> str:
+    more = {"pool": disk.pool, "mount": disk.mount, "fs": disk.filesystem}
+    return ",".join([_amount(disk.size), *(f"{name}={value}" for name, value in more.items() if value)])
+
+
+def _amount(size: int) -> str:
+    if not size:
+        return ""
+    return next(f"{size // unit}{name}" for unit, name in _UNITS if not size % unit)
