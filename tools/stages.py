@@ -79,7 +79,8 @@ def _work() -> tuple[Stage, ...]:
 
 def _crash(store: str) -> Stage:
     env = {"ZCLOUD_TEST_STORE": store}
-    return Stage(f"crash-{store}", tests=("tests/crash",), options=("-n", "2"), env=env, limit_minutes=60)
+    once = ("--ignore=tests/crash/test_points.py",) if store == "postgresql" else ()  # no store matters there
+    return Stage(f"crash-{store}", tests=("tests/crash",), options=("-n", "2", *once), env=env, limit_minutes=60)
 
 
 def _guests() -> tuple[Stage, ...]:

@@ -25,7 +25,7 @@ DEADLINE_S = 90.0
 
 
 class Cell:
-    """The test's side of a cloud. A *keeper* is a healthy worker; a *victim* is killed at a point."""
+    """The test's side of a cloud. A *keeper* is a healthy worker in this process; a *victim* is killed at a point."""
 
     def __init__(self, site: Site, store: Store) -> None:
         self.site, self.store = site, store
@@ -33,18 +33,19 @@ class Cell:
         self.cloud = FakeCloud(store, site.config, links=self.links)
         self.books = Books(site.config.url, site.config.data_dir, store, self.links)
         self.stage = Stage(self.cloud, self.done)
-        self._keeper: CloudProcess | None = None
+        self._kept = False
 
     def keep(self) -> None:
         """Have a healthy worker from here on."""
-        if self._keeper is None:
-            self._keeper = CloudProcess(self.site)
+        if not self._kept:
+            self._kept = True
+            self.cloud.start()
 
     def leave(self) -> None:
         """Have no worker any more."""
-        if self._keeper is not None:
-            self._keeper.kill()
-            self._keeper = None
+        if self._kept:
+            self._kept = False
+            self.cloud.stop()
 
     def done(self, operation: Operation) -> Operation:
         """Have an operation run to its end, and insist that it succeeded."""
@@ -96,7 +97,7 @@ def made(url: str, open_store: Callable[[str], Store]) -> Iterator[Cell]:
             cell.leave()
             cell.books.close()
             store.close()
-            hosts.stop()
+            hosts.kill()
 
 
 def until(what: Callable[[], bool], seconds: float = DEADLINE_S) -> None:

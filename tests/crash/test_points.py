@@ -35,7 +35,7 @@ def stage(sqlite_store: Store, tmp_path: Path) -> Iterator[Stage]:
     files: dict[str, bytes] = {}
     with web_server(files) as web, ssh_server() as port:
         yield Stage(cloud, done, files, web, port)
-    hosts.stop()
+    hosts.kill()
 
 
 def test_every_point_is_known(stage: Stage, check_golden: CheckGolden) -> None:

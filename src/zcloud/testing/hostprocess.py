@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import io
 import os
-import subprocess
-import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable
@@ -25,8 +23,9 @@ from zcloud.hostprep.probe import PROBE_WORD
 from zcloud.ports import DomainState, Hypervisor, NetworkSection, Shell, WatchedLink
 from zcloud.testing.cloud import FakeLinks
 from zcloud.testing.fakes import FakeLink, FakeShell
+from zcloud.testing.forked import ForkedProcess, preload, serve
 
-_START_S = 20
+preload(__name__)
 _ANSWERS = {  # what a look at a host asks, beyond what drivers do
     "uname -r": b"6.1.0-fake\n",
     "cat /etc/os-release": b'PRETTY_NAME="Fake"\n',
@@ -192,28 +191,16 @@ class _RemoteShell(_Remote):
             progress(len(data))
 
 
-class HostProcess:
-    """A running process of fake hosts, listening at ``socket``."""
+class HostProcess(ForkedProcess):
+    """A running process of fake hosts, listening at ``socket``, until it is killed."""
 
     def __init__(self, socket: Path) -> None:
         self.socket = socket
-        # Not by -m: there its records would be __main__'s, which nobody else can unpickle.
-        argv = [sys.executable, "-c", f"from {__name__} import main; main()", str(socket)]
-        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603
-        assert self._process.stdout is not None
-        if self._process.stdout.readline() != b"ready\n":
-            raise RuntimeError("the process of fake hosts did not start")
-
-    def stop(self) -> None:
-        """End the process and all its hosts."""
-        self._process.kill()
-        self._process.communicate(timeout=_START_S)
+        super().__init__(_run, socket)
+        self.until_ready()
 
 
-def main() -> None:
-    """Serve fake hosts at the socket named in the arguments until standard input ends."""
-    with Listener(sys.argv[1], "AF_UNIX", backlog=64) as listener:
+def _run(socket: Path, us: Connection[Any, Any]) -> None:
+    with Listener(str(socket), "AF_UNIX", backlog=64) as listener:
         threading.Thread(target=HostServer().serve, args=(listener,), daemon=True).start()
-        sys.stdout.write("ready\n")
-        sys.stdout.flush()
-        sys.stdin.read()
+        serve(us)
