@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from babel.messages.catalog import Catalog
+from babel.messages.catalog import Catalog, Message
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
@@ -72,10 +72,15 @@ def update(language: str) -> None:
     for each in wanted():
         before = known.get(each.id) if each.id else None
         if each.id:
-            catalogue.add(tuple(each.id) if each.pluralizable else each.id, before.string if before else None)
+            catalogue.add(tuple(each.id) if each.pluralizable else each.id, _fitting(before, each))
     with _path(language).open("wb") as file:
         write_po(file, catalogue, width=120, sort_output=True, no_location=True)
     _path(language).with_suffix(".mo").write_bytes(compiled(catalogue))
+
+
+def _fitting(before: Message | None, wanted: Message) -> str | tuple[str, ...] | list[str] | None:
+    """Give the translation of before, where it still is of the same kind."""
+    return before.string if before and before.pluralizable == wanted.pluralizable else None
 
 
 def _empty(language: str) -> Catalog:

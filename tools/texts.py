@@ -17,11 +17,12 @@ def from_templates(*names: str) -> set[Text]:
     """Give the texts of the templates of these names, or of all."""
     found, jinja = set[Text](), render.environment(SOURCE)
     for name in names or jinja.list_templates():
-        for _, _, text in jinja.extract_translations((TEMPLATES / name).read_text()):  # type: ignore[attr-defined]
-            if isinstance(text, tuple):
-                found.add((str(text[0]), str(text[1])))
-            elif text:  # None: a value, of which ``from_code`` knows
-                found.add(text)
+        for _, function, text in jinja.extract_translations((TEMPLATES / name).read_text()):  # type: ignore[attr-defined]
+            said = [each for each in (text if isinstance(text, tuple) else (text,)) if each]
+            if function == "ngettext":
+                found.add((said[0], said[1]))
+            elif said:  # nothing: a value, of which ``from_code`` knows
+                found.add(said[0])
     return found
 
 

@@ -16,7 +16,9 @@ from zcloud.web import languages
 from zcloud.web.render import environment
 
 SPOKEN = ("aria-label", "placeholder", "title", "alt", "data-label")
-NO_TEXT = re.compile(r"zcloud|UTC|vCPU|Ctrl\+Alt\+Del|Enter|\b[JKXs/]\b|&\w+;")  # names, units and keys
+NO_TEXT = re.compile(
+    r"zcloud|Python|SHA-256|ssh-ed25519 AAAA|UTC|vCPU|Ctrl\+Alt\+Del|Enter|\b[JKXs/]\b|&\w+;"
+)  # names, units and keys
 
 ATTRIBUTE = re.compile(r'[\w-]+="[^"]*"?')  # of a block or a caller that stands within a tag
 

@@ -30,6 +30,10 @@ def paths(web: Web) -> list[str]:
         "/hosts/new",
         f"/hosts/{web.cloud.host.id}",
         "/launch",
+        f"/projects/{web.cloud.home.id}",
+        "/projects/new",
+        "/users/member",
+        "/users/new",
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,8 +63,8 @@ _ETAG = re.compile(r'"(\d{1,15})"')
 class Settings:
     """What the API is told by the configuration; sizes in bytes.
 
-    ``upload_h``: hours that an unfinished upload is kept; 0: for ever. ``open_metrics``: on this machine ``/metrics``
-    takes no token.
+    ``fingerprints``: of the certificates that the server made. ``upload_h``: hours that an unfinished upload is kept;
+    0: for ever. ``open_metrics``: on this machine ``/metrics`` takes no token.
     """
 
     upload_dir: Path
@@ -78,6 +78,7 @@ class Settings:
     open_metrics: bool = False
     metrics: MetricsOptions = field(default_factory=MetricsOptions)
     patience: Patience = field(default_factory=Patience)
+    fingerprints: Callable[[], Mapping[str, str]] = dict
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,12 +43,17 @@ def ensure_authority(directory: Path, now: datetime) -> Path:
 
 def ends(directory: Path) -> dict[str, datetime]:
     """Give when the authority's and the server's certificate end, where they are there."""
+    return {name: each.not_valid_after_utc for name, each in _there(directory).items()}
+
+
+def fingerprints(directory: Path) -> dict[str, str]:
+    """Give the SHA-256 fingerprints of the same certificates, as browsers show them."""
+    return {name: each.fingerprint(hashes.SHA256()).hex(":").upper() for name, each in _there(directory).items()}
+
+
+def _there(directory: Path) -> dict[str, x509.Certificate]:
     found = {"authority": directory / "ca.pem", "server": directory / "server.pem"}
-    return {
-        name: x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
-        for name, path in found.items()
-        if path.exists()
-    }
+    return {name: x509.load_pem_x509_certificate(path.read_bytes()) for name, path in found.items() if path.exists()}
 
 
 def ensure_server(directory: Path, names: Sequence[str], now: datetime) -> tuple[Path, Path]:

@@ -110,6 +110,7 @@ def _settings(config: Config, *, tls: bool) -> Settings:
             instances=config.metrics.instances,
             certificates=lambda: pki.ends(config.tls_dir),
         ),
+        fingerprints=lambda: pki.fingerprints(config.tls_dir),
         patience=Patience(
             worker_s=max(3 * config.workers.heartbeat_timeout_s, _LEAST_PATIENCE_S),
             observer_s=max(3 * config.observer.lease_s, _LEAST_PATIENCE_S),

@@ -7,7 +7,18 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
-from zcloud.web import assets, hosts, infrastructure, instances, launch, operations, session
+from zcloud.web import (
+    account,
+    assets,
+    hosts,
+    infrastructure,
+    instances,
+    launch,
+    operations,
+    people,
+    session,
+    settings,
+)
 
 
 class _FrontDoor(Route):
@@ -27,6 +38,9 @@ async def _enter(request: Request) -> RedirectResponse:
 PAGES = (
     _FrontDoor("/", _enter, methods=["GET"]),
     *session.ROUTES,
+    *account.ROUTES,
+    *people.ROUTES,
+    *settings.ROUTES,
     *instances.ROUTES,
     *launch.ROUTES,
     *operations.ROUTES,

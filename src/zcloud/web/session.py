@@ -1,4 +1,4 @@
-"""Signing in and out, the account's own sessions, dark or light, and the language."""
+"""Signing in and out, dark or light, and the language."""
 
 from __future__ import annotations
 
@@ -45,18 +45,6 @@ def sign_out(visit: Visit) -> Response:
     return response
 
 
-def account(visit: Visit) -> Response:
-    """Show who is signed in, and where else."""
-    sessions = sorted(visit.parts.signin.sessions(visit.actor), key=lambda each: each.seen_at, reverse=True)
-    return visit.show("account.html", sessions=sessions)
-
-
-def end_session(visit: Visit) -> Response:
-    """End one of the person's own sessions."""
-    visit.parts.signin.end_session(visit.actor, visit.request.path_params["id"])
-    return RedirectResponse("/account", 303)
-
-
 def set_theme(visit: Visit) -> Response:
     """Keep dark, light, or as the system has it."""
     response = RedirectResponse(_own_path(visit.field("next")), 303)
@@ -93,6 +81,4 @@ ROUTES = (
     change("/signout", "POST /v1/logout", sign_out),
     change("/theme", "POST /v1/login", set_theme),
     change("/language", "POST /v1/login", set_language),
-    page("/account", "GET /v1/sessions", account),
-    change("/account/sessions/{id}/end", "DELETE /v1/sessions/{id}", end_session),
 )

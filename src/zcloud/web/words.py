@@ -30,7 +30,10 @@ NAVIGATION: tuple[Entry, ...] = (
     Entry("/pools", "Pools", "database", "GET /v1/pools", "Infrastructure"),
     Entry("/images", "Images", "disc-3", "GET /v1/images", "Infrastructure"),
     Entry("/networks", "Networks", "network", "GET /v1/networks", "Infrastructure"),
-    Entry("/account", "Account", "settings", "GET /v1/sessions", "You"),
+    Entry("/projects", "Projects", "layers", "GET /v1/projects", "People"),
+    Entry("/users", "Users", "users", "GET /v1/users", "People"),
+    Entry("/account", "Account", "key-round", "GET /v1/sessions", "You"),
+    Entry("/settings", "Settings", "settings", "GET /v1/backups", "You"),
 )
 
 _OK, _OFF, _BUSY, _BAD = Glyph("running", "ok"), Glyph("stopped", "off"), Glyph("busy", "busy"), Glyph("error", "bad")
@@ -55,9 +58,10 @@ SAID: tuple[str, ...] = (
     "Enlist", "Forget", "Freeze", "Hardware", "Import", "Limit disk", "Link nic", "Pause", "Remove", "Rename", "Reset",
     "Resize", "Restart", "Restore", "Resume", "Save", "Scan", "Start", "Stop", "Tag", "Thaw", "Trash", "Untag",
     "Untrash", "Adding", "Removing", "None", "Root", "Data", "Last", "Stay-off",
+    "Authority", "Server", "Schema", "Store", "Workers", "Observer",
     # shown as they are
     "admin", "operator", "member", "viewer",
     "instance", "host", "pool", "network", "image", "volume", "group", "server", "user", "project",
-    "CPU", "Memory taken", "Disk", "Network", "read", "written", "in", "out", "d", "h", "min", "s",
+    "CPU", "Memory", "Volumes", "Memory taken", "Disk", "Network", "read", "written", "in", "out", "d", "h", "min", "s",
 )  # fmt: skip
 """Texts that no template holds, for the catalogues."""
