@@ -202,6 +202,7 @@ ASKS: dict[tuple[str, str], Ask] = {
     ("GET", "/v1/volumes/{ref}"): Ask(200, "/v1/volumes/{c.volume.id}"),
     ("PATCH", "/v1/volumes/{ref}"): Ask(200, "/v1/volumes/{c.volume.id}", {"name": "other"}),
     ("POST", "/v1/volumes/{ref}/resize"): Ask(202, "/v1/volumes/{c.volume.id}/resize", {"size": 2 << 30}),
+    ("POST", "/v1/volumes/{ref}/clone"): Ask(202, "/v1/volumes/{c.volume.id}/clone", {"name": "copy"}),
     ("DELETE", "/v1/volumes/{ref}"): Ask(202, "/v1/volumes/{c.volume.id}"),
     ("GET", "/v1/networks"): Ask(200, "/v1/networks"),
     ("POST", "/v1/networks"): Ask(202, "/v1/networks", {"name": "inner", "host": "anton", "cidr": "10.77.0.0/24"}),

@@ -34,8 +34,13 @@ def test_volumes(cli: Cli, cloud: Cloud) -> None:
     assert "zcloud operation wait" in cli.ok("volume", "create", "more", "--size", "3G", "--no-wait").out
     assert cli.ok("volume", "show", "more", "-o", "json").json["size"] == 3 * GIB
     assert "attic" in cli.ok("volume", "set", "spare", "--name", "attic").out
+    cli.ok("volume", "clone", "attic", "copy", "--no-wait")
+    copying = asked(cloud, "clone")
+    assert copying.args["size"] == GIB
+    with cloud.store.write() as tx:
+        tx.volumes.unlock(copying.args["source"], copying.id)
     cli.ok("volume", "resize", "attic", "--size", "2G", "--no-wait")
-    assert asked(cloud, "resize").args == {"size": 2 * GIB}
+    assert asked(cloud, "resize").args == {"size": 2 * GIB, "filesystems": True}
     busy = cli.run("volume", "attach", "attic", "db", "--no-wait")
     assert (busy.code, "resize operation works on" in busy.err) == (4, True)
     smaller = cli.run("volume", "resize", "more", "--size", "1G")

@@ -141,6 +141,18 @@ def test_volume_that_differs_is_never_touched(driver: StorageDriver) -> None:
     driver.ensure_volume(spec)
 
 
+def test_a_copy_is_a_volume_by_itself(driver: StorageDriver) -> None:
+    driver.ensure_base(BASE, open_image)
+    origin, plain = VolumeSpec(str(uuid4()), 2 * MIB, BASE), VolumeSpec(str(uuid4()), 2 * MIB)
+    driver.ensure_volume(origin)
+    driver.ensure_volume(plain)
+    for source, base in ((origin, BASE), (origin, None), (plain, None)):
+        spec = VolumeSpec(str(uuid4()), 4 * MIB, base)
+        copy = driver.copy_volume(spec, source)
+        assert driver.copy_volume(spec, source) == copy == driver.disk_source(spec)
+        driver.ensure_volume(spec)  # it is as one that was made so
+
+
 def test_artifacts(driver: StorageDriver) -> None:
     path = driver.ensure_artifact("seed.iso", b"one")
     assert driver.ensure_artifact("seed.iso", b"two") == path == driver.artifact_path("seed.iso")

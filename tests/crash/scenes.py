@@ -43,7 +43,7 @@ from zcloud.services.pools import Pools, PoolSpec
 from zcloud.services.sizes import SizeChange, Sizes
 from zcloud.services.trash import Trash
 from zcloud.services.uploads import Uploads
-from zcloud.services.volumes import Volumes, VolumeSpec
+from zcloud.services.volumes import Growth, Volumes, VolumeSpec
 from zcloud.store import Tx
 from zcloud.testing.cloud import ADMIN, FakeCloud
 
@@ -346,11 +346,19 @@ def _create_volume(stage: Stage, host_id: str) -> Ask:
     return lambda: stage.volumes.create(ADMIN, "", spec)[1]
 
 
+def _clone_volume(stage: Stage, host_id: str) -> Ask:
+    """Of the root disk of an instance that is off: what comes out of it stands by itself."""
+    instance = stage.instance(host_id, start=False)
+    root = next(each for each in stage.cloud.read(lambda tx: tx.volumes.of_instance(instance.id)) if not each.slot)
+    name = stage.name("copy")
+    return lambda: stage.volumes.clone(ADMIN, "", root.id, name, 2 << 30)[1]
+
+
 def _resize_volume(stage: Stage, host_id: str) -> Ask:
     """An instance runs with it."""
     instance = stage.instance(host_id)
     disk = _data_disk(stage, instance)
-    return lambda: stage.volumes.resize(ADMIN, "", disk.id, 2 << 30)
+    return lambda: stage.volumes.resize(ADMIN, "", disk.id, Growth(2 << 30))
 
 
 def _data_disk(stage: Stage, instance: Instance) -> Volume:
@@ -488,6 +496,7 @@ SCENES: Mapping[str, Callable[[Stage, str], Ask]] = {
     "network_delete_v1": _delete_network,
     "pool_create_v1": _create_pool,
     "pool_delete_v1": _delete_pool,
+    "volume_clone_v1": _clone_volume,
     "volume_create_v1": _create_volume,
     "volume_delete_v1": _delete_volume,
     "volume_resize_v1": _resize_volume,

@@ -113,6 +113,7 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("GET", "/v1/volumes/{ref}"): VIEWER,
     ("PATCH", "/v1/volumes/{ref}"): MEMBER,
     ("POST", "/v1/volumes/{ref}/resize"): MEMBER,
+    ("POST", "/v1/volumes/{ref}/clone"): MEMBER,
     ("DELETE", "/v1/volumes/{ref}"): MEMBER,
     ("GET", "/v1/networks"): VIEWER,
     ("POST", "/v1/networks"): OPERATOR,

@@ -100,7 +100,7 @@ def disk(it: storage.Volume) -> Disk:
         id=it.id, slot=it.slot, name=it.name, role=it.role, pool_id=it.pool_id, size=it.size, allocated=it.allocated,
         state=it.state, bus=plugged.bus, target=disk_target(it.slot or 0, plugged.bus), serial=it.serial,
         read_only=plugged.read_only, limits=DiskLimits(**asdict(plugged.limits)),
-        filesystem=plugged.filesystem, mount=plugged.mount,
+        filesystem=plugged.filesystem, mount=plugged.mount, cache=plugged.cache, io=plugged.io, discard=plugged.discard,
     )  # fmt: skip
 
 

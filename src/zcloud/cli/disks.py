@@ -33,7 +33,13 @@ def plug_options(function: Callable[..., object]) -> Callable[..., object]:
     )
     read_only = click.option("--read-only", is_flag=True, help="The guest may only read it.")
     serial = click.option("--serial", default="", help="What the guest sees as its serial [from its id].")
-    return bus(read_only(serial(limit_option(function))))
+    caches, ways = ("none", "writeback", "writethrough", "directsync"), ("threads", "native", "io_uring")
+    cache = click.option("--cache", type=click.Choice(caches), help="The host's page cache [none, with direct I/O].")
+    way = click.option("--io", type=click.Choice(ways), help="How QEMU reads and writes [threads].")
+    discard = click.option(
+        "--discard", type=click.Choice(("unmap", "ignore")), help="What becomes of blocks that it discards [unmap]."
+    )
+    return bus(read_only(serial(cache(way(discard(limit_option(function)))))))
 
 
 def limit_option(function: Callable[..., object]) -> Callable[..., object]:

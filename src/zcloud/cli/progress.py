@@ -89,6 +89,10 @@ class Steps:
             frame += 1
 
 
+_TELLING = frozenset({"grow"})
+"""Steps whose last words people want to hear when all went well."""
+
+
 def finish(app: App, answer: Record, told: str, *, wait: bool = True) -> None:
     """Follow the operation of a 202 to its end and say ``told``; exits with 1 where it failed."""
     finish_all(app, [(answer, told)], wait=wait)
@@ -108,6 +112,9 @@ def finish_all(app: App, answers: Sequence[tuple[Record, str]], *, wait: bool = 
         ended.append(operation)
         if operation["status"] == "succeeded":
             say(app, told)
+            for step in operation["steps"]:
+                if step["name"] in _TELLING and step["detail"]:
+                    say(app, plain(step["detail"]))
         else:
             failed = True
             show_operation_error(operation)

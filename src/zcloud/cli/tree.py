@@ -156,6 +156,7 @@ TREE: Tree = {
             "create": f"{_C}volume:create",
             "set": f"{_C}volume:change",
             "resize": f"{_C}volume:resize",
+            "clone": f"{_C}volume:clone",
             "attach": f"{_C}volume:attach",
             "detach": f"{_C}volume:detach",
             "delete": f"{_C}volume:delete",

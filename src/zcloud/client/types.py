@@ -208,7 +208,8 @@ class Difference(TypedDict):
 
 class Disk(TypedDict):
     """A volume as its instance has it; ``target`` is its name in libvirt, the guest knows it by ``serial``.
-    ``filesystem`` and ``mount`` are what the guest was told to make of it at its first boot."""
+    ``filesystem`` and ``mount`` are what the guest was told to make of it at its first boot. An empty ``cache``,
+    ``io`` and ``discard``: nobody chose."""
 
     id: str
     slot: int | None
@@ -225,12 +226,16 @@ class Disk(TypedDict):
     limits: DiskLimits
     filesystem: str
     mount: str
+    cache: str
+    io: str
+    discard: str
 
 
 class DiskAttach(TypedDict):
     """A disk: a ``volume`` that is there, or a new one of ``size`` bytes.  SCSI disks share one place in the guest;
     SATA cannot be plugged into a guest that runs. An empty ``serial`` is the beginning of the volume's id, an empty
-    ``pool`` the root disk's."""
+    ``pool`` the root disk's. An empty ``cache``, ``io`` and ``discard`` are what suits the pool: no page cache
+    where it has direct I/O, threads, and blocks given back."""
 
     volume: NotRequired[str]
     size: NotRequired[int]
@@ -239,6 +244,9 @@ class DiskAttach(TypedDict):
     bus: NotRequired[Literal["virtio", "scsi", "sata"]]
     read_only: NotRequired[bool]
     serial: NotRequired[str]
+    cache: NotRequired[Literal["", "none", "writeback", "writethrough", "directsync"]]
+    io: NotRequired[Literal["", "threads", "native", "io_uring"]]
+    discard: NotRequired[Literal["", "unmap", "ignore"]]
     limits: NotRequired[Limits]
 
 
@@ -1458,6 +1466,13 @@ class VolumeChange(TypedDict):
     name: str
 
 
+class VolumeClone(TypedDict):
+    """A copy of a volume, by itself and free; ``size`` 0 is the original's."""
+
+    name: str
+    size: NotRequired[int]
+
+
 class VolumeCreate(TypedDict):
     """A volume that no instance has yet; an empty ``pool`` is the default one, where there is only one."""
 
@@ -1468,9 +1483,11 @@ class VolumeCreate(TypedDict):
 
 
 class VolumeResize(TypedDict):
-    """How large a volume is to be; it can only grow."""
+    """How large a volume is to be; it can only grow.  With ``filesystems`` a guest that runs with it grows what
+    lies on it, too, where its agent lets it."""
 
     size: int
+    filesystems: NotRequired[bool]
 
 
 class Problem(TypedDict):

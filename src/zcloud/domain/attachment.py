@@ -39,6 +39,37 @@ class DiskBus(StrEnum):
     SATA = "sata"
 
 
+class DiskCache(StrEnum):
+    """Whether a disk goes through its host's page cache, and whether each write waits until it is on the medium."""
+
+    AUTO = ""  # none where the file system has direct I/O, else writeback
+    NONE = "none"
+    WRITEBACK = "writeback"
+    WRITETHROUGH = "writethrough"
+    DIRECTSYNC = "directsync"
+
+
+class DiskIo(StrEnum):
+    """How QEMU reads and writes: by threads, or by the kernel's own queues (``native`` needs direct I/O)."""
+
+    AUTO = ""
+    THREADS = "threads"
+    NATIVE = "native"
+    IO_URING = "io_uring"
+
+
+class Discard(StrEnum):
+    """Whether blocks that the guest discards are given back to the pool."""
+
+    AUTO = ""  # as UNMAP
+    UNMAP = "unmap"
+    IGNORE = "ignore"
+
+
+DIRECT = frozenset({DiskCache.NONE, DiskCache.DIRECTSYNC})
+"""The caches that take a file system with direct I/O."""
+
+
 @dataclass(frozen=True, slots=True)
 class IoLimits:
     """What a disk may do a second; 0 is no limit. A burst may last ``burst_s`` seconds (0: QEMU's own, one)."""
@@ -99,13 +130,31 @@ class Attachment:
     limits: IoLimits = NO_LIMITS
     filesystem: str = ""
     mount: str = ""
+    cache: DiskCache = DiskCache.AUTO
+    io: DiskIo = DiskIo.AUTO
+    discard: Discard = Discard.AUTO
 
     def check(self) -> Attachment:
         """Give the attachment back; raises InvalidInput naming the field that is wrong."""
         if self.serial and not _SERIAL.fullmatch(self.serial):
             raise InvalidInput("A serial is at most 20 letters, digits, dots, dashes and underscores.", field="serial")
+        if self.io is DiskIo.NATIVE and self.cache not in DIRECT:
+            raise InvalidInput(
+                "Native I/O takes a disk without its host's page cache.",
+                hint="Choose the cache none or directsync with it, or the I/O threads or io_uring.",
+                field="io",
+            )
         self.limits.check()
         return self
+
+    def check_direct(self, direct_io: bool) -> None:
+        """Go on only where the pool's file system can do what the cache takes; raises InvalidInput."""
+        if self.cache in DIRECT and not direct_io:
+            raise InvalidInput(
+                f"The cache {self.cache} takes direct I/O, which the pool's file system does not have.",
+                hint="Choose writeback or writethrough, or a pool on a disk.",
+                field="cache",
+            )
 
 
 PLAIN = Attachment()

@@ -46,6 +46,22 @@ def create_argv(path: str, facts: ImageFacts, preallocation: str = "off") -> lis
     return [*argv, "--", path, str(facts.size)]
 
 
+def copy_argv(source: str, source_format: DiskFormat, path: str, facts: ImageFacts, cache: str) -> list[str]:
+    """Give the command that copies an image; what lies in the backing file that both have is not copied.
+
+    ``cache`` is how both are opened (none, writeback); qemu-img's own choice for the copy would not flush it.
+    """
+    argv = ["qemu-img", "convert", "-q", "-T", cache, "-t", cache, "-f", source_format, "-O", facts.format]
+    if facts.backing is not None:
+        argv += ["-B", facts.backing.path, "-F", facts.backing.format]
+    return [*argv, "--", source, path]
+
+
+def resize_argv(path: str, format: DiskFormat, size: int) -> list[str]:
+    """Give the command that makes an image larger, that no guest has open."""
+    return ["qemu-img", "resize", "-q", "-f", format, "--", path, str(size)]
+
+
 def info_argv(path: str, format: DiskFormat) -> list[str]:
     """Give the command that looks at an image, also while a guest has it open."""
     return ["qemu-img", "info", "-U", "--output=json", "-f", format, "--", path]

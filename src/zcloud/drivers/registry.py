@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from zcloud.domain.driver import Option, check_options
-from zcloud.domain.errors import InvalidInput
+from zcloud.domain.errors import InvalidInput, PoolCannot
 from zcloud.domain.network import Network, Port
 from zcloud.domain.storage import Pool
 from zcloud.drivers.network.base import NetworkDriver, NetworkInfo
@@ -17,7 +17,7 @@ from zcloud.drivers.network.bridge import BridgeNetwork
 from zcloud.drivers.network.guard import Guard, guarded_port
 from zcloud.drivers.network.guard_rules import GuardedPort
 from zcloud.drivers.network.nat import NatNetwork
-from zcloud.drivers.storage.base import StorageDriver, StorageInfo
+from zcloud.drivers.storage.base import Feature, StorageDriver, StorageInfo
 from zcloud.drivers.storage.directory import DirectoryPool
 from zcloud.ports import HostLink
 
@@ -44,6 +44,22 @@ def joins(networks: Iterable[Network], host_id: str) -> dict[tuple[str, str], tu
 def storage_kinds() -> dict[str, tuple[StorageInfo, tuple[Option, ...]]]:
     """Give what each kind of pool is and which options it takes."""
     return {kind: (driver.INFO, driver.OPTIONS) for kind, driver in _STORAGE.items()}
+
+
+def check_feature(pool: Pool, feature: Feature, what: str) -> None:
+    """Go on only where a pool's kind can do ``what``, in people's words; raises PoolCannot."""
+    info = _storage_class(pool.driver).INFO
+    if feature not in info.features:
+        able = [kind for kind, driver in _STORAGE.items() if feature in driver.INFO.features]
+        raise PoolCannot(
+            f"The pool {pool.name} is of the kind {info.kind}, which cannot do {what}.",
+            hint=f"Kinds that can: {', '.join(able) or 'none'}.",
+        )
+
+
+def has_direct_io(pool: Pool) -> bool:
+    """Say whether a pool's volumes can be opened around the page cache."""
+    return bool(pool.options.get("direct_io", True))
 
 
 def network_kinds() -> dict[str, tuple[NetworkInfo, tuple[Option, ...]]]:

@@ -10,6 +10,7 @@ from zcloud.domain.instance import Instance, InstanceStatus
 from zcloud.domain.operation import Operation
 from zcloud.domain.people import Actor, Role
 from zcloud.domain.storage import Volume, VolumeState
+from zcloud.drivers import registry
 from zcloud.services.context import Services, expect
 from zcloud.services.owned import begin_verb, check_state, find
 from zcloud.services.volumes import VolumeSpec, add_volume, find_pool, find_volume
@@ -73,6 +74,7 @@ class Disks:
             check_place(slot, spec.attachment.bus)
             _check_live(instance, spec.attachment.bus, others)
             volume = _existing(tx, actor, instance, spec) if spec.volume else _new(tx, instance, spec, slot)
+            spec.attachment.check_direct(direct_io=registry.has_direct_io(tx.pools.get(volume.pool_id)))
             _check_serial(spec.attachment, volume, others)
             operation = begin_verb(tx, actor, instance, "attach_disk", volume=volume.id, new=not spec.volume)
             tx.volumes.lock(volume.id, operation.id)

@@ -7,10 +7,13 @@ from typing import Any
 
 from zcloud.base.ids import new_id
 from zcloud.domain.errors import AlreadyExists, InUse, InvalidInput, NotFound, WrongState
+from zcloud.domain.instance import InstanceStatus
 from zcloud.domain.names import check_name
 from zcloud.domain.operation import Operation
 from zcloud.domain.people import Actor, Project, Role, Usage
 from zcloud.domain.storage import MIB, TIB, Pool, PoolState, Volume, VolumeRole, VolumeState
+from zcloud.drivers import registry
+from zcloud.drivers.storage.base import Feature
 from zcloud.services import admission
 from zcloud.services.context import (
     Services,
@@ -35,6 +38,14 @@ class VolumeSpec:
     name: str
     size: int
     pool: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """How large a volume is to be, in bytes, and whether a guest that runs with it grows its file systems, too."""
+
+    size: int
+    filesystems: bool = True
 
 
 class Volumes:
@@ -76,8 +87,28 @@ class Volumes:
 
         return self._store.transact(work)
 
-    def resize(self, actor: Actor, project: str, ref: str, size: int, revision: int | None = None) -> Operation:
+    def clone(self, actor: Actor, project: str, ref: str, name: str, size: int = 0) -> tuple[Volume, Operation]:
+        """Make a free volume with the bytes of another one; both are the operation's until it ends.
+
+        Raises WrongState (a guest may write to it), InvalidInput (smaller), AlreadyExists, PoolFull, QuotaExceeded.
+        """
+
+        def work(tx: Tx) -> tuple[Volume, Operation]:
+            source = find_volume(tx, actor, project, ref)
+            pool, owner = tx.pools.get(source.pool_id), tx.projects.get(source.project_id)
+            registry.check_feature(pool, Feature.COPY, f"copies of volumes, such as {source.name}")
+            if size and size < source.size:
+                raise InvalidInput(f"A copy of {source.name} has {source.size} bytes at least.", field="size")
+            copy = add_volume(tx, owner, pool, VolumeSpec(name, size or source.size))
+            operation = _begin(tx, actor, copy, "clone", source=source.id, size=copy.size)
+            hold_still(tx, source, operation)
+            return tx.volumes.get(copy.id), operation
+
+        return self._store.transact(work)
+
+    def resize(self, actor: Actor, project: str, ref: str, growth: Growth, revision: int | None = None) -> Operation:
         """Make a volume larger, while its guest runs too; raises InvalidInput (smaller), PoolFull, QuotaExceeded."""
+        size = growth.size
 
         def work(tx: Tx) -> Operation:
             volume = find_volume(tx, actor, project, ref)
@@ -93,7 +124,7 @@ class Volumes:
                 raise WrongState(f"The volume {volume.name} is {volume.state}.")
             owner = tx.projects.get(volume.project_id)
             admission.check_quota(tx, owner, Usage(0, 0, 0, size - volume.size))
-            operation = _begin(tx, actor, volume, "resize", size=size)
+            operation = _begin(tx, actor, volume, "resize", size=size, filesystems=growth.filesystems)
             if volume.instance_id:
                 instance = tx.instances.get(volume.instance_id)
                 check_state(instance, "grow_disk")
@@ -106,7 +137,11 @@ class Volumes:
     def again(self, actor: Actor, old: Operation) -> Operation:
         """Ask once more for a volume that was not made, or not grown; raises as these do."""
         if old.verb == "resize":
-            return self.resize(actor, "", old.resource_id, int(old.args["size"]))
+            growth = Growth(int(old.args["size"]), bool(old.args.get("filesystems")))
+            return self.resize(actor, "", old.resource_id, growth)
+        if old.verb == "clone":
+            name, size = old.resource_name, int(old.args["size"])
+            return self.clone(actor, old.project_id or "", str(old.args["source"]), name, size)[1]
         spec = VolumeSpec(old.resource_name, int(old.args["size"]), str(old.args["pool"]))
         return self.create(actor, old.project_id or "", spec)[1]
 
@@ -188,6 +223,21 @@ def add_volume(tx: Tx, owner: Project, pool: Pool, spec: VolumeSpec) -> Volume:
     )
     admission.claim_volume(tx, pool, volume.id, spec.size)
     return volume
+
+
+def hold_still(tx: Tx, volume: Volume, operation: Operation) -> None:
+    """Have an operation read a volume that nobody writes to until it ends; raises WrongState, Busy."""
+    if volume.state is not VolumeState.READY:
+        raise WrongState(f"The volume {volume.name} is {volume.state}.")
+    if volume.instance_id:
+        instance = tx.instances.get(volume.instance_id)
+        if instance.adopted or (instance.operation_id is None and instance.status is not InstanceStatus.STOPPED):
+            raise WrongState(
+                f"{volume.name} is a disk of {instance.name}, which may write to it: it is {instance.status}.",
+                hint=f"Stop it first: `zcloud stop {instance.name}`.",
+            )
+        tx.instances.lock(instance.id, operation.id)
+    tx.volumes.lock(volume.id, operation.id)
 
 
 def _check_size(size: int) -> None:

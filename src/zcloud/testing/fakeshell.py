@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
-import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO
 
 from zcloud.domain.errors import CommandFailed, HostUnreachable, NotFound, ZcloudError
-from zcloud.domain.plug import DiskFormat
-from zcloud.drivers.qemu_img import Backing, ImageFacts
 from zcloud.hosts import commands
 from zcloud.ports import Completed, FileFacts, Space
+from zcloud.testing import fakeimages
 from zcloud.testing.fakedisk import KEPT, FakeDisk, FakeError, FakeFile
 from zcloud.testing.fakenft import FakeNft
 
 Handler = Callable[[Sequence[str], bytes], bytes]
 
 _PIECE = 1 << 20
-_OVERLAY = 196_608  # what an empty qcow2 takes
 
 
 class FakeShell:
@@ -59,9 +55,7 @@ class FakeShell:
             "realpath": lambda argv, _: argv[-1].encode() + b"\n",
             "mv": lambda argv, _: self._quietly(self.disk.rename, argv[-2], argv[-1]),
             "sha256sum": lambda argv, _: f"{self.disk.file(argv[-1]).digest}  {argv[-1]}\n".encode(),
-            "qemu-img create": self._create,
-            "qemu-img info": self._info,
-            "qemu-img resize": self._resize,
+            **fakeimages.handlers(self.disk),
             "nft -f": lambda _, stdin: self.nft.apply(stdin.decode()),
             "nft -j": lambda argv, _: self.nft.listing(" ".join(argv[-2:])),
         }
@@ -194,36 +188,6 @@ class FakeShell:
             return f"{self.disk.file(path).size}\n".encode()
         directory = self.disk.directory(path)
         return f"{directory.mode:o}:{directory.owner}\n".encode()
-
-    def _create(self, argv: Sequence[str], _stdin: bytes) -> bytes:
-        options = dict(itertools.pairwise(argv))
-        format, path, size = DiskFormat(options["-f"]), argv[-2], int(argv[-1])
-        backing = None
-        if "-b" in options:
-            self.disk.file(options["-b"])
-            backing = Backing(options["-b"], DiskFormat(options["-F"]))
-        full = "falloc" in options.get("-o", "") or "full" in options.get("-o", "")
-        overhead = 0 if format is DiskFormat.RAW else _OVERLAY
-        apparent = size if format is DiskFormat.RAW else overhead
-        facts = ImageFacts(format, size, backing)
-        self.disk.put(path, FakeFile(size=apparent, allocated=overhead + (size if full else 0), image=facts))
-        return b""
-
-    def _info(self, argv: Sequence[str], _stdin: bytes) -> bytes:
-        file, format = self.disk.file(argv[-1]), argv[argv.index("-f") + 1]
-        facts = file.image or ImageFacts(DiskFormat.RAW, file.size)
-        if format not in (facts.format, DiskFormat.RAW):
-            raise FakeError(f"Could not open '{argv[-1]}': Image is not in {format} format")
-        answer: dict[str, object] = {"virtual-size": facts.size, "format": format, "actual-size": file.allocated}
-        if facts.backing is not None:
-            answer |= {"full-backing-filename": facts.backing.path, "backing-filename-format": facts.backing.format}
-        return json.dumps(answer).encode()
-
-    def _resize(self, argv: Sequence[str], _stdin: bytes) -> bytes:
-        file = self.disk.file(argv[-2])
-        facts = file.image or ImageFacts(DiskFormat.RAW, file.size)
-        file.image = ImageFacts(facts.format, int(argv[-1]), facts.backing)
-        return b""
 
 
 @contextmanager

@@ -12,6 +12,8 @@ from zcloud.wire.base import Bytes, Flag, Name, OptionalRef, Request
 
 Rate = Annotated[int, Field(strict=True, ge=0, le=1 << 50)]
 OptionalName = Annotated[str, StringConstraints(max_length=63, pattern=r"^[a-z0-9-]*$")]
+Cache = Literal["", "none", "writeback", "writethrough", "directsync"]
+Io = Literal["", "threads", "native", "io_uring"]
 Serial = Annotated[str, StringConstraints(max_length=20, pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*)?$")]
 
 
@@ -31,9 +33,20 @@ class VolumeChange(Request):
 
 
 class VolumeResize(Request):
-    """How large a volume is to be; it can only grow."""
+    """How large a volume is to be; it can only grow.
+
+    With ``filesystems`` a guest that runs with it grows what lies on it, too, where its agent lets it.
+    """
 
     size: Bytes
+    filesystems: Flag = True
+
+
+class VolumeClone(Request):
+    """A copy of a volume, by itself and free; ``size`` 0 is the original's."""
+
+    name: Name
+    size: Bytes = 0
 
 
 class Limits(Request):
@@ -61,7 +74,8 @@ class DiskAttach(Request):
     """A disk: a ``volume`` that is there, or a new one of ``size`` bytes.
 
     SCSI disks share one place in the guest; SATA cannot be plugged into a guest that runs. An empty ``serial`` is the
-    beginning of the volume's id, an empty ``pool`` the root disk's.
+    beginning of the volume's id, an empty ``pool`` the root disk's. An empty ``cache``, ``io`` and ``discard`` are what
+    suits the pool: no page cache where it has direct I/O, threads, and blocks given back.
     """
 
     volume: OptionalRef = ""
@@ -71,6 +85,9 @@ class DiskAttach(Request):
     bus: Literal["virtio", "scsi", "sata"] = "virtio"
     read_only: Flag = False
     serial: Serial = ""
+    cache: Cache = ""
+    io: Io = ""
+    discard: Literal["", "unmap", "ignore"] = ""
     limits: Limits = Limits()
 
 
@@ -103,7 +120,8 @@ class DiskLimits:
 class Disk:
     """A volume as its instance has it; ``target`` is its name in libvirt, the guest knows it by ``serial``.
 
-    ``filesystem`` and ``mount`` are what the guest was told to make of it at its first boot.
+    ``filesystem`` and ``mount`` are what the guest was told to make of it at its first boot. An empty ``cache``, ``io``
+    and ``discard``: nobody chose.
     """
 
     id: str
@@ -121,6 +139,9 @@ class Disk:
     limits: DiskLimits
     filesystem: str
     mount: str
+    cache: str
+    io: str
+    discard: str
 
 
 @dataclass(frozen=True, slots=True)

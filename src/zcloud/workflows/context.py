@@ -86,6 +86,10 @@ class Run:
         """Give seconds that only grow, for spans of time."""
         return self._clock.monotonic()
 
+    def sleep(self, seconds: float) -> None:
+        """Wait for a moment."""
+        self._clock.sleep(seconds)
+
     def read(self, query: Callable[[Tx], T]) -> T:
         """Read from the store."""
         with self.store.read() as tx:

@@ -25,7 +25,7 @@ from zcloud.workflows.names import INSTANCE_RENAME, INSTANCE_TRASH, INSTANCE_UNT
 from zcloud.workflows.networks import NETWORK_CREATE, NETWORK_DELETE
 from zcloud.workflows.nics import NIC_ATTACH, NIC_DETACH, NIC_LINK
 from zcloud.workflows.pools import POOL_CREATE, POOL_DELETE
-from zcloud.workflows.volumes import VOLUME_CREATE, VOLUME_DELETE, VOLUME_RESIZE
+from zcloud.workflows.volumes import VOLUME_CLONE, VOLUME_CREATE, VOLUME_DELETE, VOLUME_RESIZE
 
 WORKFLOWS: Mapping[str, Workflow[Run]] = {
     each.name: each
@@ -68,6 +68,7 @@ WORKFLOWS: Mapping[str, Workflow[Run]] = {
         NIC_LINK,
         POOL_CREATE,
         POOL_DELETE,
+        VOLUME_CLONE,
         VOLUME_CREATE,
         VOLUME_DELETE,
         VOLUME_RESIZE,

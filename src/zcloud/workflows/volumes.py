@@ -6,11 +6,13 @@ from zcloud.domain.claims import BYTES, Claim
 from zcloud.domain.errors import ZcloudError
 from zcloud.domain.image import Image
 from zcloud.domain.storage import Pool, Volume, VolumeState
+from zcloud.drivers.compute import devices
 from zcloud.drivers.compute.devices import find_disk
 from zcloud.drivers.storage.base import StorageDriver, VolumeSpec
 from zcloud.operations.model import Step, Workflow
 from zcloud.store import Tx
 from zcloud.workflows.context import Run, base_image
+from zcloud.workflows.growing import grow_filesystems
 from zcloud.workflows.plugging import running
 
 
@@ -33,6 +35,16 @@ def make(run: Run) -> None:
     _driver(run, pool).ensure_volume(VolumeSpec(volume.id, volume.size))
 
 
+def copy(run: Run) -> None:
+    """Make the volume as a copy of another one."""
+    volume, pool, _ = _load(run)
+    with run.store.read() as tx:
+        source = tx.volumes.get(run.args["source"])
+        image = tx.images.get(source.image_id) if source.image_id else None
+    origin = VolumeSpec(source.id, source.size, base_image(image) if image else None)
+    _driver(run, pool).copy_volume(VolumeSpec(volume.id, volume.size), origin)
+
+
 def remove(run: Run) -> None:
     """Remove the volume's bytes."""
     volume, pool, _ = _load(run)
@@ -51,7 +63,10 @@ def grow(run: Run) -> None:
     disk = find_disk(live, volume.serial) if live else None
     run.storage(pool, instance.host_id).grow_volume(spec, in_use=disk is not None)
     if disk is not None and disk.target:
-        run.link(instance.host_id).hypervisor.resize_disk(instance.id, disk.target, spec.size)
+        hypervisor = run.link(instance.host_id).hypervisor
+        hypervisor.resize_disk(instance.id, disk.target, spec.size)
+        if run.args.get("filesystems"):
+            run.control.progress(0, 0, grow_filesystems(run, instance, devices.known_disk(disk)))
 
 
 def _made(run: Run, tx: Tx) -> None:
@@ -90,6 +105,14 @@ VOLUME_CREATE = Workflow(
     name="volume_create_v1",
     title="Make a volume",
     steps=(Step("make", "Make the volume", make, remove),),
+    succeed=_made,
+    fail=_not_made,
+)
+
+VOLUME_CLONE = Workflow(
+    name="volume_clone_v1",
+    title="Copy a volume",
+    steps=(Step("copy", "Copy the volume", copy, remove),),
     succeed=_made,
     fail=_not_made,
 )

@@ -17,7 +17,7 @@ from zcloud.services.direct import Direct
 from zcloud.services.disks import Disks, DiskSpec, Parting
 from zcloud.services.freezing import Freezing
 from zcloud.services.insides import Insides
-from zcloud.services.volumes import Volumes, VolumeSpec
+from zcloud.services.volumes import Growth, Volumes, VolumeSpec
 
 MIB = 1 << 20
 NOW, FORCED = Parting(deadline_s=30), Parting(force=True, deadline_s=30)
@@ -63,7 +63,7 @@ def test_the_life_of_a_disk(cloud: Cloud, guest: Instance) -> None:
     device = wait_for(lambda: inside.disk("archive"), 10, "the disk in the guest")
     assert _size(inside, device) == 64 * MIB
 
-    cloud.done(volumes.resize(ADMIN, "", volume.id, 96 * MIB))
+    cloud.done(volumes.resize(ADMIN, "", volume.id, Growth(96 * MIB)))
     wait_for(lambda: _size(inside, device) == 96 * MIB, 10, "the new size in the guest")
 
     unlimited = inside.seconds(_write(device))

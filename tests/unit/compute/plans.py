@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from zcloud.domain.attachment import Attachment, DiskBus, IoLimits
+from zcloud.domain.attachment import Attachment, Discard, DiskBus, DiskCache, DiskIo, IoLimits
 from zcloud.domain.hardware import Hardware, settle
 from zcloud.domain.host import Accel
 from zcloud.domain.plug import DiskFormat, DiskKind, DiskPlug, DiskSource, NicKind, NicPlug
@@ -31,9 +31,10 @@ LIMITED_ROOT = DiskPlug(
     source=ROOT,
     slot=0,
     attachment=Attachment(
+        discard=Discard.IGNORE,
         limits=IoLimits(
             total_bytes=50 << 20, total_bytes_burst=80 << 20, total_iops=500, total_iops_burst=900, burst_s=10
-        )
+        ),
     ),
 )
 SLOW_DATA = DiskPlug(
@@ -42,6 +43,8 @@ SLOW_DATA = DiskPlug(
     attachment=Attachment(
         bus=DiskBus.SCSI,
         read_only=True,
+        cache=DiskCache.DIRECTSYNC,
+        io=DiskIo.IO_URING,
         serial="archive",
         filesystem="xfs",  # this and the next are the guest's business: the XML has neither
         mount="/srv/archive",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zcloud.domain.attachment import MAX_DISKS, Attachment, DiskBus, IoLimits, disk_target, free_slot
+from zcloud.domain.attachment import MAX_DISKS, Attachment, DiskBus, DiskCache, DiskIo, IoLimits, disk_target, free_slot
 from zcloud.domain.errors import InvalidInput, WrongState
 
 
@@ -50,3 +50,11 @@ def test_bytes_and_operations_are_limited_apart() -> None:
 def test_a_serial_that_a_disk_cannot_have_is_refused(serial: str) -> None:
     with pytest.raises(InvalidInput):
         Attachment(serial=serial).check()
+
+
+def test_a_cache_and_a_way_of_reading_that_do_not_go_together() -> None:
+    Attachment(cache=DiskCache.NONE, io=DiskIo.NATIVE).check().check_direct(direct_io=True)
+    with pytest.raises(InvalidInput, match="page cache"):
+        Attachment(io=DiskIo.NATIVE).check()
+    with pytest.raises(InvalidInput, match="direct I/O"):
+        Attachment(cache=DiskCache.DIRECTSYNC).check_direct(direct_io=False)

@@ -12,6 +12,7 @@ import pytest
 from zcloud.domain.attachment import Attachment, DiskBus, IoLimits
 from zcloud.domain.errors import (
     AlreadyExists,
+    Busy,
     HypervisorFailed,
     InUse,
     InvalidInput,
@@ -23,13 +24,13 @@ from zcloud.domain.errors import (
 from zcloud.domain.instance import DiskRequest, Instance, InstanceSpec, NicRequest
 from zcloud.domain.network import Port
 from zcloud.domain.operation import Operation, OperationStatus
-from zcloud.domain.storage import GIB, Volume
+from zcloud.domain.storage import GIB, Volume, VolumeState
 from zcloud.drivers.compute.devices import find_disk, find_nic
 from zcloud.drivers.compute.patch import definition_digest
 from zcloud.services.disks import Disks, DiskSpec, Parting
 from zcloud.services.nics import Nics
 from zcloud.services.operations import Operations
-from zcloud.services.volumes import Volumes, VolumeSpec
+from zcloud.services.volumes import Growth, Volumes, VolumeSpec
 from zcloud.store import Store
 from zcloud.testing.cloud import ADMIN, FakeCloud
 
@@ -207,17 +208,51 @@ def test_a_volume_on_another_host_is_not_reached(owner: Owner) -> None:
 def test_grown_while_it_runs(owner: Owner) -> None:
     disk = owner.plug()
     with pytest.raises(InvalidInput, match="only grow"):
-        owner.volumes.resize(ADMIN, "", disk.id, GIB)
-    owner.done(owner.volumes.resize(ADMIN, "", disk.id, 3 * GIB))
+        owner.volumes.resize(ADMIN, "", disk.id, Growth(GIB))
+    owner.done(owner.volumes.resize(ADMIN, "", disk.id, Growth(3 * GIB)))
     assert owner.hypervisor.domains[owner.id].plugged.sizes == {"vdb": 3 * GIB}
     assert owner.volume(disk.id).size == 3 * GIB
     assert sum(each.amount for each in owner.cloud.read(lambda tx: tx.claims.held_by(disk.id))) == 3 * GIB
 
 
+def test_the_guest_grows_what_lies_on_the_disk(owner: Owner) -> None:
+    disk = owner.plug()
+    place = {"name": "vdb1", "mountpoint": "/srv", "type": "ext4", "disk": [{"serial": disk.serial}]}
+    guest = owner.hypervisor.domains[owner.id].guest
+    guest |= {
+        "guest-get-fsinfo": [place],
+        "guest-exec": {"pid": 7},
+        "guest-exec-status": {"exited": True, "exitcode": 0},
+    }
+    ended = owner.cloud.wait(owner.volumes.resize(ADMIN, "", disk.id, Growth(2 * GIB)))
+    assert ended.steps[0].detail == "In the guest: /srv was grown."
+    guest["guest-exec-status"] = {"exited": True, "exitcode": 1, "err-data": "bm8="}
+    ended = owner.cloud.wait(owner.volumes.resize(ADMIN, "", disk.id, Growth(3 * GIB)))
+    assert ended.steps[0].detail == "In the guest: /srv was not grown (growpart: no)."
+    ended = owner.cloud.wait(owner.volumes.resize(ADMIN, "", disk.id, Growth(4 * GIB, filesystems=False)))
+    assert (ended.status, ended.steps[0].detail) == (OperationStatus.SUCCEEDED, "")
+
+
+def test_a_volume_is_copied_while_nobody_writes_to_it(owner: Owner) -> None:
+    disk = owner.plug()
+    with pytest.raises(WrongState, match="may write to it"):
+        owner.volumes.clone(ADMIN, "", disk.id, "copy")
+    owner.done(owner.cloud.instances.stop(ADMIN, "", "web"))
+    with pytest.raises(InvalidInput, match="at least"):
+        owner.volumes.clone(ADMIN, "", disk.id, "copy", GIB // 2)
+    copy, operation = owner.volumes.clone(ADMIN, "", disk.id, "copy", 2 * GIB)
+    with pytest.raises(Busy):
+        owner.cloud.instances.start(ADMIN, "", "web")
+    owner.done(operation)
+    made = owner.volume(copy.id)
+    assert (made.state, made.size, made.instance_id) == (VolumeState.READY, 2 * GIB, None)
+    owner.done(owner.cloud.instances.start(ADMIN, "", "web"))
+
+
 def test_growth_that_failed_gives_its_claim_back(owner: Owner) -> None:
     disk = owner.plug()
     owner.hypervisor.fail("resize_disk", HypervisorFailed("no"))
-    owner.failed(owner.volumes.resize(ADMIN, "", disk.id, 3 * GIB))
+    owner.failed(owner.volumes.resize(ADMIN, "", disk.id, Growth(3 * GIB)))
     assert owner.volume(disk.id).size == GIB
     assert sum(each.amount for each in owner.cloud.read(lambda tx: tx.claims.held_by(disk.id))) == GIB
 

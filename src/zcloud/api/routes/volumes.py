@@ -11,12 +11,21 @@ from zcloud.api import show
 from zcloud.api.answers import accepted, listing, one, paged
 from zcloud.api.params import Part, Project, RefPath, RefQuery, routes
 from zcloud.api.parts import Calling
-from zcloud.domain.attachment import Attachment, DiskBus, IoLimits
+from zcloud.domain.attachment import Attachment, Discard, DiskBus, DiskCache, DiskIo, IoLimits
 from zcloud.services.disks import DiskSpec, Parting
-from zcloud.services.volumes import VolumeSpec
+from zcloud.services.volumes import Growth, VolumeSpec
 from zcloud.wire.base import Listing
 from zcloud.wire.operations import Accepted
-from zcloud.wire.volumes import Disk, DiskAttach, DiskChange, Volume, VolumeChange, VolumeCreate, VolumeResize
+from zcloud.wire.volumes import (
+    Disk,
+    DiskAttach,
+    DiskChange,
+    Volume,
+    VolumeChange,
+    VolumeClone,
+    VolumeCreate,
+    VolumeResize,
+)
 
 router = routes("volumes")
 
@@ -61,7 +70,16 @@ def change_volume(call: Calling, ref: RefPath, body: VolumeChange, project: Proj
 @router.post("/volumes/{ref}/resize", status_code=202, response_model=Accepted)
 def resize_volume(call: Calling, ref: RefPath, body: VolumeResize, project: Project = "") -> Response:
     """Make a volume larger; a guest that runs with it sees the new size."""
-    return accepted(call, call.parts.devices.volumes.resize(call.actor, project, ref, body.size, call.revision))
+    volumes, revision = call.parts.devices.volumes, call.revision
+    how = Growth(body.size, body.filesystems)
+    return accepted(call, volumes.resize(call.actor, project, ref, how, revision))
+
+
+@router.post("/volumes/{ref}/clone", status_code=202, response_model=Accepted)
+def clone_volume(call: Calling, ref: RefPath, body: VolumeClone, project: Project = "") -> Response:
+    """Make a free volume with the bytes of another one, that no running guest has."""
+    cloned = call.parts.devices.volumes.clone(call.actor, project, ref, body.name, body.size)
+    return accepted(call, cloned[1])
 
 
 @router.delete("/volumes/{ref}", status_code=202, response_model=Accepted)
@@ -81,7 +99,15 @@ def attach_disk(call: Calling, ref: RefPath, body: DiskAttach, project: Project 
     """Attach a volume, or a new one, to an instance; while it runs, too."""
     given: dict[str, Any] = body.model_dump(include={"volume", "size", "pool", "name"})
     limits = IoLimits(**body.limits.model_dump())
-    attachment = Attachment(DiskBus(body.bus), body.read_only, body.serial, limits)
+    attachment = Attachment(
+        DiskBus(body.bus),
+        body.read_only,
+        body.serial,
+        limits,
+        cache=DiskCache(body.cache),
+        io=DiskIo(body.io),
+        discard=Discard(body.discard),
+    )
     spec = DiskSpec(**given, attachment=attachment)
     return accepted(call, call.parts.devices.disks.attach(call.actor, project, ref, spec, call.revision)[1])
 

@@ -34,6 +34,9 @@ COLUMNS = (
     Column("READ-ONLY", "read_only"),
     Column("LIMITS", lambda each: limits_text(each["limits"])),
     Column("STATE", "state"),
+    Column("CACHE", "cache", wide=True),
+    Column("IO", "io", wide=True),
+    Column("DISCARD", "discard", wide=True),
     Column("ID", "id", wide=True),
 )
 

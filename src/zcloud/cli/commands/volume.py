@@ -77,12 +77,25 @@ def change(app: App, volume: str, name: str) -> None:
 @command
 @name_argument("volumes", name="volume")
 @click.option("--size", "bytes_", type=SIZE, required=True, help="How large it is to be, like 20G.")
+@click.option("--disk-only", is_flag=True, help="Leave partitions and file systems in the guest as they are.")
 @wait_option
-def resize(app: App, volume: str, bytes_: int, wait: bool) -> None:
-    """Make a volume larger; a guest that runs with it sees the new size at once."""
-    answer = app.client.post(route("volumes", volume, "resize"), {"size": bytes_}, project=app.project)
+def resize(app: App, volume: str, bytes_: int, disk_only: bool, wait: bool) -> None:
+    """Make a volume larger; a guest that runs with it sees it at once, and grows its file systems where it can."""
+    body = {"size": bytes_, "filesystems": not disk_only}
+    answer = app.client.post(route("volumes", volume, "resize"), body, project=app.project)
     told = _("{name} has {size} now.").format(name=plain(volume), size=size(bytes_))
     finish(app, answer, told, wait=wait)
+
+
+@command
+@name_argument("volumes", name="volume")
+@click.argument("name")
+@click.option("--size", "bytes_", type=SIZE, default=0, help="How large the copy is [as the original].")
+@wait_option
+def clone(app: App, volume: str, name: str, bytes_: int, wait: bool) -> None:
+    """Make a free volume with the bytes of another one, that no running guest has."""
+    answer = app.client.post(route("volumes", volume, "clone"), {"name": name, "size": bytes_}, project=app.project)
+    finish(app, answer, _("{name} is a copy of {volume}.").format(name=plain(name), volume=plain(volume)), wait=wait)
 
 
 @command

@@ -32,6 +32,7 @@ from zcloud.domain.errors.hosts import (
     HostUnreachable,
     HypervisorFailed,
     NetworkUnusable,
+    PoolCannot,
     PoolUnusable,
     StorageFailed,
 )
@@ -135,6 +136,7 @@ __all__ = [
     "NotLive",
     "OperationCancelled",
     "PayloadTooLarge",
+    "PoolCannot",
     "PoolFull",
     "PoolUnusable",
     "Protected",

@@ -86,6 +86,13 @@ class PoolUnusable(Refused):
     kind = Kind.CONFLICT
 
 
+class PoolCannot(Refused):
+    """A kind of pool does not have what was asked of it."""
+
+    code = "pool_cannot"
+    kind = Kind.CONFLICT
+
+
 class NetworkUnusable(Refused):
     """A network cannot be used on its host as it is (no such bridge, a subnet that is in use, no forwarding)."""
 

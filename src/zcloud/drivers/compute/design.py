@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zcloud.domain.attachment import SATA_PLACES, SEED_SLOT, DiskBus, IoLimits, disk_target
+from zcloud.domain.attachment import DIRECT, SATA_PLACES, SEED_SLOT, DiskBus, IoLimits, disk_target
 from zcloud.domain.hardware import DEFAULT, Hardware
 from zcloud.domain.host import Accel
 from zcloud.domain.plug import DiskFormat, DiskKind, DiskPlug, DiskSource, NicKind, NicPlug
@@ -158,13 +158,16 @@ def _fill_disk(disk: Disk, plug: DiskPlug) -> None:
     block, read_only = source.kind is DiskKind.BLOCK, source.read_only or plug.attachment.read_only
     disk.type, disk.device = source.kind.value, "disk"
     disk.driver, disk.format = "qemu", source.format.value
-    disk.cache = "none" if source.direct_io else "writeback"
+    chosen = plug.attachment
+    disk.cache = chosen.cache.value or ("none" if source.direct_io else "writeback")
     # Native I/O needs O_DIRECT and blocks where a file's blocks are yet to be allocated.
-    disk.io = "native" if block and source.direct_io else "threads"
+    direct = disk.cache in DIRECT
+    disk.io = chosen.io.value or ("native" if block and direct else "threads")
     if not read_only:
         disk.error_policy = "enospace"  # a full pool pauses the guest
         disk.read_error_policy = "report"
-        disk.discard = disk.detect_zeroes = "unmap"
+        disk.discard = chosen.discard.value or "unmap"
+        disk.detect_zeroes = "unmap" if disk.discard == "unmap" else None
     disk.source.dev = source.path if block else None
     disk.source.file = None if block else source.path
     disk.target, disk.bus = plug.target, plug.attachment.bus.value

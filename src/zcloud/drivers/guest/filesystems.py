@@ -46,6 +46,11 @@ def mounts_of(answer: Any, disk: KnownDisk) -> tuple[str, ...] | None:
     return tuple(sorted(found)[:MAX_TOLD])
 
 
+def is_on(entry: Mapping[str, Any], disk: KnownDisk) -> bool:
+    """Say whether a file system of the guest lies on the disk, as far as the guest tells."""
+    return any(_is_same(each, disk) for each in _disks(entry))
+
+
 def is_serial(told: str, serial: str) -> bool:
     """Say whether the guest means that serial; udev puts a SCSI disk's model before it."""
     return told == serial or told.endswith(f"_{serial}")

@@ -24,6 +24,7 @@ class Feature(StrEnum):
     THIN = "thin"
     COPY_ON_WRITE = "copy_on_write"
     GROW_LIVE = "grow_live"
+    COPY = "copy"  # whole copies of volumes, made by the backend
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,14 @@ class StorageDriver(Protocol):
 
     def disk_source(self, spec: VolumeSpec) -> DiskSource:
         """Give where the volume is, without looking."""
+        ...
+
+    def copy_volume(self, spec: VolumeSpec, source: VolumeSpec) -> DiskSource:
+        """Make a volume with the bytes of another one of this pool that nobody writes to meanwhile.
+
+        It stands by itself, but for an image that both are copy-on-write over; a larger ``spec.size`` is grown to. One
+        that is there whole already is fine.
+        """
         ...
 
     def grow_volume(self, spec: VolumeSpec, *, in_use: bool) -> None:

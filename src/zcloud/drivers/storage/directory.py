@@ -13,15 +13,12 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterator
-from functools import cached_property
 from typing import BinaryIO, ClassVar
 
 from zcloud.domain.driver import Option, OptionType, check_options
 from zcloud.domain.errors import (
     CommandFailed,
     InvalidInput,
-    NotFound,
-    PoolFull,
     PoolUnusable,
     StorageFailed,
     ToolMissing,
@@ -30,6 +27,7 @@ from zcloud.domain.errors import (
 from zcloud.domain.plug import DiskFormat, DiskSource
 from zcloud.domain.storage import Pool
 from zcloud.drivers import passage, qemu_img
+from zcloud.drivers.fileartifacts import FULL, FileArtifacts, checked
 from zcloud.drivers.poolfiles import PoolFiles
 from zcloud.drivers.qemu_img import Backing, ImageFacts
 from zcloud.drivers.storage.base import BaseImage, Capacity, Feature, StorageInfo, VolumeFacts, VolumeSpec
@@ -37,21 +35,19 @@ from zcloud.ports import HostLink, Shell
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_ARTIFACT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_FULL = "No space left on device"
 _NO_DIRECT_IO = ("tmpfs", "ramfs")
 _QUICK_S = 60.0
 _SLOW_S = 6 * 3600.0
 
 
-class DirectoryPool:
+class DirectoryPool(FileArtifacts):
     """A directory of one host (see ``base.StorageDriver`` for what the verbs promise)."""
 
     INFO: ClassVar = StorageInfo(
         kind="directory",
         title="Directory",
         doc="Volumes are files in a directory of the host; root volumes are copy-on-write over their image.",
-        features=frozenset({Feature.THIN, Feature.COPY_ON_WRITE, Feature.GROW_LIVE}),
+        features=frozenset({Feature.THIN, Feature.COPY_ON_WRITE, Feature.GROW_LIVE, Feature.COPY}),
     )
     OPTIONS: ClassVar[tuple[Option, ...]] = (
         Option("path", OptionType.PATH, "The pool's directory, its own.", "/var/lib/libvirt/images/zcloud"),
@@ -74,11 +70,7 @@ class DirectoryPool:
 
     def __init__(self, pool: Pool, link: HostLink) -> None:
         options = check_options(self.OPTIONS, pool.options)
-        self.name = pool.name
-        self._shell = link.shell
-        self._hypervisor = link.hypervisor
-        self.path = options["path"].rstrip("/")
-        self._files = PoolFiles(link.shell, self.path, pool.id)
+        super().__init__(pool, link, options["path"].rstrip("/"))
         self._format = DiskFormat(options["format"])
         self._preallocation = options["preallocation"]
         self._direct_io = options["direct_io"]
@@ -129,7 +121,7 @@ class DirectoryPool:
             return
         what = f"the image {base.digest[:12]}"
         if self.capacity().available < base.size:
-            raise _full(self, what)
+            raise self.full(what)
         try:
             with self._making(name, what):
                 _bring(self._shell, self._files, base, source, progress)
@@ -169,6 +161,20 @@ class DirectoryPool:
             )
         return source
 
+    def copy_volume(self, spec: VolumeSpec, source: VolumeSpec) -> DiskSource:
+        """Copy the image's file, by qemu-img: it takes QEMU's lock, so a volume in use is refused."""
+        target, origin = self.disk_source(spec), self.disk_source(source)
+        name = _volume_name(spec.id, target.format)
+        if self._files.size(name):
+            return target
+        facts, part = _wanted(spec, target.format, self._files), self._files.part(name)
+        cache = "none" if self._direct_io else "writeback"
+        copy = qemu_img.copy_argv(origin.path, origin.format, part, facts, cache)
+        grow = qemu_img.resize_argv(part, target.format, facts.size)
+        with self._making(name, f"a copy of the volume {source.id}"):
+            self._shell.run_all([copy, grow, self._files.settling(name)], timeout_s=_SLOW_S)
+        return target
+
     def disk_source(self, spec: VolumeSpec) -> DiskSource:
         """Give where the volume is, without looking."""
         format = DiskFormat.QCOW2 if spec.base else self._format
@@ -181,10 +187,10 @@ class DirectoryPool:
         if in_use or _look(self._shell, source).size >= wanted:
             return
         try:
-            self._shell.run(["qemu-img", "resize", "-q", "-f", source.format, "--", source.path, str(wanted)])
+            self._shell.run(qemu_img.resize_argv(source.path, source.format, wanted))
         except CommandFailed as error:
-            if _FULL in error.message:
-                raise _full(self, f"{spec.size} bytes of the volume {spec.id}") from error
+            if FULL in error.message:
+                raise self.full(f"{spec.size} bytes of the volume {spec.id}") from error
             raise
 
     def delete_volume(self, volume_id: str) -> None:
@@ -196,36 +202,7 @@ class DirectoryPool:
         """Give the volumes that are there."""
         return [VolumeFacts(stem, allocated) for stem, allocated in self._files.stems("volumes", _UUID)]
 
-    # -- artifacts -----------------------------------------------------------------------------
-
-    def ensure_artifact(self, name: str, data: bytes) -> str:
-        """Keep a small file that only QEMU's user and root can read; gives its path."""
-        path = self.artifact_path(name)
-        try:
-            self._shell.write_file(path, data, mode=0o640, owner=f"{self._qemu.uid}:0")
-        except CommandFailed as error:
-            if _FULL in error.message:
-                raise _full(self, f"the file {name}") from error
-            raise
-        return path
-
-    def artifact_path(self, name: str) -> str:
-        """Give an artifact's path, without looking."""
-        return self._files.at(f"artifacts/{_checked(_ARTIFACT, name)}")
-
-    def delete_artifact(self, name: str) -> None:
-        """Remove an artifact; absent is fine."""
-        self._shell.remove(self.artifact_path(name))
-
-    def list_artifacts(self) -> list[str]:
-        """Give the names of the artifacts that are there."""
-        return sorted(name for name in self._files.entries("artifacts") or () if _ARTIFACT.fullmatch(name))
-
     # -- within --------------------------------------------------------------------------------
-
-    @cached_property
-    def _qemu(self) -> passage.Identity:
-        return passage.qemu_identity(self._hypervisor.capabilities_xml())
 
     @contextlib.contextmanager
     def _making(self, name: str, what: str) -> Iterator[None]:
@@ -235,8 +212,8 @@ class DirectoryPool:
         except ZcloudError as error:
             with contextlib.suppress(ZcloudError):
                 self._shell.remove(self._files.part(name))
-            if _FULL in error.message:
-                raise _full(self, what) from error
+            if FULL in error.message:
+                raise self.full(what) from error
             raise
 
 
@@ -263,19 +240,6 @@ def _look(shell: Shell, source: DiskSource) -> ImageFacts:
     return qemu_img.parse_info(shell.run(qemu_img.info_argv(source.path, source.format)).stdout)
 
 
-def _full(pool: DirectoryPool, what: str) -> PoolFull:
-    """Give the refusal of a pool without room, with what it still has."""
-    available = 0
-    with contextlib.suppress(NotFound, CommandFailed):
-        available = pool.capacity().available
-    return PoolFull(
-        f"The pool {pool.name} has no room for {what}: {available} bytes are free in {pool.path}.",
-        hint="Delete volumes or images that nobody needs, or enlarge the file system.",
-        pool=pool.name,
-        available=available,
-    )
-
-
 def _wanted(spec: VolumeSpec, format: DiskFormat, files: PoolFiles) -> ImageFacts:
     """Give the volume's image as it should be; raises InvalidInput where it is smaller than its base."""
     size = qemu_img.round_up(spec.size)
@@ -290,15 +254,8 @@ def _wanted(spec: VolumeSpec, format: DiskFormat, files: PoolFiles) -> ImageFact
 
 
 def _base_name(digest: str, format: str) -> str:
-    return f"base/{_checked(_DIGEST, digest)}.{DiskFormat(format)}"
+    return f"base/{checked(_DIGEST, digest)}.{DiskFormat(format)}"
 
 
 def _volume_name(volume_id: str, format: DiskFormat) -> str:
-    return f"volumes/{_checked(_UUID, volume_id)}.{format}"
-
-
-def _checked(pattern: re.Pattern[str], value: str) -> str:
-    """Give a value that may become part of a path; raises InvalidInput."""
-    if not pattern.fullmatch(value):
-        raise InvalidInput(f"{value[:80]!r} cannot be the name of a file in a pool.")
-    return value
+    return f"volumes/{checked(_UUID, volume_id)}.{format}"
