@@ -37,6 +37,7 @@ KVM = Path("/dev/kvm")
 SUBNETS = ("192.168.150.0/24", "192.168.151.0/24", "10.115.0.0/24", "172.28.115.0/24")
 IMAGE = "debian-12"
 NAME = "demo"
+DATA_DISK = "1G,mount=/srv/data,name=data"
 
 
 def zcloud(*words: str, quiet: bool = False, check: bool = True, stdin: str = "") -> str:
@@ -252,7 +253,8 @@ def get_image() -> None:
 
 def launch() -> None:
     """Launch the instance, and wait until its guest is ready."""
-    zcloud("launch", NAME, "--image", IMAGE, "--flavor", "tiny", "--key", "demo", "--wait=ready")
+    words = ("--flavor", "tiny", "--disk", DATA_DISK, "--key", "demo", "--wait=ready")
+    zcloud("launch", NAME, "--image", IMAGE, *words)
 
 
 def tell() -> None:

@@ -148,11 +148,13 @@ class NamespaceHost:
 class Lab:
     """``count`` namespace hosts on a bridge and a subnet 10.77.x.0/24 of their own; needs root.
 
-    The machine has the address ``gateway`` on the bridge. Several labs may exist at once.
+    The machine has the address ``gateway`` on the bridge. Several labs may exist at once. Without ``kvm`` the hosts
+    have none: where it hangs, as it may, each look at it takes a processor for as long as it may take.
     """
 
-    def __init__(self, count: int = 1) -> None:
+    def __init__(self, count: int = 1, *, kvm: bool = True) -> None:
         self.count = count
+        self._kvm = kvm
         self.hosts: list[NamespaceHost] = []
         self.bridge = ""
         self.directory = Path()
@@ -204,6 +206,7 @@ class Lab:
                 host_key=(state / "host_key").read_text(),
                 authorized_key=authorized,
                 hosts_file=self._hosts_file(),
+                kvm=self._kvm,
             )
             self.hosts.append(NamespaceHost(plan, key, public, self.bridge))
         for host in self.hosts:

@@ -29,7 +29,9 @@ class DeviceControl(Protocol):
         ...
 
     def unplug_device(self, uuid: str, alias: str) -> None:
-        """Ask the guest to let go of a device of the running domain, and return at once; asked already is fine.
+        """Ask the guest to let go of a device of the running domain, and return at once.
+
+        Asked already is fine, and so is one that it let go of since somebody looked.
 
         That it is gone is told by the event ``device_removed``, and by the running domain's XML.
         """

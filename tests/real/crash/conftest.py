@@ -55,13 +55,15 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(probe_kit: Path, tiny_image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(
+    probe_kit: Path, kvm_works: bool, tiny_image: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
     if os.geteuid() != 0:
         pytest.skip("namespace hosts need root")
     config = config_in(tmp_path_factory.mktemp("crash"))
     shutil.copytree(probe_kit, config.probe_dir)
     prepare(config)
-    with Lab(1) as lab:
+    with Lab(1, kvm=kvm_works) as lab:
         config.ssh_key.write_bytes(Path(lab.hosts[0].ssh_key).read_bytes())
         config.ssh_key.with_suffix(".pub").unlink()  # it was of the key just replaced
         runtime = build(config)

@@ -24,10 +24,10 @@ Deed = Callable[[NamespaceHost], None]
 
 
 @pytest.fixture(scope="module")
-def beta(watched: Watched) -> Iterator[NamespaceHost]:
+def beta(watched: Watched, kvm_works: bool) -> Iterator[NamespaceHost]:
     """Give a second host of the cloud, with one guest, to be broken."""
     cloud = watched.cloud
-    with Lab(1) as lab:
+    with Lab(1, kvm=kvm_works) as lab:
         host = lab.hosts[0]
         key = ["ssh-keygen", "-y", "-f", str(cloud.runtime.config.ssh_key)]
         public = subprocess.run(key, capture_output=True, text=True, check=True).stdout

@@ -21,10 +21,10 @@ GUEST = ("--image", "tiny", "--vcpus", "1", "--memory", "128M")
 
 
 @pytest.fixture(scope="module")
-def host() -> Iterator[NamespaceHost]:
+def host(kvm_works: bool) -> Iterator[NamespaceHost]:
     if os.geteuid() != 0:
         pytest.skip("namespace hosts need root")
-    with Lab(1) as lab:
+    with Lab(1, kvm=kvm_works) as lab:
         yield lab.hosts[0]
 
 

@@ -127,13 +127,13 @@ class Service:
 
 @pytest.fixture(scope="module")
 def service(
-    wheel: Path, probe_kit: Path, tiny_image: Path, tmp_path_factory: pytest.TempPathFactory
+    wheel: Path, probe_kit: Path, kvm_works: bool, tiny_image: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
     """Give a machine with zcloud installed and running."""
     if os.geteuid() != 0:
         pytest.skip("namespace hosts need root")
     assert (probe_kit / "sha256").exists()  # so the probe's kernel is in the cache
-    with Lab(1) as lab:
+    with Lab(1, kvm=kvm_works) as lab:
         (host,) = lab.hosts
         shutil.copyfile(wheel, host.path("/root") / wheel.name)
         make_venv(host.run, VENV, host.path(VENV), f"/root/{wheel.name}", server_packages())

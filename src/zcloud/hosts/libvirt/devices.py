@@ -12,6 +12,7 @@ from zcloud.ports import Layer
 
 _FLAGS = {Layer.LIVE: libvirt.VIR_DOMAIN_AFFECT_LIVE, Layer.DEFINITION: libvirt.VIR_DOMAIN_AFFECT_CONFIG}
 _ASKED_ALREADY = "already in the process of unplug"  # QEMU's own words; libvirt has no code for it
+_GONE = "no device found with alias"  # libvirt, src/conf/domain_conf.c: the guest let go of it since somebody looked
 _SECTOR = 512
 
 
@@ -35,7 +36,7 @@ class Devices:
             try:
                 domain.detachDeviceAlias(alias, _FLAGS[Layer.LIVE])
             except libvirt.libvirtError as error:
-                if _ASKED_ALREADY not in str(error):
+                if not any(words in str(error) for words in (_ASKED_ALREADY, _GONE)):
                     raise
 
         self._with(uuid, ask)
