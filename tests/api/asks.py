@@ -121,7 +121,9 @@ def stock(cloud: Cloud) -> Stock:
             trashed=instance(
                 "old~1", status=InstanceStatus.TRASHED, hardware={"trash": {"at": tx.now.isoformat(), "name": "old"}}
             ),
-            whole=instance("whole", status=InstanceStatus.RUNNING, hardware={"screen": "vnc"}),
+            whole=instance(
+                "whole", status=InstanceStatus.RUNNING, hardware={"screen": "vnc"}, driver_image_id=cloud.image.id
+            ),
             plugged=tx.volumes.add(builders.volume(home, cloud.pool.id, instance_id=cloud.instance.id, slot=1)),
         )
 
@@ -270,6 +272,7 @@ ASKS: dict[tuple[str, str], Ask] = {
         200, "/v1/instances/{s.whole.id}/guest/file", {"path": "/etc/hostname"}
     ),
     ("POST", "/v1/instances/{ref}/keys"): Ask(204, "/v1/instances/{s.whole.id}/keys", {"keys": ["ctrl-alt-del"]}),
+    ("POST", "/v1/instances/{ref}/eject"): Ask(202, "/v1/instances/{s.whole.id}/eject"),
     ("POST", "/v1/instances/{ref}/forget"): Ask(204, "/v1/instances/{s.adopted.id}/forget"),
     ("POST", "/v1/instances/{ref}/rename"): Ask(202, "/v1/instances/{c.instance.id}/rename", {"name": "other"}),
     ("POST", "/v1/instances/{ref}/pause"): Ask(202, "/v1/instances/{c.running.id}/pause"),

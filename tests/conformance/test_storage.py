@@ -100,6 +100,7 @@ def test_base_arrives_once_and_whole(driver: StorageDriver) -> None:
         raise AssertionError("a base that is there is not sent again")
 
     driver.ensure_base(BASE, never)
+    assert BASE.digest in driver.base_path(BASE)
     driver.delete_base(BASE.digest)
     driver.delete_base(BASE.digest)
     assert not driver.has_base(BASE)

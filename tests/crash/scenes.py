@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from tests import builders
 from tests.crash.books import THEIRS
 
 from zcloud.base.ids import new_id
@@ -48,6 +49,7 @@ from zcloud.store import Tx
 from zcloud.testing.cloud import ADMIN, FakeCloud
 
 _KIT = {"vmlinuz": b"a kernel", "initrd": b"an initramfs"}
+_CD = bytes(range(256)) * 8
 _MASTER_BOOT_RECORD = bytes(510) + b"\x55\xaa"
 
 
@@ -105,6 +107,17 @@ class Stage:
         instance, operation = self.cloud.launch.launch(ADMIN, "", self.spec(host_id, start=start))
         self.done(operation)
         return instance
+
+    def drivers(self) -> str:
+        """Give the id of an image that is a CD, the same one each time."""
+
+        def work(tx: Tx) -> str:
+            known = tx.images.find("drivers") or tx.images.add(builders.image(name="drivers", format="iso", **facts))
+            return known.id
+
+        facts = {"digest": hashlib.sha256(_CD).hexdigest(), "size": len(_CD), "virtual_size": len(_CD)}
+        (self.cloud.config.image_dir / f"{facts['digest']}.iso").write_bytes(_CD)
+        return self.cloud.store.transact(work)
 
     def uploads(self) -> Uploads:
         """Give what takes uploads, as a process has it that has just begun."""
@@ -386,6 +399,14 @@ def _limit_disk(stage: Stage, host_id: str) -> Ask:
     return lambda: stage.disks.limit(ADMIN, "", instance.id, disk.id, IoLimits(read_bytes=1 << 20))
 
 
+def _eject(stage: Stage, host_id: str) -> Ask:
+    """A guest that runs with the CD that all scenes share."""
+    cd = stage.drivers()
+    instance, launched = stage.cloud.launch.launch(ADMIN, "", dataclasses.replace(stage.spec(host_id), driver_iso=cd))
+    stage.done(launched)
+    return lambda: stage.lifecycle.act(ADMIN, "", instance.id, "eject")
+
+
 def _attach_nic(stage: Stage, host_id: str) -> Ask:
     instance = stage.instance(host_id)
     return lambda: stage.nics.attach(ADMIN, "", instance.id, NicRequest(""))[1]
@@ -476,6 +497,7 @@ SCENES: Mapping[str, Callable[[Stage, str], Ask]] = {
     "instance_freeze_v1": _freeze,
     "instance_thaw_v1": _thaw,
     "instance_discard_v1": _discard,
+    "instance_eject_v1": _eject,
     "instance_edit_v1": _edit,
     "instance_pause_v1": _pause,
     "instance_rename_v1": _rename,

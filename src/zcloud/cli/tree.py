@@ -37,6 +37,7 @@ TREE: Tree = {
             "save": f"{_C}hold:save",
             "restore": f"{_C}hold:restore",
             "discard-saved": f"{_C}hold:discard_saved",
+            "eject": f"{_C}hold:eject",
             "delete": f"{_C}power:delete",
             "resize": f"{_C}resize:resize",
             "rename": f"{_C}instance:rename",

@@ -635,7 +635,7 @@ class ImageCreate(TypedDict):
     source: UploadSource | UrlSource | CatalogueSource
     project: NotRequired[str]
     public: NotRequired[bool]
-    format: NotRequired[Literal["", "qcow2", "raw"]]
+    format: NotRequired[Literal["", "qcow2", "raw", "iso"]]
     os_id: NotRequired[str]
     default_user: NotRequired[str]
     min_memory_mib: NotRequired[int]
@@ -658,9 +658,10 @@ class Instance(TypedDict):
     ``defaults`` says why of the ``hardware`` that nobody chose and the guest's system has otherwise than most.
     ``vcpus``, ``memory_mib`` and the like are what is wanted; ``pending`` has those that the present run has
     otherwise. ``screen`` is how its screen is reached (``vnc``); empty: it is headless. ``saved_at``: since when
-    its memory is in a file; empty: it is not. ``addresses``: those that its guest was seen with; ``address_notes``:
-    in words, how they differ from what its NICs were given. a file; empty: it is not. ``adopted``: of a domain that
-    zcloud took over, its disks and NICs as they are, and what of it is ``unmapped``; empty: it is zcloud's own."""
+    its memory is in a file; empty: it is not. ``driver_iso``: the image in its CD drive. ``addresses``: those that
+    its guest was seen with; ``address_notes``: in words, how they differ from what its NICs were given.
+    ``adopted``: of a domain that zcloud took over, its disks and NICs as they are, and what of it is ``unmapped``;
+    empty: it is zcloud's own."""
 
     id: str
     name: str
@@ -672,6 +673,7 @@ class Instance(TypedDict):
     accel: str
     image: str
     image_id: str | None
+    driver_iso: str
     default_user: str
     status: str
     desired: str
@@ -744,8 +746,9 @@ class InstanceCreate(TypedDict):
     ``nics`` it gets one on the default network. ``ssh_keys`` are public keys or names of stored ones;
     ``password_hash`` is a crypt(3) hash for the image's default user; Windows takes a ``password``. ``commands``
     are lines for the guest's shell, run once at the end of its first boot, before those of ``user_data``.
-    ``headless``: without a screen. ``hardware`` has options by name (see the reference of hardware); what is not
-    given follows the image's system."""
+    ``headless``: without a screen. ``driver_iso``: an image of format iso for its CD drive; empty: for Windows the
+    newest one whose ``os_id`` is virtio-win; ``none``: no CD. ``hardware`` has options by name (see the reference
+    of hardware); what is not given follows the image's system."""
 
     name: str
     image: str
@@ -773,6 +776,7 @@ class InstanceCreate(TypedDict):
     ready_within_s: NotRequired[int]
     guest: NotRequired[GuestOptions]
     headless: NotRequired[bool]
+    driver_iso: NotRequired[str]
     hardware: NotRequired[dict[str, Any]]
 
 
@@ -1044,6 +1048,7 @@ class Placement(TypedDict):
     hardware: dict[str, Any]
     defaults: dict[str, Any]
     warnings: list[str]
+    driver_iso: str
 
 
 class Pool(TypedDict):

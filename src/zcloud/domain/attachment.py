@@ -21,6 +21,9 @@ SERIAL_LENGTH = 20
 SEED_SLOT = 25
 """The seed's place, out of the way of data disks: ``vdz``."""
 
+DRIVERS_SLOT = 24
+"""The place of a CD with drivers: ``sdy``."""
+
 MAX_DISKS = 17
 """Disks of one instance, the root included."""
 

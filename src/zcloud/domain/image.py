@@ -8,6 +8,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+CD = "iso"
+"""The format of an image that is put into a guest's CD drive, and that nothing boots from."""
+
+FORMATS = ("qcow2", "raw", CD)
+
 
 class ImageState(StrEnum):
     """Where an image is in its life."""
@@ -29,7 +34,7 @@ class Image:
     project_id: str | None  # None: for everybody
     state: ImageState
     digest: str  # sha256 of the file as kept, "" until ready
-    format: str  # qcow2 or raw
+    format: str  # of FORMATS
     size: int
     virtual_size: int
     os_id: str

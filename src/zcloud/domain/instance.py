@@ -117,12 +117,13 @@ class InstanceSpec:
     ready_within_s: int = 600
     guest: Mapping[str, Any] = field(default_factory=dict)  # timezone, packages, proxies (see domain/guest.py)
     headless: bool = False  # without a screen
+    driver_iso: str = ""  # a CD with drivers; empty: the library's for Windows, "none": none
     hardware: Mapping[str, Any] = field(default_factory=dict)  # see domain/hardware.py
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Instance:
-    """The record of an instance."""
+    """The record of an instance; the defaults are those of one that has just been recorded."""
 
     id: str  # also the domain's uuid
     name: str
@@ -130,32 +131,33 @@ class Instance:
     project_id: str
     host_id: str
     image_id: str | None  # None: it was adopted
+    driver_image_id: str | None = None  # the image in its CD drive
     status: InstanceStatus
     desired: Power
     vcpus: int
     memory_mib: int
-    flavor: str
-    firmware: Firmware
-    machine: str  # pinned machine type
-    tags: tuple[str, ...]
-    protected: bool
-    on_boot: OnBoot
-    incarnation: int  # counts starts
-    revision: int  # counts changes of what is desired; the ETag
-    ready: Ready
-    ready_detail: str
-    ready_deadline: datetime | None
-    observed: Mapping[str, Any]  # power, reason, guest addresses, OS, drift; set by the observer
-    error: Mapping[str, Any] | None
-    operation_id: str | None  # the operation that works on it: the lock
+    max_vcpus: int = 0  # how far it can grow while it runs; 0: not at all
+    max_memory_mib: int = 0
+    flavor: str = ""
+    firmware: Firmware = Firmware.BIOS
+    machine: str = ""  # pinned machine type; empty: there is no domain yet
+    tags: tuple[str, ...] = ()
+    protected: bool = False
+    on_boot: OnBoot = OnBoot.LAST
+    incarnation: int = 0  # counts starts
+    revision: int = 1  # counts changes of what is desired; the ETag
+    ready: Ready = Ready.NONE
+    ready_detail: str = ""
+    ready_deadline: datetime | None = None
+    observed: Mapping[str, Any] = field(default_factory=dict)  # power, reason, guest addresses, OS, drift
+    error: Mapping[str, Any] | None = None
+    operation_id: str | None = None  # the operation that works on it: the lock
     created_by: str
     created_at: datetime
     updated_at: datetime
-    started_at: datetime | None
+    started_at: datetime | None = None
     hardware: Mapping[str, Any] = field(default_factory=dict)  # console log, digest of the definition, UEFI keys
     guest: Mapping[str, Any] = field(default_factory=dict)  # keys, timezone, packages, proxies: nothing secret
-    max_vcpus: int = 0  # how far it can grow while it runs; 0: not at all
-    max_memory_mib: int = 0
     live: Mapping[str, Any] = field(default_factory=dict)  # what the present run has; see domain/pending.py
     options: Mapping[str, Any] = field(default_factory=dict)  # hardware that was chosen; see domain/hardware.py
     frozen_until: datetime | None = None  # its file systems take no writes; thawed then at the latest
@@ -252,6 +254,7 @@ VERBS: Mapping[str, Verb] = {
     "attach_nic": Verb("given a NIC", _THERE),
     "detach_nic": Verb("relieved of a NIC", _THERE),
     "link_nic": Verb("changed at a NIC", _THERE),
+    "eject": Verb("relieved of its CD", _THERE),
     "grow_disk": Verb("given a larger disk", _THERE),
 }
 """The operation ``instance_VERB`` of each is in ``workflows/registry.py``; ``grow_disk`` is the volume's."""

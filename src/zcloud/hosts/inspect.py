@@ -45,7 +45,7 @@ class ImageLimits:
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """What a file is that passed. ``format`` is qcow2 or raw, ``partitions`` (raw only) none, mbr or gpt."""
+    """What a file is that passed. ``format`` is qcow2, raw or iso, ``partitions`` (raw only) none, mbr or gpt."""
 
     format: str
     virtual_size: int

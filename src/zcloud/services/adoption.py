@@ -14,7 +14,7 @@ from zcloud.domain.claims import running_claims
 from zcloud.domain.errors import AlreadyExists, Busy, InUse, Protected, WrongState
 from zcloud.domain.foreign import Adoption, ForeignDomain, foreign_id
 from zcloud.domain.host import Host
-from zcloud.domain.instance import RUNS, Firmware, Instance, InstanceStatus, OnBoot, Power, Ready
+from zcloud.domain.instance import RUNS, Instance, InstanceStatus, OnBoot, Power
 from zcloud.domain.names import check_name
 from zcloud.domain.operation import Operation
 from zcloud.domain.people import Actor, Project, Role, Usage
@@ -184,24 +184,10 @@ def _record(domain: ForeignDomain, project: Project, name: str, actor: Actor, no
         desired=Power.RUNNING if domain.runs else Power.STOPPED,
         vcpus=domain.vcpus,
         memory_mib=domain.memory_mib,
-        flavor="",
-        firmware=Firmware.BIOS,
-        machine="",
-        tags=(),
-        protected=False,
         on_boot=OnBoot.STAY_OFF,  # libvirt's autostart goes on to decide
-        incarnation=0,
-        revision=1,
-        ready=Ready.NONE,
-        ready_detail="",
-        ready_deadline=None,
-        observed={},
-        error=None,
-        operation_id=None,
         created_by=actor.user_name,
         created_at=now,
         updated_at=now,
-        started_at=None,
         hardware={"adopted": adopted},
     )
 

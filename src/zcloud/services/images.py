@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from zcloud.base.ids import new_id
 from zcloud.domain.errors import Forbidden, InUse, InvalidInput, QuotaExceeded, WrongState
-from zcloud.domain.image import Image, ImageState
+from zcloud.domain.image import FORMATS, Image, ImageState
 from zcloud.domain.names import check_name
 from zcloud.domain.operation import Operation, StepStatus
 from zcloud.domain.people import Actor, Role
@@ -70,8 +70,10 @@ class Images:
         check_name(spec.name)
         spec = self._from_catalogue(spec)
         source = _check_source(spec.source)
-        if spec.format not in ("", "qcow2", "raw"):
-            raise InvalidInput(f"{spec.format[:40]!r} is not a format.", hint="Use qcow2 or raw.", field="format")
+        if spec.format not in ("", *FORMATS):
+            raise InvalidInput(
+                f"{spec.format[:40]!r} is not a format.", hint=f"Use {', '.join(FORMATS)}.", field="format"
+            )
 
         def work(tx: Tx) -> tuple[Image, Operation | None]:
             if spec.public:
@@ -139,6 +141,13 @@ class Images:
             expect(image, revision)
             volumes = tx.volumes.page(VolumeFilter(image_id=image.id), limit=1, count=True).total or 0
             instances = tx.instances.page(InstanceFilter(image_id=image.id), limit=1, count=True).total or 0
+            drives = tx.instances.page(InstanceFilter(driver_image_id=image.id), limit=5, count=True)
+            if drives.total:
+                names = ", ".join(each.name for each in drives.items)
+                raise InUse(
+                    f"The image {image.name} is in the CD drive of {drives.total} instances: {names}.",
+                    hint="Take it out there: `zcloud instance eject NAME`.",
+                )
             users = volumes + instances
             if users:
                 raise InUse(f"The image {image.name} is the base of {users} instances or volumes.")

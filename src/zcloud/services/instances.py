@@ -38,6 +38,7 @@ class Names(NamedTuple):
     accel: str
     image: str
     default_user: str
+    driver_iso: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +264,7 @@ def _names(tx: Tx, rows: Sequence[Instance | InstanceBrief]) -> Callable[[Instan
     """Give what tells the names of each of the instances, from three queries for all."""
     projects = tx.projects.many({each.project_id for each in rows})
     hosts = tx.hosts.many({each.host_id for each in rows})
-    images = tx.images.many(filter(None, (each.image_id for each in rows)))
+    images = tx.images.many({id for each in rows for id in (each.image_id, _driver_id(each)) if id})
 
     def names(each: Instance | InstanceBrief) -> Names:
         host, image = hosts[each.host_id], images.get(each.image_id or "")
@@ -271,9 +272,15 @@ def _names(tx: Tx, rows: Sequence[Instance | InstanceBrief]) -> Callable[[Instan
         project = projects[each.project_id].name
         if image is None:  # it was adopted
             return Names(project, host.name, state.value, host.accel.value, "", "")
-        return Names(project, host.name, state.value, host.accel.value, image.name, image.default_user)
+        drivers = images.get(_driver_id(each) or "")
+        told = drivers.name if drivers else ""
+        return Names(project, host.name, state.value, host.accel.value, image.name, image.default_user, told)
 
     return names
+
+
+def _driver_id(instance: Instance | InstanceBrief) -> str | None:
+    return instance.driver_image_id if isinstance(instance, Instance) else None  # no table shows it
 
 
 def _which(tx: Tx, actor: Actor, query: InstanceQuery) -> InstanceFilter:

@@ -23,7 +23,6 @@ from zcloud.domain.instance import (
     InstanceStatus,
     NicRequest,
     Power,
-    Ready,
 )
 from zcloud.domain.names import check_name, check_tags
 from zcloud.domain.network import MAX_NICS, Port, port_hostname
@@ -36,6 +35,7 @@ from zcloud.scheduler import Demand, Placement
 from zcloud.scheduler.model import HostView
 from zcloud.services import admission
 from zcloud.services.context import Services, Subject, authorize, begin, resolve_project
+from zcloud.services.media import check_bootable, find_drivers
 from zcloud.services.nics import add_port
 from zcloud.services.profile import fit
 from zcloud.services.systems import Systems
@@ -60,6 +60,7 @@ class Sized:
     ssh_keys: tuple[str, ...]
     defaults: Mapping[str, Mapping[str, Any]]
     warnings: tuple[str, ...]
+    drivers: Image | None
 
     @property
     def disks(self) -> dict[str, int]:
@@ -90,6 +91,7 @@ class Rehearsal:
     instance: Instance
     volumes: tuple[Volume, ...]
     ports: tuple[Port, ...]
+    drivers: str  # the image in its CD drive
 
 
 class _Rehearsed(Exception):
@@ -147,7 +149,7 @@ class Launch:
         placement = admission.choose(admission.snapshot(tx), sized.project.id, sized.demand())
         instance = self._record(tx, actor, project, spec)[0]
         volumes, ports = tx.volumes.of_instance(instance.id), tx.ports.of_instance(instance.id)
-        raise _Rehearsed(Rehearsal(placement, instance, tuple(volumes), tuple(ports)))
+        raise _Rehearsed(Rehearsal(placement, instance, tuple(volumes), tuple(ports), _name(sized.drivers)))
 
     def _record(
         self, tx: Tx, actor: Actor, project: str, spec: InstanceSpec, failed: Instance | None = None
@@ -216,6 +218,7 @@ class Launch:
             incarnation=0,
             error=None,
             hardware=instance.hardware,
+            driver_image_id=instance.driver_image_id,
         )
 
     def _size(self, tx: Tx, actor: Actor, project: str, spec: InstanceSpec) -> Sized:
@@ -234,7 +237,10 @@ class Launch:
         root_size = max(root_size, 0)
         fitted = fit(spec, image, self._systems.find(image.os_id) if self._systems else None)
         small = self._systems.shortages(image.os_id, vcpus, memory_mib, root_size) if self._systems else ()
-        sized = Sized(fitted.spec, owner, image, vcpus, memory_mib, root_size, keys, fitted.defaults, tuple(small))
+        drivers = find_drivers(tx, spec.driver_iso, owner.id, settle(fitted.spec.hardware).os)
+        sized = Sized(
+            fitted.spec, owner, image, vcpus, memory_mib, root_size, keys, fitted.defaults, tuple(small), drivers
+        )
         _check_size(sized)
         return sized
 
@@ -253,22 +259,13 @@ class Launch:
             memory_mib=sized.memory_mib,
             flavor=spec.flavor,
             firmware=spec.firmware,
-            machine="",
             tags=spec.tags,
             protected=spec.protected,
             on_boot=spec.on_boot,
-            incarnation=0,
-            revision=1,
-            ready=Ready.NONE,
-            ready_detail="",
-            ready_deadline=None,
-            observed={},
-            error=None,
-            operation_id=None,
             created_by=actor.user_name,
             created_at=tx.now,
             updated_at=tx.now,
-            started_at=None,
+            driver_image_id=sized.drivers.id if sized.drivers else None,
             options=dict(spec.hardware),
             max_vcpus=spec.max_vcpus,
             max_memory_mib=spec.max_memory_mib,
@@ -351,7 +348,12 @@ def _find_image(tx: Tx, name_or_id: str, project_id: str) -> Image:
         raise InvalidInput(f"The image {image.name} is {image.state}, not ready.", field="image")
     if (machine := image.source.get("arch", MACHINE)) != MACHINE:
         raise InvalidInput(f"The image {image.name} is for {machine}; instances are {MACHINE}.", field="image")
+    check_bootable(image)
     return image
+
+
+def _name(image: Image | None) -> str:
+    return image.name if image else ""
 
 
 def _resolve_key(tx: Tx, actor: Actor, key: str) -> str:

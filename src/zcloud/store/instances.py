@@ -58,6 +58,7 @@ class InstanceFilter:
     tags: Collection[str] = ()
     host_id: str | None = None
     image_id: str | None = None
+    driver_image_id: str | None = None
     search: str = ""
     trashed: bool = False
 
@@ -225,6 +226,8 @@ def _conditions(filter: InstanceFilter) -> list[ColumnElement[bool]]:
         where.append(_C.host_id == filter.host_id)
     if filter.image_id is not None:
         where.append(_C.image_id == filter.image_id)
+    if filter.driver_image_id is not None:
+        where.append(_C.driver_image_id == filter.driver_image_id)
     if filter.search:
         addressed = _C.id.in_(select(ports.instance_id).where(ports.address == filter.search))
         where.append(or_(_C.name.contains(filter.search, autoescape=True), _C.id == filter.search, addressed))

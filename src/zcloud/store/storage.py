@@ -25,6 +25,8 @@ class ImageFilter:
     project_ids: Collection[str] | None = None
     state: ImageState | None = None
     digest: str | None = None
+    os_id: str | None = None
+    format: str | None = None
 
 
 class Images(Lockable[Image, ImageFilter]):
@@ -55,6 +57,10 @@ class Images(Lockable[Image, ImageFilter]):
             where.append(_I.state == filter.state.value)
         if filter.digest is not None:
             where.append(_I.digest == filter.digest)
+        if filter.os_id is not None:
+            where.append(_I.os_id == filter.os_id)
+        if filter.format is not None:
+            where.append(_I.format == filter.format)
         return where
 
 

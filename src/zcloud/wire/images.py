@@ -45,7 +45,7 @@ class ImageCreate(Request):
     source: Annotated[UploadSource | UrlSource | CatalogueSource, Field(discriminator="kind")]
     project: OptionalRef = ""
     public: Flag = False
-    format: Literal["", "qcow2", "raw"] = ""
+    format: Literal["", "qcow2", "raw", "iso"] = ""
     os_id: Line = ""
     default_user: Line = ""
     min_memory_mib: Count = 0

@@ -78,7 +78,8 @@ class InstanceCreate(Request):
     Without ``nics`` it gets one on the default network. ``ssh_keys`` are public keys or names of stored ones;
     ``password_hash`` is a crypt(3) hash for the image's default user; Windows takes a ``password``.
     ``commands`` are lines for the guest's shell, run once at the end of its first boot, before those of ``user_data``.
-    ``headless``: without a screen.
+    ``headless``: without a screen. ``driver_iso``: an image of format iso for its CD drive; empty: for Windows the
+    newest one whose ``os_id`` is virtio-win; ``none``: no CD.
     ``hardware`` has options by name (see the reference of hardware); what is not given follows the image's system.
     """
 
@@ -114,6 +115,7 @@ class InstanceCreate(Request):
     ready_within_s: Seconds = 600
     guest: GuestOptions = GuestOptions()
     headless: Flag = False
+    driver_iso: OptionalRef = ""
     hardware: Options = Field(default_factory=dict)
 
 
@@ -243,10 +245,9 @@ class Instance:
     ``defaults`` says why of the ``hardware`` that nobody chose and the guest's system has otherwise than most.
     ``vcpus``, ``memory_mib`` and the like are what is wanted; ``pending`` has those that the present run has otherwise.
     ``screen`` is how its screen is reached (``vnc``); empty: it is headless. ``saved_at``: since when its memory is in
-    a file; empty: it is not. ``addresses``: those that its guest was seen with; ``address_notes``: in words, how they
-    differ from what its NICs were given.
-    a file; empty: it is not. ``adopted``: of a domain that zcloud took over, its disks and NICs as they are, and what
-    of it is ``unmapped``; empty: it is zcloud's own.
+    a file; empty: it is not. ``driver_iso``: the image in its CD drive. ``addresses``: those that its guest was seen
+    with; ``address_notes``: in words, how they differ from what its NICs were given. ``adopted``: of a domain that
+    zcloud took over, its disks and NICs as they are, and what of it is ``unmapped``; empty: it is zcloud's own.
     """
 
     id: str
@@ -259,6 +260,7 @@ class Instance:
     accel: str
     image: str
     image_id: str | None
+    driver_iso: str
     default_user: str
     status: str
     desired: str
@@ -350,3 +352,4 @@ class Placement:
     hardware: Mapping[str, Any]
     defaults: Mapping[str, str]
     warnings: tuple[str, ...]
+    driver_iso: str

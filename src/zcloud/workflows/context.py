@@ -124,6 +124,7 @@ class Whole:
     image: Image | None  # None: it was adopted
     volumes: tuple[tuple[Volume, Pool], ...]
     ports: tuple[tuple[Port, Network], ...]
+    drivers: Image | None = None  # in its CD drive
 
     @property
     def root(self) -> tuple[Volume, Pool]:
@@ -152,4 +153,5 @@ def load_whole(run: Run) -> Whole:
             tx.images.get(instance.image_id) if instance.image_id else None,
             tuple((each, tx.pools.get(each.pool_id)) for each in volumes),
             tuple((each, tx.networks.get(each.network_id)) for each in ports),
+            tx.images.get(instance.driver_image_id) if instance.driver_image_id else None,
         )

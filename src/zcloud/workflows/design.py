@@ -12,7 +12,7 @@ from zcloud.domain.plug import DiskPlug
 from zcloud.domain.size import wanted_size
 from zcloud.domain.storage import Pool, Volume
 from zcloud.drivers.compute.design import DomainPlan, UefiFirmware
-from zcloud.workflows.context import Run, Whole
+from zcloud.workflows.context import Run, Whole, base_image
 
 LOG_DIR = "/var/log/libvirt/qemu"
 TPM_DIR = "/var/lib/libvirt/swtpm"
@@ -69,6 +69,7 @@ def plan_domain(run: Run, whole: Whole, host: Host, project: str, incarnation: i
         uefi=_uefi(host, instance, storage.artifact_path(nvram_name(instance))),
         disks=tuple(plug_disk(run, whole, each, pool) for each, pool in whole.volumes),
         seed=storage.artifact_path(seed_name(instance)),
+        drivers=storage.base_path(base_image(whole.drivers)) if whole.drivers else "",
         nics=tuple(run.network(network, host.id).plug(port) for port, network in whole.ports),
         console_log=console_log(instance),
         hardware=settle(instance.options),

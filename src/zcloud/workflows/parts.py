@@ -9,6 +9,7 @@ from typing import Any
 from zcloud.domain.errors import GuestSilent, HypervisorFailed, NotFound
 from zcloud.domain.guest import SECRETS, GuestSecrets, describe_guest
 from zcloud.domain.hardware import settle
+from zcloud.domain.image import Image
 from zcloud.domain.instance import Instance
 from zcloud.drivers.compute.design import design_domain
 from zcloud.drivers.compute.devices import definition_facts
@@ -16,6 +17,7 @@ from zcloud.drivers.compute.patch import patch_accel, patch_incarnation
 from zcloud.drivers.guest.agent import ask_time
 from zcloud.drivers.guest.cloudinit import build_seed
 from zcloud.drivers.guest.seed import build_iso
+from zcloud.drivers.storage.base import StorageDriver
 from zcloud.ports import DomainState, Hypervisor
 from zcloud.workflows.context import Run, Whole, base_image, load_whole
 from zcloud.workflows.design import console_log, logs, nvram_name, plan_domain, saved_name, seed_name, tpm_directory
@@ -25,15 +27,17 @@ OFF = frozenset({DomainState.SHUTOFF, DomainState.CRASHED})
 
 
 def put_base(run: Run) -> None:
-    """Put the image into the root volume's pool; it stays there for the next instance."""
+    """Put the image, and that of its CD, into the root volume's pool; they stay there for the next instance."""
     whole = load_whole(run)
     root, pool = whole.root
-    image = run.read(lambda tx: tx.images.get(root.image_id or ""))
-    base = base_image(image)
     driver = run.storage(pool, whole.instance.host_id)
-    if driver.has_base(base):
-        return
-    path = run.image_file(image)
+    for image in filter(None, (run.read(lambda tx: tx.images.get(root.image_id or "")), whole.drivers)):
+        if not driver.has_base(base_image(image)):
+            _bring(run, driver, image)
+
+
+def _bring(run: Run, driver: StorageDriver, image: Image) -> None:
+    base, path = base_image(image), run.image_file(image)
     driver.ensure_base(base, lambda: path.open("rb"), lambda done: run.control.progress(done, base.size))
 
 

@@ -15,6 +15,7 @@ from zcloud.workflows.instance_adopt import INSTANCE_ADOPT
 from zcloud.workflows.instance_create import INSTANCE_CREATE
 from zcloud.workflows.instance_delete import INSTANCE_DELETE
 from zcloud.workflows.instance_edit import INSTANCE_EDIT
+from zcloud.workflows.instance_eject import INSTANCE_EJECT
 from zcloud.workflows.instance_freeze import INSTANCE_FREEZE, INSTANCE_THAW
 from zcloud.workflows.instance_hardware import INSTANCE_HARDWARE
 from zcloud.workflows.instance_hold import INSTANCE_PAUSE, INSTANCE_RESET, INSTANCE_RESUME
@@ -48,6 +49,7 @@ WORKFLOWS: Mapping[str, Workflow[Run]] = {
         INSTANCE_RESIZE,
         INSTANCE_DISCARD,
         INSTANCE_EDIT,
+        INSTANCE_EJECT,
         INSTANCE_FREEZE,
         INSTANCE_PAUSE,
         INSTANCE_RENAME,

@@ -129,6 +129,12 @@ CASES: dict[str, DomainPlan] = {
         disks=(DiskPlug(source=ROOT, slot=0, attachment=Attachment(DiskBus.SATA)),),
         hardware=Hardware(disk_bus="sata", nic_model="e1000e", video="vga"),
     ),
+    "drivers": replace(
+        DEMO,
+        disks=(DiskPlug(source=ROOT, slot=0, attachment=Attachment(DiskBus.SATA)),),
+        drivers=f"/var/lib/zcloud/pools/default/base/{'0' * 64}.iso",
+        hardware=settle({"os": "windows", "disk_bus": "sata", "nic_model": "e1000e"}),
+    ),
     "windows-kvm": replace(DEMO, accel=Accel.KVM, hardware=settle({"os": "windows", "cpu": "maximum"})),
     "tuned": replace(DEMO, size=Size(4, 512, 4, 1024), hardware=TUNED),
     "spice": replace(DEMO, hardware=Hardware(screen="spice", video="qxl")),

@@ -91,7 +91,9 @@ def create_instance(
     candidates = tuple(Candidate(each.host.name, each.host.id, each.score) for each in found.candidates)
     refusals = tuple(Refusal(each.host, each.filter, each.reason, each.nearest) for each in found.refusals)
     hardware, why = to_record(settle(instance.options)), show.reasons(instance)
-    return answer(Placement, Placement(candidates, refusals, hardware, why, tuple(instance.guest["warnings"])))
+    return answer(
+        Placement, Placement(candidates, refusals, hardware, why, tuple(instance.guest["warnings"]), rehearsal.drivers)
+    )
 
 
 @router.get("/instances/{ref}", response_model=Instance)

@@ -49,6 +49,12 @@ def discard_saved_instance(call: Calling, ref: RefPath, project: Project = "") -
     return _act(call, project, ref, "discard")
 
 
+@router.post("/instances/{ref}/eject", status_code=202, response_model=Accepted)
+def eject_instance(call: Calling, ref: RefPath, project: Project = "") -> Response:
+    """Take the CD with drivers out of an instance's drive."""
+    return _act(call, project, ref, "eject")
+
+
 @router.post("/instances/{ref}/rename", status_code=202, response_model=Accepted)
 def rename_instance(call: Calling, ref: RefPath, body: InstanceRename, project: Project = "") -> Response:
     """Give an instance another name, on its networks too."""

@@ -31,7 +31,9 @@ _CHUNK = 1 << 20
 @click.option("--name", default="", help="What it is called [from the source].")
 @click.option("--checksum", default="", metavar="sha256:…|sha512:…", help="What the file must be.")
 @click.option("--public", is_flag=True, help="For everybody, not for a project only.")
-@click.option("--format", "form", type=click.Choice(("qcow2", "raw")), default=None, help="The format [as found].")
+@click.option(
+    "--format", "form", type=click.Choice(("qcow2", "raw", "iso")), default=None, help="The format [as found]."
+)
 @click.option("--os-id", default="", help="osinfo's short id, like debian12.")
 @click.option("--user", "default_user", default="", help="The user that its cloud-init makes.")
 @click.option("--min-memory", "min_memory_mib", type=MIB, default=0, help="The least memory it runs with.")
@@ -45,7 +47,7 @@ def import_image(app: App, source: str, form: str | None, wait: bool, **options:
     if "://" in source:
         body["source"] = {"kind": "url", "url": source, "checksum": checksum}
         body["name"] = body["name"] or name_from(source.partition("?")[0])
-    elif path.exists() or "/" in source or path.suffix in (".qcow2", ".img", ".raw"):
+    elif path.exists() or "/" in source or path.suffix in (".qcow2", ".img", ".raw", ".iso"):
         upload(app, path, {**body, "name": body["name"] or name_from(source)}, checksum, wait=wait)
         return
     else:

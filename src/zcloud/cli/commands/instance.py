@@ -99,6 +99,7 @@ COLUMNS = (
     Column("pending", _pending),
     Column("flavor", "flavor"),
     Column("image", "image"),
+    Column("CD", "driver_iso"),
     Column("user", "default_user"),
     Column("host", "host"),
     Column("accelerator", accelerator),

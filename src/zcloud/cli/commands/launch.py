@@ -60,6 +60,13 @@ _OPTIONS = (
     click.option("--tag", multiple=True, help="A tag; repeatable."),
     click.option("--firmware", type=click.Choice(("bios", "uefi")), default=None, help="How it boots [bios]."),
     click.option("--os", default="", metavar="KIND", help="linux, windows or windows-11 [what the image is]."),
+    click.option(
+        "--driver-iso",
+        default="",
+        metavar="IMAGE",
+        shell_complete=completer("images"),
+        help="A CD with drivers, or none [for Windows the image of virtio-win, if there is one].",
+    ),
     click.option("--set", "hardware", multiple=True, metavar="OPTION=VALUE", help="Hardware; repeatable."),
     click.option("--headless", is_flag=True, help="Make it without a screen."),
     click.option("--host", default="", shell_complete=completer("hosts"), help="Run it on this host."),

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zcloud.domain.attachment import DIRECT, SATA_PLACES, SEED_SLOT, DiskBus, IoLimits, disk_target
+from zcloud.domain.attachment import (
+    DIRECT,
+    DRIVERS_SLOT,
+    SATA_PLACES,
+    SEED_SLOT,
+    DiskBus,
+    IoLimits,
+    disk_target,
+)
 from zcloud.domain.hardware import DEFAULT, Hardware
 from zcloud.domain.host import Accel
 from zcloud.domain.plug import DiskFormat, DiskKind, DiskPlug, DiskSource, NicKind, NicPlug
@@ -22,8 +30,8 @@ from zcloud.libvirtxml.nic import Interface
 SPARE_ROOT_PORTS = 12
 """PCI Express places left for hot-plug: q35 itself has one."""
 
-_CDROM_UNIT = SATA_PLACES
-"""The first of the SATA controller's places for CD-ROMs, after those of disks."""
+_SEED_UNIT, _DRIVERS_UNIT = SATA_PLACES, SATA_PLACES + 1
+"""The SATA controller's places for CD-ROMs, after those of disks."""
 
 BALLOON_PERIOD_S = 10
 AGENT_CHANNEL = "org.qemu.guest_agent.0"
@@ -43,8 +51,8 @@ class UefiFirmware:
 class DomainPlan:
     """All that the design needs. Paths are absolute paths on the host.
 
-    ``disks`` have the root in slot 0. ``machine`` is a canonical q35 type, such as
-    pc-q35-7.2. ``uefi`` None boots by BIOS; ``seed`` empty means no cloud-init disk.
+    ``disks`` have the root in slot 0; ``drivers`` is a CD with drivers (empty: none). ``machine`` is a canonical q35
+    type, such as pc-q35-7.2. ``uefi`` None boots by BIOS; ``seed`` empty means no cloud-init disk.
     """
 
     instance_id: str
@@ -61,6 +69,7 @@ class DomainPlan:
     uefi: UefiFirmware | None = None
     disks: tuple[DiskPlug, ...]
     seed: str = ""
+    drivers: str = ""
     nics: tuple[NicPlug, ...] = ()
     console_log: str
     free_page_reporting: bool = True
@@ -77,8 +86,12 @@ def design_domain(plan: DomainPlan) -> str:
     for disk in plan.disks:
         _fill_disk(domain.disks.add(), disk)
     if plan.seed:
-        fill = _fill_seed if (plan.hardware.os, plan.hardware.disk_bus) == ("linux", "virtio") else _fill_cdrom
-        fill(domain.disks.add(), plan.seed)
+        if (plan.hardware.os, plan.hardware.disk_bus) == ("linux", "virtio"):
+            _fill_seed(domain.disks.add(), plan.seed)
+        else:
+            _fill_cdrom(domain.disks.add(), plan.seed, SEED_SLOT, _SEED_UNIT)
+    if plan.drivers:
+        _fill_cdrom(domain.disks.add(), plan.drivers, DRIVERS_SLOT, _DRIVERS_UNIT)
     for plug in plan.nics:
         _fill_nic(domain.interfaces.add(), plug)
     _add_controllers(domain, plan)
@@ -193,14 +206,14 @@ def _fill_seed(disk: Disk, path: str) -> None:
     disk.snapshot = "no"
 
 
-def _fill_cdrom(disk: Disk, path: str) -> None:
-    """A seed that a system sees before it has a driver for virtio."""
+def _fill_cdrom(disk: Disk, path: str, slot: int, unit: int) -> None:
+    """A CD that a system sees before it has a driver for virtio."""
     disk.type, disk.device, disk.snapshot = "file", "cdrom", "no"
     disk.driver, disk.format = "qemu", "raw"
     disk.source.file = path
-    disk.target, disk.bus = disk_target(SEED_SLOT, DiskBus.SATA), "sata"
+    disk.target, disk.bus = disk_target(slot, DiskBus.SATA), "sata"
     place = disk.address
-    place.type, place.controller, place.target, place.unit = "drive", 0, 0, _CDROM_UNIT
+    place.type, place.controller, place.target, place.unit = "drive", 0, 0, unit
     disk.read_only = True
 
 

@@ -24,6 +24,7 @@ from zcloud.domain.errors import (
     ToolMissing,
     ZcloudError,
 )
+from zcloud.domain.image import FORMATS
 from zcloud.domain.plug import DiskFormat, DiskSource
 from zcloud.domain.storage import Pool
 from zcloud.drivers import passage, qemu_img
@@ -131,8 +132,12 @@ class DirectoryPool(FileArtifacts):
 
     def delete_base(self, digest: str) -> None:
         """Remove an image's file; absent is fine."""
-        for format in DiskFormat:
+        for format in FORMATS:
             self._files.remove(_base_name(digest, format))
+
+    def base_path(self, base: BaseImage) -> str:
+        """Give where the image's file is on the host, without looking."""
+        return self._files.at(_base_name(base.digest, base.format))
 
     def list_bases(self) -> list[str]:
         """Give the digests of the images that are there."""
@@ -254,7 +259,9 @@ def _wanted(spec: VolumeSpec, format: DiskFormat, files: PoolFiles) -> ImageFact
 
 
 def _base_name(digest: str, format: str) -> str:
-    return f"base/{checked(_DIGEST, digest)}.{DiskFormat(format)}"
+    if format not in FORMATS:
+        raise ValueError(f"no image has the format {format!r}")
+    return f"base/{checked(_DIGEST, digest)}.{format}"
 
 
 def _volume_name(volume_id: str, format: DiskFormat) -> str:

@@ -60,6 +60,7 @@ instances = Table(
     ref("project_id", "projects.id"),
     ref("host_id", "hosts.id"),
     ref("image_id", "images.id", nullable=True),
+    ref("driver_image_id", "images.id", nullable=True),
     key("status", index=True),
     key("desired"),
     integer("vcpus"),
