@@ -27,14 +27,18 @@ def paths(web: Web) -> list[str]:
         *LISTS,
         *(f"/instances/{id}{more}" for more in ("", "/console", "/events", "/xml")),
         f"/operations/{operation}",
-        "/hosts/new",
-        f"/hosts/{web.cloud.host.id}",
         "/launch",
         f"/projects/{web.cloud.home.id}",
         "/projects/new",
         "/users/member",
         "/users/new",
+        *infrastructure(web),
     ]
+
+
+def infrastructure(web: Web) -> list[str]:
+    things = {"hosts": web.cloud.host.id, "images": web.cloud.image.id}
+    return [path for name, id in things.items() for path in (f"/{name}/new", f"/{name}/{id}")]
 
 
 def test_every_page_is_shown_to_an_admin(still: Web) -> None:

@@ -10,7 +10,6 @@ from starlette.types import Scope
 from zcloud.web import (
     account,
     assets,
-    hosts,
     infrastructure,
     instances,
     launch,
@@ -44,7 +43,6 @@ PAGES = (
     *instances.ROUTES,
     *launch.ROUTES,
     *operations.ROUTES,
-    *hosts.ROUTES,
     *infrastructure.ROUTES,
     *assets.ROUTES,
 )

@@ -97,6 +97,11 @@ def rehearse(path: str, like: str, handler: Handler) -> Route:
     return Route(path, _guarded(path, _rule(like), handler, audited=False), methods=["POST"])
 
 
+def piece(path: str, like: str, handler: Handler) -> Route:
+    """Give the route that takes a piece of a file, whose bytes the handler reads as they come."""
+    return Route(path, _guarded(path, _rule(like), handler), methods=["PUT"])
+
+
 def _rule(like: str) -> Rule:
     method, _, path = like.partition(" ")
     return ROUTES[(method, path)]
@@ -114,7 +119,8 @@ def _guarded(
         except Exception as error:  # noqa: BLE001 - every error has a page
             response = _trouble(request, error)
         actor = request.state.actor
-        if audited and request.method == "POST" and actor is not NOBODY:
+        worth = audited and _changes(request) and (response.status_code >= 400 or not rule.part)
+        if worth and actor is not NOBODY:
             answered = _answered(request, path, response)
             await run_in_threadpool(parts_of(request).audit.record, actor, answered)
         return response
@@ -125,17 +131,22 @@ def _guarded(
 async def _admitted(request: Request, rule: Rule) -> Visit:
     """Give the visit of who may; raises Unauthenticated, Forbidden, PayloadTooLarge, Reconciling."""
     parts, form = parts_of(request), dict[str, list[str]]()
-    if request.method == "POST":
+    if _changes(request):
         _check_origin(request)
+    if request.method == "POST":
         body = await BoundedRequest(request.scope, request.receive).body()
         form = _fields(body)
     actor = NOBODY
     if rule.scope is not Scope.PUBLIC:
         actor = request.state.actor = await _authenticate(request, parts)
         admit(actor, rule)
-    if request.method == "POST" and not rule.always:
+    if _changes(request) and not rule.always:
         await run_in_threadpool(parts.reconcile.check_changes)
     return Visit(request, parts, actor, form)
+
+
+def _changes(request: Request) -> bool:
+    return request.method in ("POST", "PUT")
 
 
 async def _authenticate(request: Request, parts: ApiParts) -> Actor:

@@ -1,9 +1,10 @@
-"""Pools, images and networks, as lists."""
+"""Pools, and networks, as lists."""
 
 from __future__ import annotations
 
 from starlette.responses import Response
 
+from zcloud.web import hosts, images
 from zcloud.web.guard import Visit, page
 
 
@@ -12,18 +13,14 @@ def list_pools(visit: Visit) -> Response:
     return visit.show("pools.html", rows=visit.parts.pools.all(visit.actor))
 
 
-def list_images(visit: Visit) -> Response:
-    """List the images that the person may use."""
-    return visit.show("images.html", rows=visit.parts.images.all(visit.actor))
-
-
 def list_networks(visit: Visit) -> Response:
     """List the networks that the person may use."""
     return visit.show("networks.html", rows=visit.parts.networks.all(visit.actor))
 
 
 ROUTES = (
+    *hosts.ROUTES,
+    *images.ROUTES,
     page("/pools", "GET /v1/pools", list_pools),
-    page("/images", "GET /v1/images", list_images),
     page("/networks", "GET /v1/networks", list_networks),
 )
