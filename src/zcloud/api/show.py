@@ -63,8 +63,8 @@ def instance(view: InstanceView) -> Instance:
 
 def reasons(it: instances.Instance) -> dict[str, str]:
     """Give why the hardware is as it is where nobody chose it, by option."""
-    hardware, born = settle(it.options), it.guest.get("defaults", {})
-    return {name: each["why"] for name, each in born.items() if getattr(hardware, name, None) == each["value"]}
+    now, born = {**to_record(settle(it.options)), "firmware": it.firmware}, it.guest.get("defaults", {})
+    return {name: each["why"] for name, each in born.items() if now.get(name) == each["value"]}
 
 
 def brief(view: BriefView) -> InstanceBrief:

@@ -760,7 +760,7 @@ class InstanceCreate(TypedDict):
     max_memory_mib: NotRequired[int]
     root_size: NotRequired[int]
     pool: NotRequired[str]
-    firmware: NotRequired[Literal["bios", "uefi"]]
+    firmware: NotRequired[Literal["", "bios", "uefi"]]
     nics: NotRequired[list[NicRequest]]
     disks: NotRequired[list[DiskRequest]]
     ssh_keys: NotRequired[list[str]]
@@ -1041,7 +1041,7 @@ class Pending(TypedDict):
 class Placement(TypedDict):
     """Where an instance would run (best first) and why the other hosts would not take it.  ``hardware`` is what it
     would have; ``defaults`` says why where nobody chose and its system has it otherwise than most. ``warnings``:
-    what its system needs more of."""
+    what its system needs more of, or does not start with."""
 
     candidates: list[Candidate]
     refusals: list[Refusal]
@@ -1049,6 +1049,7 @@ class Placement(TypedDict):
     defaults: dict[str, Any]
     warnings: list[str]
     driver_iso: str
+    firmware: str
 
 
 class Pool(TypedDict):
@@ -1294,8 +1295,8 @@ class Step(TypedDict):
 
 class System(TypedDict):
     """An operating system by osinfo's short id; sizes in bytes or MiB, 0 where they are not known.  ``virtio`` is
-    what of disk and net it drives by itself, ``hardware`` what it wants other than a Linux guest, ``source`` who
-    says so: osinfo-db, or zcloud for newer systems."""
+    what of disk and net it drives by itself, ``hardware`` what it wants other than a Linux guest, ``refuses`` with
+    what of bios, uefi and q35 it does not start, ``source`` who says so: osinfo-db, or zcloud for newer systems."""
 
     id: str
     name: str
@@ -1311,6 +1312,7 @@ class System(TypedDict):
     recommended_disk: int
     virtio: list[str]
     hardware: dict[str, Any]
+    refuses: list[str]
     source: str
 
 

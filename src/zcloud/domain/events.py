@@ -12,7 +12,7 @@ EVENT_KINDS: Mapping[str, str] = {
     "operation.blocked": "An operation cannot go on because a host does not answer; it goes on by itself.",
     "operation.ended": "An operation has succeeded, failed or was cancelled; `data.status` says which.",
     "image.upload": "Bytes of an upload have come; `data` has its offset and size. At most one in two seconds.",
-    "instance.small": "An instance gets less than its system needs; the message says of what.",
+    "instance.small": "An instance gets less than its system needs, or what that does not start with.",
     "instance.changed": "Somebody changed an instance's tags or its protection.",
     "instance.adopted": "A domain of a host became an instance; `data.unmapped` has what zcloud has no record for.",
     "instance.forgotten": "An adopted instance is not zcloud's any more; its domain was left alone.",

@@ -101,7 +101,7 @@ class InstanceSpec:
     max_memory_mib: int = 0
     root_size: int = 0  # bytes; 0 takes the flavor's or the image's
     pool: str = ""
-    firmware: Firmware = Firmware.BIOS
+    firmware: Firmware | None = None  # None: as its system needs it
     nics: tuple[NicRequest, ...] = ()
     disks: tuple[DiskRequest, ...] = ()
     ssh_keys: tuple[str, ...] = ()  # public keys, or names of stored ones

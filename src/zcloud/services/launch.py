@@ -61,6 +61,7 @@ class Sized:
     defaults: Mapping[str, Mapping[str, Any]]
     warnings: tuple[str, ...]
     drivers: Image | None
+    firmware: Firmware
 
     @property
     def disks(self) -> dict[str, int]:
@@ -75,7 +76,7 @@ class Sized:
         return Demand(
             vcpus=self.vcpus if self.spec.start else 0,
             memory_mib=self.memory_mib if self.spec.start else 0,
-            firmware=self.spec.firmware.value,
+            firmware=self.firmware.value,
             disks=self.disks,
             networks=tuple(nic.network for nic in self.spec.nics),
             host=self.spec.host,
@@ -238,9 +239,11 @@ class Launch:
         fitted = fit(spec, image, self._systems.find(image.os_id) if self._systems else None)
         small = self._systems.shortages(image.os_id, vcpus, memory_mib, root_size) if self._systems else ()
         drivers = find_drivers(tx, spec.driver_iso, owner.id, settle(fitted.spec.hardware).os)
+        told = (*small, *fitted.warnings)
         sized = Sized(
-            fitted.spec, owner, image, vcpus, memory_mib, root_size, keys, fitted.defaults, tuple(small), drivers
-        )
+            fitted.spec, owner, image, vcpus, memory_mib, root_size, keys, fitted.defaults, told, drivers,
+            fitted.firmware,
+        )  # fmt: skip
         _check_size(sized)
         return sized
 
@@ -258,7 +261,7 @@ class Launch:
             vcpus=sized.vcpus,
             memory_mib=sized.memory_mib,
             flavor=spec.flavor,
-            firmware=spec.firmware,
+            firmware=sized.firmware,
             tags=spec.tags,
             protected=spec.protected,
             on_boot=spec.on_boot,
@@ -331,7 +334,7 @@ def _check_size(sized: Sized) -> None:
     size = ask_size(sized.vcpus, sized.memory_mib, spec.max_vcpus, spec.max_memory_mib)
     check_size(size, sized.image.min_memory_mib)
     hardware = settle(spec.hardware)
-    check_hardware(hardware, size, spec.firmware)
+    check_hardware(hardware, size, sized.firmware)
     check_place(len(spec.disks), DiskBus(hardware.disk_bus))
     smallest = max(sized.image.virtual_size, sized.image.min_disk)
     if not smallest <= sized.root_size <= MAX_DISK:
@@ -372,7 +375,8 @@ def _asked(spec: InstanceSpec) -> dict[str, Any]:
 
 def _recall(asked: Mapping[str, Any], secrets: GuestSecrets) -> InstanceSpec:
     """Give the spec that ``_asked`` wrote down."""
-    values = {**asked, **{name: getattr(secrets, name) for name in SECRETS}, "firmware": Firmware(asked["firmware"])}
+    firmware = Firmware(asked["firmware"]) if asked["firmware"] else None
+    values = {**asked, **{name: getattr(secrets, name) for name in SECRETS}, "firmware": firmware}
     values["nics"] = tuple(NicRequest(**each) for each in asked["nics"])
     values["disks"] = tuple(
         DiskRequest(**{**each, "limits": limits_of(each.get("limits", {}))}) for each in asked["disks"]

@@ -11,15 +11,20 @@ from zcloud.domain.errors import InvalidInput
 from zcloud.domain.hardware import guess_os, normal, settle
 from zcloud.domain.image import Image
 from zcloud.domain.instance import Firmware, InstanceSpec
-from zcloud.drivers.guest.osinfo import OsInfo, hardware_defaults
+from zcloud.drivers.guest.osinfo import Default, OsInfo, choose_firmware, hardware_defaults, list_refused
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A spec with its system's hardware; ``defaults`` has the ``value`` and the ``why`` of each that nobody chose."""
+    """A spec with its system's hardware; ``defaults`` has the ``value`` and the ``why`` of each that nobody chose.
+
+    ``warnings``: with what it does not start, as far as osinfo knows.
+    """
 
     spec: InstanceSpec
+    firmware: Firmware
     defaults: Mapping[str, Mapping[str, Any]]
+    warnings: tuple[str, ...]
 
 
 def fit(spec: InstanceSpec, image: Image, system: OsInfo | None) -> Fitted:
@@ -31,12 +36,19 @@ def fit(spec: InstanceSpec, image: Image, system: OsInfo | None) -> Fitted:
         chosen.setdefault("os", guessed)
     kind = settle(chosen).os
     _check_password(spec, kind)
+    if spec.firmware is Firmware.BIOS:
+        chosen.setdefault("secure_boot", False)
     defaults = {name: each for name, each in hardware_defaults(system, kind).items() if name not in chosen}
     chosen |= {name: each.value for name, each in defaults.items()}
-    firmware = Firmware.UEFI if "secure_boot" in defaults and chosen["secure_boot"] else spec.firmware
+    secure = "secure_boot" in defaults and bool(chosen["secure_boot"])
+    firmware, why = choose_firmware(system, spec.firmware, secure_boot=secure)
+    if why:
+        defaults["firmware"] = Default(firmware.value, why)
     return Fitted(
-        dataclasses.replace(spec, hardware=normal(chosen), firmware=firmware),
+        dataclasses.replace(spec, hardware=normal(chosen)),
+        firmware,
         {name: dataclasses.asdict(each) for name, each in defaults.items()},
+        tuple(list_refused(system, firmware)),
     )
 
 

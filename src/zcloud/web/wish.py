@@ -55,7 +55,7 @@ def read_wish(given: Fields) -> Wish:
         **_size(given),
         root_size=given.size("root"),
         pool=given.line("pool"),
-        firmware=Firmware.UEFI if given.on("uefi") else Firmware.BIOS,
+        firmware=Firmware.UEFI if given.on("uefi") else None,
         nics=_nics(given, len(names)),
         disks=_disks(given),
         ssh_keys=_keys(given),

@@ -93,7 +93,7 @@ class InstanceCreate(Request):
     max_memory_mib: Count = 0
     root_size: Bytes = 0
     pool: OptionalRef = ""
-    firmware: Literal["bios", "uefi"] = "bios"
+    firmware: Literal["", "bios", "uefi"] = ""
     nics: Annotated[tuple[NicRequest, ...], Field(max_length=8)] = (NicRequest(),)
     disks: Annotated[tuple[DiskRequest, ...], Field(max_length=16)] = ()
     ssh_keys: Annotated[
@@ -344,7 +344,7 @@ class Placement:
     """Where an instance would run (best first) and why the other hosts would not take it.
 
     ``hardware`` is what it would have; ``defaults`` says why where nobody chose and its system has it otherwise than
-    most. ``warnings``: what its system needs more of.
+    most. ``warnings``: what its system needs more of, or does not start with.
     """
 
     candidates: tuple[Candidate, ...]
@@ -353,3 +353,4 @@ class Placement:
     defaults: Mapping[str, str]
     warnings: tuple[str, ...]
     driver_iso: str
+    firmware: str

@@ -12,7 +12,8 @@ class System:
     """An operating system by osinfo's short id; sizes in bytes or MiB, 0 where they are not known.
 
     ``virtio`` is what of disk and net it drives by itself, ``hardware`` what it wants other than a Linux guest,
-    ``source`` who says so: osinfo-db, or zcloud for newer systems.
+    ``refuses`` with what of bios, uefi and q35 it does not start, ``source`` who says so: osinfo-db, or zcloud for
+    newer systems.
     """
 
     id: str
@@ -29,4 +30,5 @@ class System:
     recommended_disk: int
     virtio: tuple[str, ...]
     hardware: Mapping[str, Any]
+    refuses: tuple[str, ...]
     source: str

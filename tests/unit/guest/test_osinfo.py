@@ -9,8 +9,9 @@ import pytest
 
 from zcloud.domain.errors import NotFound
 from zcloud.domain.hardware import guess_os, settle
+from zcloud.domain.instance import Firmware
 from zcloud.drivers.guest import osinfo
-from zcloud.drivers.guest.osinfo import DIRECTORY, load_overlay, load_systems
+from zcloud.drivers.guest.osinfo import DIRECTORY, choose_firmware, list_refused, load_overlay, load_systems
 from zcloud.services.systems import Systems
 
 OLD = """<libosinfo><os id="http://x.org/1"><short-id>x1</short-id><name>X 1</name><family>linux</family>
@@ -82,6 +83,28 @@ def test_sizes_below_the_least_are_told(tmp_path: Path) -> None:
     assert systems.shortages("win11", 2, 4096, 64 << 30) == systems.shortages("unknown", 0, 0, 0) == []
 
 
+def test_the_firmware_follows_the_system_unless_it_is_chosen(package: Path) -> None:
+    (package / "os" / "x.org" / "w.xml").write_text(
+        """<libosinfo><os id="http://w.org/1"><short-id>w1</short-id><name>W 1</name><family>winnt</family>
+        <firmware arch="x86_64" type="efi"/><firmware arch="x86_64" type="bios" supported="false"/>
+        <firmware arch="i686" type="efi" supported="false"/></os></libosinfo>"""
+    )
+    systems = load_systems(None, package)
+    strict, lax = systems["w1"], systems["x1"]
+    assert (strict.refuses, lax.refuses) == (("bios", "q35"), ())
+    bios, uefi = Firmware.BIOS, Firmware.UEFI
+    assert choose_firmware(strict, None, secure_boot=False) == (uefi, "W 1 does not start by BIOS.")
+    assert choose_firmware(strict, bios, secure_boot=True) == (bios, "")
+    assert choose_firmware(lax, None, secure_boot=False) == choose_firmware(None, None, secure_boot=False) == (bios, "")
+    assert choose_firmware(None, None, secure_boot=True)[0] is uefi
+    assert [each.split(" as osinfo")[0] for each in list_refused(strict, bios)] == [
+        "W 1 does not start by BIOS,",
+        "W 1 has no drivers for the chipset q35,",
+    ]
+    assert len(list_refused(strict, uefi)) == 1
+    assert list_refused(lax, bios) == list_refused(None, bios) == []
+
+
 @pytest.mark.skipif(not (DIRECTORY / "VERSION").exists(), reason="osinfo-db is not installed")
 def test_the_installed_package_is_understood(tmp_path: Path) -> None:
     cache = tmp_path / "osinfo.json"
@@ -90,6 +113,7 @@ def test_the_installed_package_is_understood(tmp_path: Path) -> None:
     assert systems["ubuntu22.04"].virtio == systems["rhel9.0"].virtio == ("disk", "net")
     assert systems["ubuntu22.04"].min_memory_mib >= 512
     assert systems["win2k19"].hardware == {"clock": "localtime", "hyperv": True}
+    assert (systems["winxp"].refuses, systems["win7"].refuses, systems["fedora36"].refuses) == (("q35",), (), ())
     assert cache.stat().st_size < 1 << 20
     began = time.perf_counter()
     assert load_systems(cache) == systems

@@ -11,7 +11,7 @@ import pytest
 from zcloud.domain.claims import ProviderKind
 from zcloud.domain.errors import CommandFailed, HypervisorFailed, InvalidInput, NoRoom, Protected, WrongState
 from zcloud.domain.hardware import settle
-from zcloud.domain.instance import DiskRequest, InstanceSpec, InstanceStatus, NicRequest, Ready
+from zcloud.domain.instance import DiskRequest, Firmware, InstanceSpec, InstanceStatus, NicRequest, Ready
 from zcloud.domain.operation import OperationStatus
 from zcloud.domain.storage import GIB
 from zcloud.libvirtxml.domain import Domain
@@ -198,6 +198,18 @@ def test_a_system_without_virtio_gets_what_it_drives_and_a_choice_wins(cloud: Fa
     assert "disk_bus" not in chosen.guest["defaults"]
     with pytest.raises(InvalidInput, match="places for SATA"):
         launch.launch(ADMIN, "", replace(spec, name="many", disks=(DiskRequest(GIB),) * 4))
+
+
+def test_the_firmware_is_the_system_s_and_a_choice_wins_with_a_warning(cloud: FakeCloud, tmp_path: Path) -> None:
+    launch = _launch_of(cloud, "win11", tmp_path)
+    spec = replace(SPEC, vcpus=2, memory_mib=4096, root_size=64 * GIB, start=False)
+    fitted = launch.explain(ADMIN, "", spec).instance
+    assert (fitted.firmware, settle(fitted.options).secure_boot) == (Firmware.UEFI, True)
+    assert fitted.guest["defaults"]["firmware"]["why"] == "Microsoft Windows 11 does not start by BIOS."
+    chosen = launch.explain(ADMIN, "", replace(spec, firmware=Firmware.BIOS)).instance
+    assert (chosen.firmware, settle(chosen.options).secure_boot) == (Firmware.BIOS, False)
+    assert "firmware" not in chosen.guest["defaults"]
+    assert chosen.guest["warnings"] == ["Microsoft Windows 11 does not start by BIOS, as osinfo says, and gets it."]
 
 
 def test_a_system_with_virtio_has_nothing_otherwise(cloud: FakeCloud, tmp_path: Path) -> None:

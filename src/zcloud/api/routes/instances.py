@@ -90,10 +90,13 @@ def create_instance(
     found, instance = rehearsal.placement, rehearsal.instance
     candidates = tuple(Candidate(each.host.name, each.host.id, each.score) for each in found.candidates)
     refusals = tuple(Refusal(each.host, each.filter, each.reason, each.nearest) for each in found.refusals)
-    hardware, why = to_record(settle(instance.options)), show.reasons(instance)
     return answer(
-        Placement, Placement(candidates, refusals, hardware, why, tuple(instance.guest["warnings"]), rehearsal.drivers)
-    )
+        Placement,
+        Placement(
+            candidates, refusals, to_record(settle(instance.options)), show.reasons(instance),
+            tuple(instance.guest["warnings"]), rehearsal.drivers, instance.firmware,
+        ),
+    )  # fmt: skip
 
 
 @router.get("/instances/{ref}", response_model=Instance)
@@ -157,7 +160,8 @@ def open_console(call: Calling, ref: RefPath, body: Console = _SERIAL, project: 
 
 def _spec(body: InstanceCreate) -> InstanceSpec:
     given: dict[str, Any] = {name: value for name, value in dict(body).items() if name != "project"}
-    given["firmware"], given["on_boot"] = Firmware(body.firmware), OnBoot(body.on_boot)
+    given["firmware"] = Firmware(body.firmware) if body.firmware else None
+    given["on_boot"] = OnBoot(body.on_boot)
     given["nics"] = tuple(NicRequest(**each.model_dump()) for each in body.nics)
     given["disks"] = tuple(_disk(each) for each in body.disks)
     given["guest"] = body.guest.model_dump(exclude_defaults=True)

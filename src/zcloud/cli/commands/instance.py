@@ -72,7 +72,8 @@ def _detail(instance: Record) -> str:
 def _reasons(instance: Record) -> list[str]:
     """Give the hardware that nobody chose, with why it is so."""
     told = instance.get("defaults", {}).items()
-    return [f"{name} = {instance['hardware'][name]}: {why}" for name, why in sorted(told)]
+    values = {**instance["hardware"], "firmware": instance["firmware"]}
+    return [f"{name} = {values[name]}: {why}" for name, why in sorted(told)]
 
 
 def _theirs(kind: str, *names: str) -> Callable[[Record], str]:

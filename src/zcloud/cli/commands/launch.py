@@ -58,7 +58,12 @@ _OPTIONS = (
     ),
     click.option("--password-stdin", is_flag=True, help="Read the password of a Windows guest from standard input."),
     click.option("--tag", multiple=True, help="A tag; repeatable."),
-    click.option("--firmware", type=click.Choice(("bios", "uefi")), default=None, help="How it boots [bios]."),
+    click.option(
+        "--firmware",
+        type=click.Choice(("bios", "uefi")),
+        default=None,
+        help="How it boots [as its system needs it, else bios].",
+    ),
     click.option("--os", default="", metavar="KIND", help="linux, windows or windows-11 [what the image is]."),
     click.option(
         "--driver-iso",
@@ -156,7 +161,7 @@ def show_placement(app: App, body: Record) -> None:
 
 def _explain_hardware(app: App, placement: Record) -> None:
     for name, why in sorted(placement.get("defaults", {}).items()):
-        value = placement["hardware"][name]
+        value = placement["firmware"] if name == "firmware" else placement["hardware"][name]
         say(app, _("{name} = {value}: {why}").format(name=name, value=plain(str(value)), why=plain(why)))
     _warn(app, placement)
 

@@ -30,6 +30,7 @@ DETAILS = (
     Column("distribution", "distro"),
     Column("version", "version"),
     Column("good with", lambda each: size(each["recommended_memory_mib"] << 20) or _("not known")),
+    Column("does not start with", lambda each: ", ".join(each["refuses"])),
     Column("hardware", lambda each: ", ".join(f"{name}={value}" for name, value in each["hardware"].items())),
 )
 

@@ -18,9 +18,10 @@ from typing import Any
 from lxml import etree
 
 from zcloud.domain.hardware import PROFILES
+from zcloud.domain.instance import Firmware
 
 DIRECTORY = Path("/usr/share/osinfo")
-_FORM = 1  # of the kept file
+_FORM = 2  # of the kept file
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True)
 _VIRTIO = {
     "http://pcisig.com/pci/1af4/1000": "net",
@@ -28,6 +29,7 @@ _VIRTIO = {
     "http://pcisig.com/pci/1af4/1001": "disk",
     "http://pcisig.com/pci/1af4/1042": "disk",
 }
+_Q35 = "http://qemu.org/chipset/x86/q35"
 _MIB = 1 << 20
 _MACHINES = ("x86_64", "all")
 
@@ -37,7 +39,8 @@ class OsInfo:
     """A system; sizes are 0 and texts empty where nothing is known.
 
     ``virtio``: what of ``disk`` and ``net`` it drives without more drivers. ``hardware``: defaults that differ from a
-    Linux guest's, by the names of ``domain/hardware.py``.
+    Linux guest's, by the names of ``domain/hardware.py``. ``refuses``: of bios, uefi and q35 with what it
+    does not start.
     """
 
     id: str
@@ -54,6 +57,7 @@ class OsInfo:
     recommended_disk: int = 0
     virtio: tuple[str, ...] = ()
     hardware: Mapping[str, Any] = field(default_factory=dict)
+    refuses: tuple[str, ...] = ()
     source: str = "osinfo-db"
 
 
@@ -78,6 +82,28 @@ def hardware_defaults(system: OsInfo | None, kind: str) -> dict[str, Default]:
     if not driven:
         found["video"] = Default("vga", f"{name} comes without drivers for virtio.")
     return found
+
+
+def choose_firmware(system: OsInfo | None, chosen: Firmware | None, *, secure_boot: bool) -> tuple[Firmware, str]:
+    """Give how a guest boots, and why where it is neither chosen nor the usual BIOS (pure)."""
+    name = system.name if system else "Windows"
+    if chosen is not None:
+        return chosen, ""
+    if system is not None and "bios" in system.refuses:
+        return Firmware.UEFI, f"{name} does not start by BIOS."
+    if secure_boot:
+        return Firmware.UEFI, f"{name} expects Secure Boot, which takes UEFI."
+    return Firmware.BIOS, ""
+
+
+def list_refused(system: OsInfo | None, firmware: Firmware) -> list[str]:
+    """Give a sentence for each thing with which a system does not start although it gets it (pure)."""
+    refuses = system.refuses if system else ()
+    told = {
+        firmware.value: f"does not start by {firmware.value.upper()}, as osinfo says, and gets it.",
+        "q35": "has no drivers for the chipset q35, as osinfo says; zcloud has no other machine.",
+    }
+    return [f"{system.name} {words}" for name, words in told.items() if system and name in refuses]
 
 
 def load_systems(cache: Path | None, directory: Path = DIRECTORY) -> dict[str, OsInfo]:
@@ -139,7 +165,7 @@ def _from_record(values: Mapping[str, Any]) -> OsInfo:
         given["min_disk"] = given.pop("min_disk_mib") * _MIB
     if "eol" in given:
         given["eol"] = str(given["eol"])
-    return OsInfo(**{**given, "virtio": tuple(given.get("virtio", ()))})
+    return OsInfo(**{**given, **{name: tuple(given.get(name, ())) for name in ("virtio", "refuses")}})
 
 
 @dataclass(slots=True)
@@ -148,6 +174,7 @@ class _Read:
 
     info: OsInfo
     parents: list[str]
+    q35: bool  # its file names our machines' chipset
 
 
 def read_package(directory: Path) -> dict[str, OsInfo]:
@@ -160,8 +187,18 @@ def read_package(directory: Path) -> dict[str, OsInfo]:
             continue
         for element in tree.iterfind("os"):
             if short := element.findtext("short-id"):
-                read[str(element.get("id"))] = _Read(_parse(element, short), _parents(element))
+                read[str(element.get("id"))] = _Read(_parse(element, short), _parents(element), _names_q35(element))
     return {each.info.id: _inherit(each, read) for each in read.values()}
+
+
+def _names_q35(element: etree._Element) -> bool:
+    return any(each.get("id") == _Q35 for each in element.iterfind("devices/device"))
+
+
+def _refused_firmware(element: etree._Element) -> tuple[str, ...]:
+    firmware = [each for each in element.iterfind("firmware") if each.get("arch") in _MACHINES]
+    refused = {each.get("type") for each in firmware if each.get("supported") == "false"}
+    return tuple(ours for ours, theirs in (("bios", "bios"), ("uefi", "efi")) if theirs in refused)
 
 
 def _parents(element: etree._Element) -> list[str]:
@@ -191,6 +228,7 @@ def _parse(element: etree._Element, short: str) -> OsInfo:
         recommended_disk=advised.get("storage", 0),
         virtio=tuple(sorted(driven)),
         hardware={"clock": "localtime", "hyperv": True} if family == "winnt" else {},
+        refuses=_refused_firmware(element),
     )
 
 
@@ -203,15 +241,17 @@ def _resources(element: etree._Element, kind: str) -> dict[str, int]:
 
 
 def _inherit(read: _Read, all_read: Mapping[str, _Read]) -> OsInfo:
-    info = read.info
-    for older in _ancestors(read, all_read):
+    info, q35 = read.info, read.q35
+    for elder in _ancestors(read, all_read):
+        older, q35 = elder.info, q35 or elder.q35
         info = replace(
             info,
             family=info.family or older.family,
             virtio=tuple(sorted({*info.virtio, *older.virtio})),
             **({} if info.min_memory_mib else {name: getattr(older, name) for name in _SIZES}),
         )
-    return info
+    # Of Windows each line that has drivers for the chipset says so; of other systems hardly any says anything.
+    return info if q35 or info.family != "winnt" else replace(info, refuses=(*info.refuses, "q35"))
 
 
 _SIZES = (
@@ -219,12 +259,12 @@ _SIZES = (
 )  # fmt: skip
 
 
-def _ancestors(read: _Read, all_read: Mapping[str, _Read]) -> Iterator[OsInfo]:
+def _ancestors(read: _Read, all_read: Mapping[str, _Read]) -> Iterator[_Read]:
     seen, ahead = set[str](), list(read.parents)
     while ahead:
         identity = ahead.pop(0)
         if identity in seen or identity not in all_read:
             continue
         seen.add(identity)
-        yield all_read[identity].info
+        yield all_read[identity]
         ahead += all_read[identity].parents
