@@ -42,7 +42,7 @@ def test_a_wrong_password_is_told_and_throttled(web: Web) -> None:
 @pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil.example", "evil", "/\t/evil"])
 def test_nobody_is_sent_elsewhere_after_signing_in(web: Web, target: str) -> None:
     answer = web.post("/signin", user="", data={"name": "member", "password": PASSWORD, "next": target})
-    assert answer.headers["location"] == "/instances"
+    assert answer.headers["location"] == "/overview"
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", ""])

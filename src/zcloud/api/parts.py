@@ -44,6 +44,7 @@ from zcloud.services.naming import Naming
 from zcloud.services.networks import Networks
 from zcloud.services.nics import Nics
 from zcloud.services.operations import Operations
+from zcloud.services.overview import Overviews
 from zcloud.services.people import People
 from zcloud.services.pools import Pools
 from zcloud.services.reconcile import Reconcile
@@ -122,6 +123,14 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
+class Whole:
+    """What tells of the whole cloud at once, to programs and to people."""
+
+    metrics: Metrics
+    overview: Overviews
+
+
+@dataclass(frozen=True, slots=True)
 class ApiParts:
     """All services that the API calls, its settings, and the one read that asks a host."""
 
@@ -151,7 +160,7 @@ class ApiParts:
     idempotency: Idempotency
     tickets: Tickets
     health: Health
-    metrics: Metrics
+    whole: Whole
     reconcile: Reconcile
     maintenance: Maintenance
 
@@ -208,7 +217,7 @@ def build_parts(
         idempotency=Idempotency(services),
         tickets=Tickets(services),
         health=Health(services, settings.patience),
-        metrics=Metrics(services, settings.metrics),
+        whole=Whole(Metrics(services, settings.metrics), Overviews(services)),
         reconcile=Reconcile(services),
         maintenance=Maintenance(services),
     )

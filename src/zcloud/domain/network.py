@@ -143,6 +143,21 @@ def pick_address(network: Network, taken: Collection[str], chosen: str = "") -> 
     )
 
 
+def count_addresses(network: Network) -> int:
+    """Give how many addresses a network has to give out by itself."""
+    if not network.cidr:
+        return 0
+    block = ipaddress.IPv4Network(network.cidr)
+    low, high = int(block.network_address) + 1, int(block.broadcast_address) - 1
+    given = [_bounds(each) for each in network.ranges if not each.reserved] or [(low, high)]
+    gateway = int(ipaddress.IPv4Address(network.gateway)) if network.gateway else -1
+    spans = [(max(first, low), min(last, high)) for first, last in given]
+    whole = sum(max(last - first + 1, 0) for first, last in spans)
+    kept = [_bounds(each) for each in network.ranges if each.reserved]
+    lost = sum(max(min(last, b) - max(first, a) + 1, 0) for first, last in spans for a, b in kept)
+    return max(whole - lost - any(first <= gateway <= last for first, last in spans), 0)
+
+
 def _candidates(network: Network) -> Iterator[int]:
     block = ipaddress.IPv4Network(network.cidr)
     low, high = int(block.network_address) + 1, int(block.broadcast_address) - 1

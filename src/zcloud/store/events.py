@@ -95,6 +95,12 @@ class Events(Repository):
         query = select(*self._mapper.columns).where(*where).order_by(_E.seq.desc()).limit(limit)
         return [self._mapper.to_record(row) for row in self._db.execute(query).mappings()]
 
+    def newest(self, limit: int, project_ids: Collection[str] | None = None) -> list[Event]:
+        """Give the newest events of all, the newest first; ``project_ids`` as in ``after``."""
+        where = [] if project_ids is None else [_E.project_id.in_(list(project_ids))]
+        query = select(*self._mapper.columns).where(*where).order_by(_E.seq.desc()).limit(limit)
+        return [self._mapper.to_record(row) for row in self._db.execute(query).mappings()]
+
     def first_seq(self, after: int = 0) -> int:
         """Give the number of the oldest event kept after ``after`` (one more than the last where none is)."""
         found = self._db.execute(select(func.min(_E.seq)).where(_E.seq > after)).scalar()

@@ -26,6 +26,7 @@ from zcloud.store.misc import Idempotency, Secrets, Settings
 from zcloud.store.networks import Ports
 from zcloud.store.operations import Operations, Workers
 from zcloud.store.people import Projects, Sessions, SshKeys, Tickets, Tokens, Users
+from zcloud.store.picture import Pictures
 from zcloud.store.precedence import Precedence
 from zcloud.store.repository import Scope
 from zcloud.store.sealing import Sealer
@@ -51,6 +52,7 @@ class Tx:
         self.claims, self.foreign = Claims(scope), ForeignDomains(scope)
         self.flavors, self.images, self.instances = Flavors(scope), Images(scope), Instances(scope)
         self.briefs, self.groups = InstanceBriefs(scope), Groups(scope)
+        self.pictures = Pictures(scope)
         self.volumes, self.ports, self.samples = Volumes(scope), Ports(scope), Samples(scope)
         self.operations, self.workers = Operations(scope), Workers(scope)
         self.events, self.audit = events.Events(scope), events.Audit(scope)

@@ -14,6 +14,7 @@ from zcloud.web import (
     instances,
     launch,
     operations,
+    overview,
     people,
     session,
     settings,
@@ -31,7 +32,7 @@ class _FrontDoor(Route):
 
 async def _enter(request: Request) -> RedirectResponse:
     del request
-    return RedirectResponse("/instances", 303)
+    return RedirectResponse("/overview", 303)
 
 
 PAGES = (
@@ -40,6 +41,7 @@ PAGES = (
     *account.ROUTES,
     *people.ROUTES,
     *settings.ROUTES,
+    *overview.ROUTES,
     *instances.ROUTES,
     *launch.ROUTES,
     *operations.ROUTES,

@@ -72,7 +72,7 @@ def _own_path(wanted: str) -> str:
     is_own = (
         wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and not parts.netloc and wanted.isprintable()
     )
-    return wanted if is_own else "/instances"
+    return wanted if is_own else "/overview"
 
 
 ROUTES = (

@@ -24,6 +24,7 @@ class Entry(NamedTuple):
 
 
 NAVIGATION: tuple[Entry, ...] = (
+    Entry("/overview", "Overview", "layout-dashboard", "GET /v1/instances"),
     Entry("/instances", "Instances", "monitor", "GET /v1/instances"),
     Entry("/operations", "Operations", "activity", "GET /v1/operations"),
     Entry("/hosts", "Hosts", "server", "GET /v1/hosts", "Infrastructure"),

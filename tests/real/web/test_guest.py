@@ -55,7 +55,7 @@ def page(browser: Browser, trial: Trial) -> Iterator[Page]:
     found.fill("input[name=name]", "admin")
     found.fill("input[name=password]", (trial.directory / "admin-password").read_text().strip())
     found.click("button[type=submit]")
-    found.wait_for_url("**/instances")
+    found.wait_for_url("**/overview")
     yield found
     context.close()
 

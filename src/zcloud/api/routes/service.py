@@ -62,7 +62,7 @@ def metrics(parts: Parts) -> Response:
     machine where `metrics.open_on_loopback` is set. No host is asked: what is told of guests is what the observer
     saw last.
     """
-    return StreamingResponse(parts.metrics.read(), media_type=CONTENT_TYPE)
+    return StreamingResponse(parts.whole.metrics.read(), media_type=CONTENT_TYPE)
 
 
 @router.get("/v1/openapi.json", include_in_schema=False)

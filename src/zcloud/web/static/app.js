@@ -129,7 +129,7 @@ function refresh(part) {
 
 function concerns(part, event) {
   const wanted = part.dataset.live;
-  return !event || wanted === "operation" || [event.resource_kind, event.resource_id].includes(wanted);
+  return !event || wanted === "*" || wanted === "operation" || [event.resource_kind, event.resource_id].includes(wanted);
 }
 
 if ($("#live")) {
