@@ -115,7 +115,7 @@ def _overlay(state: Path) -> Path:
 
 
 def _make_kvm_node(root: Path, node: Path, *, works: bool) -> None:
-    """Give the host a ``/dev/kvm`` with the owner and mode that udev gives it, or one that is no device at all.
+    """Give the host a ``/dev/kvm`` with the owner and mode that udev gives it, or one that is not KVM's.
 
     Where no udev runs it stays root's alone. libvirt's probe of QEMU then uses it and QEMU's user may not,
     so libvirt throws the probed capabilities away at every look: a start takes 17 s instead of 0.4 s.
@@ -123,12 +123,11 @@ def _make_kvm_node(root: Path, node: Path, *, works: bool) -> None:
     machines = root / "dev/kvm"
     if not machines.exists():
         return
-    if works:
-        os.mknod(node, stat.S_IFCHR | 0o660, machines.stat().st_rdev)
-        node.chmod(0o660)
-        shutil.chown(node, "root", "kvm")
-    else:
-        node.touch(0)
+    # libvirt moves the node into each guest's own /dev, and can do so with devices only: this one is /dev/null's.
+    mode, device = (0o660, machines.stat().st_rdev) if works else (0, Path("/dev/null").stat().st_rdev)
+    os.mknod(node, stat.S_IFCHR | mode, device)
+    node.chmod(mode)
+    shutil.chown(node, "root", "kvm")
     run(Command(("mount", "--bind", str(node), str(machines))))
 
 
