@@ -37,7 +37,8 @@ def paths(web: Web) -> list[str]:
 
 
 def infrastructure(web: Web) -> list[str]:
-    things = {"hosts": web.cloud.host.id, "images": web.cloud.image.id}
+    cloud = web.cloud
+    things = {"hosts": cloud.host.id, "images": cloud.image.id, "networks": cloud.network.id, "pools": cloud.pool.id}
     return [path for name, id in things.items() for path in (f"/{name}/new", f"/{name}/{id}")]
 
 

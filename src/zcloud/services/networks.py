@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zcloud.base.ids import new_id
+from zcloud.domain.addressmap import AddressMap, map_addresses
 from zcloud.domain.errors import AlreadyExists, InUse, InvalidInput, NotFound
 from zcloud.domain.names import check_name
 from zcloud.domain.network import AddressRange, Network, NetworkKind, NetworkScope, NetworkState, Port, check_network
@@ -54,15 +55,14 @@ class Networks:
     def show(self, actor: Actor, ref: str) -> tuple[Network, list[Port]]:
         """Give one network with the ports that have addresses in it; raises NotFound."""
         with self._store.read() as tx:
-            network = tx.networks.resolve(ref)
-            if network.project_id is not None:
-                authorize(actor, network.project_id, Role.VIEWER, f"The network {ref!r}")
-            ports = tx.ports.on_network(network.id)
-            if actor.role is None:
-                mine = {key for key, each in tx.instances.many({p.instance_id for p in ports}).items()
-                        if actor.role_in(each.project_id)}  # fmt: skip
-                ports = [each for each in ports if each.instance_id in mine]
-            return network, ports
+            return _look(tx, actor, ref)
+
+    def addresses(self, actor: Actor, ref: str, piece: int = 0) -> tuple[Network, AddressMap]:
+        """Give one network with a piece of the map of its addresses; who has them is told as by ``show``."""
+        with self._store.read() as tx:
+            network, ports = _look(tx, actor, ref)
+            taken, fenced = tx.ports.taken(network.id), tx.ports.fenced(network.id)
+            return network, map_addresses(network, taken, fenced, ports, piece)
 
     def create(self, actor: Actor, spec: NetworkSpec) -> tuple[Network, Operation]:
         """Record a network and make it on its host; raises InvalidInput, AlreadyExists, NotFound."""
@@ -146,6 +146,18 @@ class Networks:
     def export_dns(self, actor: Actor, ref: str, form: RecordFormat) -> str:
         """Give the names on a network as a hosts file or a zone file, for a DNS server of one's own."""
         return export_records(self.show(actor, ref)[1], form)
+
+
+def _look(tx: Tx, actor: Actor, ref: str) -> tuple[Network, list[Port]]:
+    network = tx.networks.resolve(ref)
+    if network.project_id is not None:
+        authorize(actor, network.project_id, Role.VIEWER, f"The network {ref!r}")
+    ports = tx.ports.on_network(network.id)
+    if actor.role is None:
+        mine = {key for key, each in tx.instances.many({p.instance_id for p in ports}).items()
+                if actor.role_in(each.project_id)}  # fmt: skip
+        ports = [each for each in ports if each.instance_id in mine]
+    return network, ports
 
 
 def _checked_gateway(spec: NetworkSpec) -> str:

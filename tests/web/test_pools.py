@@ -1,0 +1,58 @@
+"""Pools on pages: room, what is promised beyond it, volumes, and making and removing one."""
+
+from __future__ import annotations
+
+from tests import builders
+from tests.web.conftest import Web
+
+from zcloud.domain.storage import GIB
+
+
+def test_a_pool_shows_its_room_and_its_volumes(web: Web) -> None:
+    with web.cloud.store.write() as tx:
+        tx.pools.update(web.cloud.pool.id, available=25 * GIB)
+    page = web.get(f"/pools/{web.cloud.pool.id}").text
+    assert "75 GiB of 100 GiB, 25 GiB free" in page
+    assert "spare" in page
+
+
+def test_volumes_come_a_page_at_a_time(web: Web) -> None:
+    home, pool = web.cloud.home.id, web.cloud.pool.id
+    with web.cloud.store.write() as tx:
+        for number in range(60):
+            tx.volumes.add(builders.volume(home, pool, name=f"v-{number:03}"))
+    first = web.get(f"/pools/{pool}").text
+    assert "v-000" in first
+    assert "v-059" not in first
+    link = first.split('rel="next" href="')[1].split('"')[0].replace("&amp;", "&")
+    assert "v-059" in web.get(f"/pools/{pool}{link}").text
+
+
+def test_a_pool_is_made_and_a_refused_one_says_why(web: Web) -> None:
+    form = {"name": "fast", "host": "anton", "path": "/srv/fast", "overcommit": "1.5"}
+    refused = web.post("/pools/new", data={**form, "path": "srv/../x"})
+    assert refused.status_code == 400
+    assert 'value="srv/../x"' in refused.text
+    assert 'aria-invalid="true"' in refused.text
+    made = web.post("/pools/new", data=form)
+    assert made.status_code == 303
+    with web.cloud.store.read() as tx:
+        pool = tx.pools.resolve("fast")
+    assert (pool.overcommit, pool.options["path"], pool.is_default) == (1.5, "/srv/fast", False)
+
+
+def test_overcommit_is_changed_and_what_is_beyond_the_room_is_told(web: Web) -> None:
+    path = f"/pools/{web.cloud.pool.id}"
+    assert web.post(f"{path}/change", data={"overcommit": "3", "revision": "1"}).status_code == 303
+    assert web.post(f"{path}/change", data={"overcommit": "much", "revision": "2"}).status_code == 400
+    assert "3 for each byte" in web.get(path).text
+
+
+def test_a_pool_with_volumes_stays(web: Web) -> None:
+    answer = web.post(f"/pools/{web.cloud.pool.id}/delete")
+    assert (answer.status_code, "volumes" in answer.text) == (409, True)
+
+
+def test_a_member_sees_no_pool(web: Web) -> None:
+    assert web.get(f"/pools/{web.cloud.pool.id}", user="member").status_code == 403
+    assert web.post("/pools/new", user="member", data={"name": "x"}).status_code == 403
