@@ -274,6 +274,8 @@ ASKS: dict[tuple[str, str], Ask] = {
     ("POST", "/v1/instances/{ref}/keys"): Ask(204, "/v1/instances/{s.whole.id}/keys", {"keys": ["ctrl-alt-del"]}),
     ("POST", "/v1/instances/{ref}/eject"): Ask(202, "/v1/instances/{s.whole.id}/eject"),
     ("POST", "/v1/instances/{ref}/forget"): Ask(204, "/v1/instances/{s.adopted.id}/forget"),
+    ("POST", "/v1/instances/{ref}/clone"): Ask(202, "/v1/instances/{c.instance.id}/clone", {"names": ["twin"]}),
+    ("POST", "/v1/instances/{ref}/template"): Ask(202, "/v1/instances/{c.instance.id}/template", {}),
     ("POST", "/v1/instances/{ref}/rename"): Ask(202, "/v1/instances/{c.instance.id}/rename", {"name": "other"}),
     ("POST", "/v1/instances/{ref}/pause"): Ask(202, "/v1/instances/{c.running.id}/pause"),
     ("POST", "/v1/instances/{ref}/resume"): Ask(202, "/v1/instances/{s.held.id}/resume"),

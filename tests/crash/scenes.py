@@ -27,6 +27,7 @@ from zcloud.drivers import registry
 from zcloud.observer.foreign import ForeignWatch
 from zcloud.services.adoption import Adopting
 from zcloud.services.arrivals import ArrivalLimits, Arrivals
+from zcloud.services.cloning import CloneSpec, Cloning
 from zcloud.services.definitions import Definitions
 from zcloud.services.direct import Direct
 from zcloud.services.disks import Disks, DiskSpec, Parting
@@ -74,6 +75,7 @@ class Stage:
         self.sizes, self.hardware = Sizes(services), HardwareService(services)
         self.lifecycle, self.naming, self.trash = Lifecycle(services), Naming(services), Trash(services)
         self.volumes, self.disks, self.nics = Volumes(services), Disks(services), Nics(services)
+        self.cloning = Cloning(services)
         self.numbers = itertools.count()
         self._place_kit(self.cloud.config.probe_dir)
 
@@ -265,6 +267,18 @@ def _discard(stage: Stage, host_id: str) -> Ask:
     saved = _save(stage, host_id)()
     stage.done(saved)
     return lambda: stage.lifecycle.act(ADMIN, "", saved.resource_id, "discard")
+
+
+def _clone(stage: Stage, host_id: str) -> Ask:
+    """Two at once, of a guest that runs."""
+    source = stage.instance(host_id)
+    spec = CloneSpec((stage.name("twin"), stage.name("twin")))
+    return lambda: stage.cloning.clone(ADMIN, "", source.id, spec).operation
+
+
+def _template(stage: Stage, host_id: str) -> Ask:
+    instance = stage.instance(host_id, start=False)
+    return lambda: stage.cloning.template(ADMIN, "", instance.id, on=True)
 
 
 def _edit(stage: Stage, host_id: str) -> Ask:
@@ -490,6 +504,8 @@ SCENES: Mapping[str, Callable[[Stage, str], Ask]] = {
     "instance_attach_disk_v1": _attach_disk,
     "instance_attach_nic_v1": _attach_nic,
     "instance_adopt_v1": _adopt,
+    "instance_clone_v1": _clone,
+    "instance_template_v1": _template,
     "instance_create_v1": _create,
     "instance_delete_v1": _delete,
     "instance_hardware_v1": _change_hardware,
@@ -566,6 +582,9 @@ _REMOVE: Mapping[str, Callable[[Stage, str], Operation | None]] = {
 
 def tidy(stage: Stage, ended: Operation) -> None:
     """Remove what an operation was about, if it is there: whatever became of it, that has to be possible."""
+    for clone in ended.args.get("clones", ()):
+        if clone in stage.cloud.read(lambda tx, id=clone: tx.instances.many([id])):  # type: ignore[misc]
+            stage.done(stage.cloud.instances.delete(ADMIN, "", clone))
     try:
         removal = _REMOVE[ended.resource_kind](stage, ended.resource_id)
     except NotFound:

@@ -175,6 +175,8 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("GET", "/v1/instances/{ref}/guest/commands/{pid}"): Rule(Scope.GLOBAL, Role.ADMIN, asks=True),
     ("POST", "/v1/instances/{ref}/guest/file"): Rule(Scope.GLOBAL, Role.ADMIN, reveals=True),
     ("POST", "/v1/instances/{ref}/rename"): MEMBER,
+    ("POST", "/v1/instances/{ref}/clone"): MEMBER,
+    ("POST", "/v1/instances/{ref}/template"): MEMBER,
     ("POST", "/v1/instances/{ref}/forget"): OPERATOR,
     ("POST", "/v1/instances/{ref}/pause"): MEMBER,
     ("POST", "/v1/instances/{ref}/resume"): MEMBER,

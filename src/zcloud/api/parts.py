@@ -20,6 +20,7 @@ from zcloud.services.adoption import Adopting
 from zcloud.services.arrivals import ArrivalLimits, Arrivals
 from zcloud.services.audit import Audit
 from zcloud.services.catalogue import Catalogue
+from zcloud.services.cloning import Cloning
 from zcloud.services.context import Services
 from zcloud.services.definitions import Definitions
 from zcloud.services.direct import Direct
@@ -104,6 +105,7 @@ class Owner:
     insides: Insides
     freezing: Freezing
     adopting: Adopting
+    cloning: Cloning
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +179,7 @@ def build_owner(services: Services, direct: Direct) -> Owner:
         insides=Insides(services, direct),
         freezing=Freezing(services),
         adopting=Adopting(services, direct),
+        cloning=Cloning(services),
     )
 
 

@@ -49,7 +49,7 @@ def instance(view: InstanceView) -> Instance:
         flavor=it.flavor, firmware=it.firmware, machine=it.machine, screen=it.screen, tags=it.tags,
         protected=it.protected, on_boot=it.on_boot, incarnation=it.incarnation, ready=it.ready,
         ready_detail=it.ready_detail, ready_deadline=it.ready_deadline,
-        saved_at=str(it.saved.get("at", "")), adopted=it.adopted,
+        saved_at=str(it.saved.get("at", "")), template=it.template, adopted=it.adopted,
         frozen_until=it.frozen_until if it.is_frozen else None,
         nics=tuple(nic(each, view.networks.get(each.network_id, "")) for each in view.ports),
         addresses=tuple(_seen(each, view.ports) for each in it.observed.get("addresses", ())),
@@ -175,7 +175,8 @@ def volume(it: storage.Volume) -> Volume:
     """Show a volume."""
     return Volume(
         id=it.id, name=it.name, project_id=it.project_id, pool_id=it.pool_id, role=it.role, size=it.size,
-        allocated=it.allocated, image_id=it.image_id, instance_id=it.instance_id, slot=it.slot, state=it.state,
+        allocated=it.allocated, image_id=it.image_id, parent_id=it.parent_id,
+        instance_id=it.instance_id, slot=it.slot, state=it.state,
         operation_id=it.operation_id, created_at=it.created_at, revision=it.revision,
     )  # fmt: skip
 

@@ -14,6 +14,7 @@ TREE: Tree = {
     "passwd": f"{_C}session:passwd",
     "launch": f"{_C}launch:launch",
     "explain": f"{_C}launch:explain",
+    "clone": f"{_C}clone:clone",
     "list": f"{_C}listing:list_instances",
     "start": f"{_C}power:start",
     "stop": f"{_C}power:stop",
@@ -62,6 +63,7 @@ TREE: Tree = {
             "tag": f"{_C}instance:tag",
             "retag": f"{_C}instance:retag",
             "log": f"{_C}instance:log",
+            "template": f"{_C}clone:template",
             "nic": Noun(
                 "NICs of an instance, changed while it runs.",
                 {

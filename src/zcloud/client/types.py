@@ -658,10 +658,10 @@ class Instance(TypedDict):
     ``defaults`` says why of the ``hardware`` that nobody chose and the guest's system has otherwise than most.
     ``vcpus``, ``memory_mib`` and the like are what is wanted; ``pending`` has those that the present run has
     otherwise. ``screen`` is how its screen is reached (``vnc``); empty: it is headless. ``saved_at``: since when
-    its memory is in a file; empty: it is not. ``driver_iso``: the image in its CD drive. ``addresses``: those that
-    its guest was seen with; ``address_notes``: in words, how they differ from what its NICs were given.
-    ``adopted``: of a domain that zcloud took over, its disks and NICs as they are, and what of it is ``unmapped``;
-    empty: it is zcloud's own."""
+    its memory is in a file; empty: it is not. ``template``: clones are made of it, and it never runs.
+    ``driver_iso``: the image in its CD drive. ``addresses``: those that its guest was seen with; ``address_notes``:
+    in words, how they differ from what its NICs were given. ``adopted``: of a domain that zcloud took over, its
+    disks and NICs as they are, and what of it is ``unmapped``; empty: it is zcloud's own."""
 
     id: str
     name: str
@@ -696,6 +696,7 @@ class Instance(TypedDict):
     ready_detail: str
     ready_deadline: str | None
     saved_at: str
+    template: bool
     adopted: dict[str, Any]
     frozen_until: str | None
     nics: list[Nic]
@@ -739,6 +740,22 @@ class InstanceChange(TypedDict):
     protected: NotRequired[bool]
     on_boot: NotRequired[Literal["last", "start", "stay-off"]]
     tags: NotRequired[list[str]]
+
+
+class InstanceClone(TypedDict):
+    """Clones of an instance, one per name; 0, empty and null are as the original has it.  ``linked`` null: over the
+    disks of a template, else full copies. ``nics`` are in place of the original's networks; of several clones the
+    first gets a chosen address, the others those after it. Disks ``without`` stay behind."""
+
+    names: list[str]
+    linked: NotRequired[bool | None]
+    flavor: NotRequired[str]
+    vcpus: NotRequired[int]
+    memory_mib: NotRequired[int]
+    root_size: NotRequired[int]
+    nics: NotRequired[list[NicRequest] | None]
+    without: NotRequired[list[str]]
+    start: NotRequired[bool]
 
 
 class InstanceCreate(TypedDict):
@@ -1316,6 +1333,12 @@ class System(TypedDict):
     source: str
 
 
+class TemplateRequest(TypedDict):
+    """Whether the instance is to be a template."""
+
+    on: NotRequired[bool]
+
+
 class Token(TypedDict):
     """An API token without its secret."""
 
@@ -1449,7 +1472,8 @@ class UserCreate(TypedDict):
 
 
 class Volume(TypedDict):
-    """A volume; ``size`` is what the guest sees, ``allocated`` what it takes."""
+    """A volume; ``size`` is what the guest sees, ``allocated`` what it takes.  ``parent_id``: the template's volume
+    that it lies over, of which it has only what differs."""
 
     id: str
     name: str
@@ -1459,6 +1483,7 @@ class Volume(TypedDict):
     size: int
     allocated: int
     image_id: str | None
+    parent_id: str | None
     instance_id: str | None
     slot: int | None
     state: str

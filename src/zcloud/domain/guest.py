@@ -123,6 +123,7 @@ class GuestSpec:
     commands: tuple[str, ...] = field(default=(), repr=False)
     password: str = field(default="", repr=False)
     windows: bool = False
+    cloned: bool = False  # its disks come from another machine
 
 
 _KINDS: Mapping[type, tuple[str, Callable[[Any], bool]]] = {
@@ -173,6 +174,7 @@ def describe_guest(
         options=parse_options(instance.guest.get("options", {})),
         user_data=secrets.user_data,
         commands=secrets.commands,
+        cloned="clone_of" in instance.guest,
     )
 
 

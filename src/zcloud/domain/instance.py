@@ -188,6 +188,11 @@ class Instance:
         return adopted
 
     @property
+    def template(self) -> bool:
+        """Say whether it is a template: clones are made of it, and it never runs or changes."""
+        return bool(self.hardware.get("template"))
+
+    @property
     def trash(self) -> Mapping[str, Any]:
         """Give since when it is in the trash (``at``) and what it was called (``name``); empty: it is not."""
         trash: Mapping[str, Any] = self.hardware.get("trash") or {}
@@ -242,6 +247,8 @@ VERBS: Mapping[str, Verb] = {
     "save": Verb("saved", frozenset({_S.RUNNING, _S.PAUSED})),
     "restore": Verb("restored", frozenset({_S.SAVED})),
     "discard": Verb("rid of its saved memory", frozenset({_S.SAVED, _S.STOPPED, _S.RUNNING, _S.PAUSED, _S.ERROR})),
+    "clone": Verb("cloned", _THERE),
+    "template": Verb("made a template", frozenset({_S.STOPPED})),
     "edit": Verb("edited", frozenset({_S.RUNNING, _S.PAUSED, _S.STOPPED})),
     "rename": Verb("renamed", frozenset({_S.RUNNING, _S.PAUSED, _S.STOPPED, _S.SAVED})),
     "trash": Verb("deleted", frozenset(_S) - {_S.DELETING, _S.TRASHED, _S.BUILDING}),

@@ -88,6 +88,7 @@ class Volume:
     created_at: datetime
     revision: int
     attachment: Attachment = PLAIN  # how it is plugged into its instance
+    parent_id: str | None = None  # the template's volume that a linked clone lies over
 
     @property
     def serial(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from zcloud.ports.copying import CopyControl, CopyJob
 from zcloud.ports.devices import DeviceControl, Layer
 from zcloud.ports.domains import ConsoleStream, DomainControl
 from zcloud.ports.hardware import DomainSize, HardwareControl
@@ -30,6 +31,8 @@ from zcloud.ports.shell import Completed, FileFacts, Shell, Space
 __all__ = [
     "Completed",
     "ConsoleStream",
+    "CopyControl",
+    "CopyJob",
     "DeviceControl",
     "DomainControl",
     "DomainEvent",
@@ -57,7 +60,9 @@ __all__ = [
 ]
 
 
-class Hypervisor(DomainControl, PowerControl, DeviceControl, HardwareControl, ScreenControl, NetworkControl, Protocol):
+class Hypervisor(
+    DomainControl, PowerControl, DeviceControl, CopyControl, HardwareControl, ScreenControl, NetworkControl, Protocol
+):
     """libvirt on one host. Raises HypervisorFailed, HostUnreachable."""
 
     def node(self) -> NodeFacts: ...

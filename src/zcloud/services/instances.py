@@ -23,7 +23,7 @@ from zcloud.services.context import (
     resolve_project,
     visible_projects,
 )
-from zcloud.services.owned import begin_verb, check_deadline, check_state, find
+from zcloud.services.owned import begin_verb, check_deadline, check_no_clones, check_state, find
 from zcloud.services.starting import begin_start
 from zcloud.services.usage import InstanceUsage, read_usage
 from zcloud.store import ImageFilter, InstanceFilter, Page, Tx
@@ -217,6 +217,7 @@ def admit_delete(tx: Tx, actor: Actor, instance: Instance, keep: tuple[str, ...]
     if instance.protected:
         raise Protected(f"The instance {instance.name} is protected against deletion.")
     check_state(instance, "delete")
+    check_no_clones(tx, instance)
     kept = _kept(tx.volumes.of_instance(instance.id), keep)
     operation = begin_verb(tx, actor, instance, "delete", keep=kept)
     for volume in tx.volumes.of_instance(instance.id):

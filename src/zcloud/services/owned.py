@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from zcloud.domain.errors import InstanceAdopted, InvalidInput, NotFound, WrongState
+from zcloud.domain.errors import InstanceAdopted, InUse, InvalidInput, NotFound, WrongState
 from zcloud.domain.instance import TAKES_OWNING, VERBS, Instance, InstanceStatus
 from zcloud.domain.operation import Operation
 from zcloud.domain.people import Actor, Role
@@ -42,6 +42,7 @@ def begin_verb(tx: Tx, actor: Actor, instance: Instance, verb: str, **args: Any)
     return operation
 
 
+_OF_TEMPLATES = frozenset({"clone", "template", "trash", "untrash", "delete"})
 _WHILE_FROZEN = frozenset({"thaw", "reset", "rename", "trash", "delete"})
 
 
@@ -56,6 +57,12 @@ def check_state(instance: Instance, verb: str) -> None:
             f"The instance {instance.name} was adopted: its domain and its disks are not zcloud's, and it cannot be "
             f"{VERBS[verb].done} here.",
             hint=f"Change it with the tools that made it; `zcloud forget {instance.name}` lets it go.",
+        )
+    if instance.template and verb not in _OF_TEMPLATES:
+        raise WrongState(
+            f"The instance {instance.name} is a template: it never runs or changes, and cannot be {VERBS[verb].done}.",
+            hint=f"Clone it (`zcloud clone {instance.name} NAME`), or make it an instance again: "
+            f"`zcloud instance template {instance.name} --undo`.",
         )
     if instance.operation_id is None and instance.status not in VERBS[verb].starts_from:
         raise WrongState(
@@ -72,6 +79,17 @@ def check_state(instance: Instance, verb: str) -> None:
         raise WrongState(
             f"The instance {instance.name} was never made.",
             hint=f"Retry its creation (`zcloud operation retry`), or delete it: `zcloud delete {instance.name}`.",
+        )
+
+
+def check_no_clones(tx: Tx, instance: Instance) -> None:
+    """Go on only where no linked clone's disks lie over the instance's; raises InUse naming some."""
+    over = tx.volumes.over([each.id for each in tx.volumes.of_instance(instance.id)])
+    if over:
+        names = sorted({each.name for each in over})
+        raise InUse(
+            f"Disks of linked clones lie over those of {instance.name}: {', '.join(names[:5])}.",
+            hint="Delete these clones first, for good.",
         )
 
 

@@ -125,6 +125,10 @@ class Volumes(Lockable[Volume, VolumeFilter]):
         """Give the volumes of a pool."""
         return self._all(_V.pool_id == pool_id)
 
+    def over(self, ids: Collection[str]) -> list[Volume]:
+        """Give the volumes of linked clones that lie over any of these volumes."""
+        return self._all(_V.parent_id.in_(list(ids)))
+
     def _where(self, filter: VolumeFilter) -> list[ColumnElement[bool]]:
         plain = {_V[name]: getattr(filter, name) for name in ("pool_id", "instance_id", "image_id")}
         where: list[ColumnElement[bool]] = [column == wanted for column, wanted in plain.items() if wanted is not None]

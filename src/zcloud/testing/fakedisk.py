@@ -111,6 +111,10 @@ class FakeDisk:
             parent, name = posixpath.split(path)
             self.directories[parent].names.discard(name)
 
+    def change_mode(self, path: str, mode: str) -> None:
+        """Set a file's mode, given as octal digits."""
+        self.file(path).mode = int(mode, 8)
+
     def rename(self, source: str, target: str) -> None:
         """Rename a file, over an older one."""
         file = self.file(source)

@@ -14,15 +14,15 @@ from typing import Any
 from zcloud.domain.errors import GuestSilent, HostUnreachable, ZcloudError
 from zcloud.libvirtxml.parser import parse_xml
 from zcloud.ports import DomainFacts, DomainOutline, DomainState, InterfaceAddress, NodeFacts, NodeLoad
+from zcloud.testing.fakecopying import FakeCopying
 from zcloud.testing.fakedisk import FakeDisk
 from zcloud.testing.fakedomains import FakeDomain
 from zcloud.testing.fakehardware import FakeHardware
 from zcloud.testing.fakenetworks import FakeNetworks
-from zcloud.testing.fakepower import FakePower
 from zcloud.testing.fakescreen import FakeScreen
 
 
-class FakeHypervisor(FakePower, FakeHardware, FakeScreen, FakeNetworks):
+class FakeHypervisor(FakeCopying, FakeHardware, FakeScreen, FakeNetworks):
     """libvirt on one host.
 
     ``calls`` counts every verb; ``unreachable`` makes all raise HostUnreachable; ``fail`` plans one error. The agent
@@ -30,7 +30,8 @@ class FakeHypervisor(FakePower, FakeHardware, FakeScreen, FakeNetworks):
     """
 
     def __init__(self, node: NodeFacts | None = None) -> None:
-        FakePower.__init__(self)
+        FakeCopying.__init__(self)
+        self.copied = set()
         FakeHardware.__init__(self)
         FakeNetworks.__init__(self)
         self.calls: Counter[str] = Counter()

@@ -127,6 +127,30 @@ class InstanceChange(Request):
     tags: Tags = ()
 
 
+class InstanceClone(Request):
+    """Clones of an instance, one per name; 0, empty and null are as the original has it.
+
+    ``linked`` null: over the disks of a template, else full copies. ``nics`` are in place of the original's networks;
+    of several clones the first gets a chosen address, the others those after it. Disks ``without`` stay behind.
+    """
+
+    names: Annotated[tuple[Name, ...], Field(min_length=1, max_length=50)]
+    linked: Flag | None = None
+    flavor: OptionalRef = ""
+    vcpus: Count = 0
+    memory_mib: Count = 0
+    root_size: Bytes = 0
+    nics: Annotated[tuple[NicRequest, ...], Field(max_length=8)] | None = None
+    without: Annotated[tuple[Ref, ...], Field(max_length=16)] = ()
+    start: Flag = True
+
+
+class TemplateRequest(Request):
+    """Whether the instance is to be a template."""
+
+    on: Flag = True
+
+
 class InstanceRename(Request):
     """The new name; with ``hostname`` cloud-init gives it to the guest at its next boot."""
 
@@ -245,9 +269,10 @@ class Instance:
     ``defaults`` says why of the ``hardware`` that nobody chose and the guest's system has otherwise than most.
     ``vcpus``, ``memory_mib`` and the like are what is wanted; ``pending`` has those that the present run has otherwise.
     ``screen`` is how its screen is reached (``vnc``); empty: it is headless. ``saved_at``: since when its memory is in
-    a file; empty: it is not. ``driver_iso``: the image in its CD drive. ``addresses``: those that its guest was seen
-    with; ``address_notes``: in words, how they differ from what its NICs were given. ``adopted``: of a domain that
-    zcloud took over, its disks and NICs as they are, and what of it is ``unmapped``; empty: it is zcloud's own.
+    a file; empty: it is not. ``template``: clones are made of it, and it never runs. ``driver_iso``: the image in its
+    CD drive. ``addresses``: those that its guest was seen with; ``address_notes``: in words, how they differ from what
+    its NICs were given. ``adopted``: of a domain that zcloud took over, its disks and NICs as they are, and what of it
+    is ``unmapped``; empty: it is zcloud's own.
     """
 
     id: str
@@ -283,6 +308,7 @@ class Instance:
     ready_detail: str
     ready_deadline: datetime | None
     saved_at: str
+    template: bool
     adopted: Mapping[str, Any]
     frozen_until: datetime | None
     nics: tuple[Nic, ...]

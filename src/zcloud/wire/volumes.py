@@ -146,7 +146,10 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """A volume; ``size`` is what the guest sees, ``allocated`` what it takes."""
+    """A volume; ``size`` is what the guest sees, ``allocated`` what it takes.
+
+    ``parent_id``: the template's volume that it lies over, of which it has only what differs.
+    """
 
     id: str
     name: str
@@ -156,6 +159,7 @@ class Volume:
     size: int
     allocated: int
     image_id: str | None
+    parent_id: str | None
     instance_id: str | None
     slot: int | None
     state: str

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -60,6 +61,7 @@ class Run:
         self.store = means.store
         self.config = means.config
         self.members = means.members
+        self.resource_id = control.operation.resource_id
         self._links = means.links
         self._clock = means.clock
 
@@ -73,10 +75,11 @@ class Run:
         """Give the operation's arguments."""
         return dict(self.operation.args)
 
-    @property
-    def resource_id(self) -> str:
-        """Give the id of what the operation is about."""
-        return self.operation.resource_id
+    def about(self, resource_id: str) -> Run:
+        """Give the same run, its steps' parts being about another thing that the operation makes."""
+        other = copy(self)
+        other.resource_id = resource_id
+        return other
 
     def now(self) -> datetime:
         """Give the time."""
@@ -124,6 +127,7 @@ class Whole:
     image: Image | None  # None: it was adopted
     volumes: tuple[tuple[Volume, Pool], ...]
     ports: tuple[tuple[Port, Network], ...]
+    specs: Mapping[str, VolumeSpec]
     drivers: Image | None = None  # in its CD drive
 
     @property
@@ -132,9 +136,15 @@ class Whole:
         return self.volumes[0]
 
     def volume_spec(self, volume: Volume) -> VolumeSpec:
-        """Give what the storage driver needs to know of a volume."""
-        base = base_image(self.image) if volume.image_id and self.image else None
-        return VolumeSpec(volume.id, volume.size, base)
+        """Give what the storage driver needs to know of a volume of the instance."""
+        return self.specs[volume.id]
+
+
+def volume_spec(tx: Tx, volume: Volume) -> VolumeSpec:
+    """Give what the storage driver needs to know of a volume, and of what it lies over."""
+    base = base_image(tx.images.get(volume.image_id)) if volume.image_id else None
+    parent = volume_spec(tx, tx.volumes.get(volume.parent_id)) if volume.parent_id else None
+    return VolumeSpec(volume.id, volume.size, base, parent)
 
 
 def base_image(image: Image) -> BaseImage:
@@ -153,5 +163,6 @@ def load_whole(run: Run) -> Whole:
             tx.images.get(instance.image_id) if instance.image_id else None,
             tuple((each, tx.pools.get(each.pool_id)) for each in volumes),
             tuple((each, tx.networks.get(each.network_id)) for each in ports),
+            {each.id: volume_spec(tx, each) for each in volumes},
             tx.images.get(instance.driver_image_id) if instance.driver_image_id else None,
         )

@@ -12,6 +12,7 @@ from zcloud.workflows.host_forget import HOST_FORGET
 from zcloud.workflows.hosts import HOST_ENLIST, HOST_REMOVE, HOST_SCAN
 from zcloud.workflows.images import IMAGE_DELETE, IMAGE_IMPORT
 from zcloud.workflows.instance_adopt import INSTANCE_ADOPT
+from zcloud.workflows.instance_clone import INSTANCE_CLONE, INSTANCE_TEMPLATE
 from zcloud.workflows.instance_create import INSTANCE_CREATE
 from zcloud.workflows.instance_delete import INSTANCE_DELETE
 from zcloud.workflows.instance_edit import INSTANCE_EDIT
@@ -43,6 +44,8 @@ WORKFLOWS: Mapping[str, Workflow[Run]] = {
         IMAGE_DELETE,
         IMAGE_IMPORT,
         INSTANCE_ADOPT,
+        INSTANCE_CLONE,
+        INSTANCE_TEMPLATE,
         INSTANCE_CREATE,
         INSTANCE_DELETE,
         INSTANCE_HARDWARE,

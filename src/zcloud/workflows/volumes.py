@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from zcloud.domain.claims import BYTES, Claim
 from zcloud.domain.errors import ZcloudError
-from zcloud.domain.image import Image
 from zcloud.domain.storage import Pool, Volume, VolumeState
 from zcloud.drivers.compute import devices
 from zcloud.drivers.compute.devices import find_disk
 from zcloud.drivers.storage.base import StorageDriver, VolumeSpec
 from zcloud.operations.model import Step, Workflow
 from zcloud.store import Tx
-from zcloud.workflows.context import Run, base_image
+from zcloud.workflows.context import Run, volume_spec
 from zcloud.workflows.growing import grow_filesystems
 from zcloud.workflows.plugging import running
 
 
-def _load(run: Run) -> tuple[Volume, Pool, Image | None]:
+def _load(run: Run) -> tuple[Volume, Pool, VolumeSpec]:
     with run.store.read() as tx:
         volume = tx.volumes.get(run.resource_id)
-        image = tx.images.get(volume.image_id) if volume.image_id else None
-        return volume, tx.pools.get(volume.pool_id), image
+        return volume, tx.pools.get(volume.pool_id), volume_spec(tx, volume)
 
 
 def _driver(run: Run, pool: Pool) -> StorageDriver:
@@ -31,18 +31,15 @@ def _driver(run: Run, pool: Pool) -> StorageDriver:
 
 def make(run: Run) -> None:
     """Make the volume."""
-    volume, pool, _ = _load(run)
-    _driver(run, pool).ensure_volume(VolumeSpec(volume.id, volume.size))
+    _, pool, spec = _load(run)
+    _driver(run, pool).ensure_volume(spec)
 
 
 def copy(run: Run) -> None:
     """Make the volume as a copy of another one."""
-    volume, pool, _ = _load(run)
-    with run.store.read() as tx:
-        source = tx.volumes.get(run.args["source"])
-        image = tx.images.get(source.image_id) if source.image_id else None
-    origin = VolumeSpec(source.id, source.size, base_image(image) if image else None)
-    _driver(run, pool).copy_volume(VolumeSpec(volume.id, volume.size), origin)
+    _, pool, spec = _load(run)
+    origin = run.read(lambda tx: volume_spec(tx, tx.volumes.get(run.args["source"])))
+    _driver(run, pool).copy_volume(spec, origin)
 
 
 def remove(run: Run) -> None:
@@ -53,8 +50,8 @@ def remove(run: Run) -> None:
 
 def grow(run: Run) -> None:
     """Grow the volume, and let the guest that runs with it see it."""
-    volume, pool, image = _load(run)
-    spec = VolumeSpec(volume.id, run.args["size"], base_image(image) if image else None)
+    volume, pool, spec = _load(run)
+    spec = replace(spec, size=run.args["size"])
     if volume.instance_id is None:
         _driver(run, pool).grow_volume(spec, in_use=False)
         return

@@ -7,7 +7,9 @@ from starlette.responses import Response
 from zcloud.api.answers import accepted, nothing
 from zcloud.api.params import Project, RefPath, routes
 from zcloud.api.parts import Call, Calling
-from zcloud.wire.instances import InstanceRename
+from zcloud.domain.instance import NicRequest
+from zcloud.services.cloning import CloneSpec
+from zcloud.wire.instances import InstanceClone, InstanceRename, TemplateRequest
 from zcloud.wire.operations import Accepted
 
 router = routes("instances")
@@ -60,6 +62,22 @@ def rename_instance(call: Calling, ref: RefPath, body: InstanceRename, project: 
     """Give an instance another name, on its networks too."""
     rename = call.parts.owner.naming.rename
     return accepted(call, rename(call.actor, project, ref, body.name, hostname=body.hostname, revision=call.revision))
+
+
+@router.post("/instances/{ref}/clone", status_code=202, response_model=Accepted)
+def clone_instance(call: Calling, ref: RefPath, body: InstanceClone, project: Project = "") -> Response:
+    """Clone an instance that is off, runs or is a template; all clones are made, or none."""
+    given = dict(body)
+    given["nics"] = None if body.nics is None else tuple(NicRequest(**each.model_dump()) for each in body.nics)
+    cloned = call.parts.owner.cloning.clone(call.actor, project, ref, CloneSpec(**given))
+    return accepted(call, cloned.operation, cloned.warnings)
+
+
+@router.post("/instances/{ref}/template", status_code=202, response_model=Accepted)
+def template_instance(call: Calling, ref: RefPath, body: TemplateRequest, project: Project = "") -> Response:
+    """Make a template of an instance that is off, or an instance of a template without linked clones."""
+    template = call.parts.owner.cloning.template
+    return accepted(call, template(call.actor, project, ref, on=body.on, revision=call.revision))
 
 
 @router.post("/instances/{ref}/forget", status_code=204)

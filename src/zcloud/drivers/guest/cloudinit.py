@@ -31,6 +31,11 @@ _OWNER_WINS = (
     "package_update",
     "package_upgrade",
 )
+# Once, early in a clone's first boot: cloud-init makes host keys anew by itself, but no machine id.
+_NEW_MACHINE_ID = (
+    "cloud-init-per instance zcloud-machine-id sh -c "
+    "'rm -f /etc/machine-id /var/lib/dbus/machine-id && systemd-machine-id-setup'"
+)
 _READY_WORD = "zcloud-ready"
 _DUMPER = getattr(
     yaml, "CSafeDumper", yaml.SafeDumper
@@ -102,6 +107,7 @@ def _cloud_config(spec: GuestSpec, owner: OwnerData) -> dict[str, Any]:
         **_passwords(spec),
         **_options(spec.options),
         **_disks(spec.disks),
+        **({"bootcmd": [_NEW_MACHINE_ID]} if spec.cloned else {}),
         **({"runcmd": list(spec.commands)} if spec.commands else {}),
         "final_message": f"{owner.final_message}\n{message}" if owner.final_message else message,
     }

@@ -57,11 +57,20 @@ class BaseImage:
 
 @dataclass(frozen=True, slots=True)
 class VolumeSpec:
-    """A volume to be made: bytes that the guest sees, and the base it is a copy-on-write copy of."""
+    """A volume to be made: bytes that the guest sees, and the base or volume it is a copy-on-write copy of."""
 
     id: str
     size: int
     base: BaseImage | None = None
+    parent: VolumeSpec | None = None
+
+
+class Arrival(StrEnum):
+    """How far a volume is that somebody else than the driver fills."""
+
+    NONE = "none"
+    BEGUN = "begun"
+    WHOLE = "whole"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +81,27 @@ class VolumeFacts:
     allocated: int
 
 
-class StorageDriver(Protocol):
+class FilledVolumes(Protocol):
+    """Volumes that somebody else fills, or that nobody may write to any more."""
+
+    def arriving(self, spec: VolumeSpec) -> DiskSource:
+        """Give where a hypervisor is to write a volume that is not whole yet, without looking."""
+        ...
+
+    def arrival(self, spec: VolumeSpec) -> Arrival:
+        """Say how far it is with that."""
+        ...
+
+    def settle_volume(self, spec: VolumeSpec) -> None:
+        """Make a volume of what has arrived, as large as ``spec`` says; settled already is fine."""
+        ...
+
+    def seal_volume(self, spec: VolumeSpec, sealed: bool) -> None:
+        """Let nobody write to a volume, as others lie over it, or let its guest write again."""
+        ...
+
+
+class StorageDriver(FilledVolumes, Protocol):
     """One pool on one host."""
 
     INFO: ClassVar[StorageInfo]

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import BinaryIO, ClassVar
 
 from zcloud.domain.driver import Option, OptionType, check_options
@@ -31,7 +32,7 @@ from zcloud.drivers import passage, qemu_img
 from zcloud.drivers.fileartifacts import FULL, FileArtifacts, checked
 from zcloud.drivers.poolfiles import PoolFiles
 from zcloud.drivers.qemu_img import Backing, ImageFacts
-from zcloud.drivers.storage.base import BaseImage, Capacity, Feature, StorageInfo, VolumeFacts, VolumeSpec
+from zcloud.drivers.storage.base import Arrival, BaseImage, Capacity, Feature, StorageInfo, VolumeFacts, VolumeSpec
 from zcloud.ports import HostLink, Shell
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -41,7 +42,40 @@ _QUICK_S = 60.0
 _SLOW_S = 6 * 3600.0
 
 
-class DirectoryPool(FileArtifacts):
+class _Filled(FileArtifacts):
+    """Volumes that a hypervisor fills, or that nobody may write to any more."""
+
+    def arriving(self, spec: VolumeSpec) -> DiskSource:
+        """Give the file under its temporary name."""
+        target = self.disk_source(spec)
+        return replace(target, path=self._files.part(_volume_name(spec.id, target.format)))
+
+    def arrival(self, spec: VolumeSpec) -> Arrival:
+        """Look for the file under either name."""
+        target = self.disk_source(spec)
+        if self._files.size(_volume_name(spec.id, target.format)):
+            return Arrival.WHOLE
+        found = self._shell.run(["stat", "-c", "%s", "--", self.arriving(spec).path], check=False)
+        return Arrival.NONE if found.code else Arrival.BEGUN
+
+    def settle_volume(self, spec: VolumeSpec) -> None:
+        """Grow the file and give it its name."""
+        if self.arrival(spec) is Arrival.WHOLE:
+            return
+        part, name = self.arriving(spec), _volume_name(spec.id, self.disk_source(spec).format)
+        grow = qemu_img.resize_argv(part.path, part.format, qemu_img.round_up(spec.size))
+        self._shell.run_all([grow, self._files.settling(name)])
+
+    def seal_volume(self, spec: VolumeSpec, sealed: bool) -> None:
+        """Take from QEMU's user the right to write, to which libvirt gives the file at a start."""
+        self._shell.run(["chmod", "0444" if sealed else "0644", "--", self.disk_source(spec).path])
+
+    def disk_source(self, spec: VolumeSpec) -> DiskSource:
+        """Give where the volume is, without looking."""
+        raise NotImplementedError
+
+
+class DirectoryPool(_Filled):
     """A directory of one host (see ``base.StorageDriver`` for what the verbs promise)."""
 
     INFO: ClassVar = StorageInfo(
@@ -149,7 +183,7 @@ class DirectoryPool(FileArtifacts):
         """Make a volume, or find it as it should be; one that differs is never touched (StorageFailed)."""
         source = self.disk_source(spec)
         name = _volume_name(spec.id, source.format)
-        wanted = _wanted(spec, source.format, self._files)
+        wanted = self._wanted(spec, source.format)
         if not self._files.size(name):  # absent, or emptied by a power failure before its first write
             make = qemu_img.create_argv(self._files.part(name), wanted, self._preallocation)
             with self._making(name, f"the volume {spec.id} of {spec.size} bytes"):
@@ -172,7 +206,7 @@ class DirectoryPool(FileArtifacts):
         name = _volume_name(spec.id, target.format)
         if self._files.size(name):
             return target
-        facts, part = _wanted(spec, target.format, self._files), self._files.part(name)
+        facts, part = self._wanted(spec, target.format), self._files.part(name)
         cache = "none" if self._direct_io else "writeback"
         copy = qemu_img.copy_argv(origin.path, origin.format, part, facts, cache)
         grow = qemu_img.resize_argv(part, target.format, facts.size)
@@ -182,7 +216,7 @@ class DirectoryPool(FileArtifacts):
 
     def disk_source(self, spec: VolumeSpec) -> DiskSource:
         """Give where the volume is, without looking."""
-        format = DiskFormat.QCOW2 if spec.base else self._format
+        format = DiskFormat.QCOW2 if spec.base or spec.parent else self._format
         path = self._files.at(_volume_name(spec.id, format))
         return DiskSource(volume_id=spec.id, path=path, format=format, direct_io=self._direct_io)
 
@@ -208,6 +242,20 @@ class DirectoryPool(FileArtifacts):
         return [VolumeFacts(stem, allocated) for stem, allocated in self._files.stems("volumes", _UUID)]
 
     # -- within --------------------------------------------------------------------------------
+
+    def _wanted(self, spec: VolumeSpec, format: DiskFormat) -> ImageFacts:
+        """Give the volume's image as it should be; raises InvalidInput where it is smaller than what it lies over."""
+        size, backing, least = qemu_img.round_up(spec.size), None, 0
+        if spec.base is not None:
+            path = self._files.at(_base_name(spec.base.digest, spec.base.format))
+            backing, least = Backing(path, DiskFormat(spec.base.format)), spec.base.virtual_size
+        elif spec.parent is not None:
+            over = self.disk_source(spec.parent)
+            backing, least = Backing(over.path, over.format), spec.parent.size
+        if spec.size < least:
+            what = "its image" if spec.base else "a copy of another"
+            raise InvalidInput(f"A volume of {spec.size} bytes is too small for {what} of {least}.", field="size")
+        return ImageFacts(format, size, backing)
 
     @contextlib.contextmanager
     def _making(self, name: str, what: str) -> Iterator[None]:
@@ -243,19 +291,6 @@ def _bring(
 
 def _look(shell: Shell, source: DiskSource) -> ImageFacts:
     return qemu_img.parse_info(shell.run(qemu_img.info_argv(source.path, source.format)).stdout)
-
-
-def _wanted(spec: VolumeSpec, format: DiskFormat, files: PoolFiles) -> ImageFacts:
-    """Give the volume's image as it should be; raises InvalidInput where it is smaller than its base."""
-    size = qemu_img.round_up(spec.size)
-    if spec.base is None:
-        return ImageFacts(format, size)
-    if spec.size < spec.base.virtual_size:
-        raise InvalidInput(
-            f"A volume of {spec.size} bytes is too small for its image of {spec.base.virtual_size}.", field="size"
-        )
-    path = files.at(_base_name(spec.base.digest, spec.base.format))
-    return ImageFacts(format, size, Backing(path, DiskFormat(spec.base.format)))
 
 
 def _base_name(digest: str, format: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from zcloud.hosts.libvirt.connection import Connection
+from zcloud.hosts.libvirt.copying import Copying
 from zcloud.hosts.libvirt.devices import Devices
 from zcloud.hosts.libvirt.facts import Facts
 from zcloud.hosts.libvirt.hardware import Hardware
@@ -13,7 +14,7 @@ from zcloud.hosts.libvirt.power import Power
 from zcloud.hosts.libvirt.screen import Reach, Screen
 
 
-class LibvirtHypervisor(Facts, Power, Devices, Hardware, Screen, Networks):
+class LibvirtHypervisor(Facts, Power, Devices, Copying, Hardware, Screen, Networks):
     """libvirt on one host: ``watch`` for looking and events, ``jobs`` for changing (they may be the same).
 
     ``reach`` leads to the Unix sockets of a host that is another machine.

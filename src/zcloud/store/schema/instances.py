@@ -139,6 +139,7 @@ volumes = Table(
     big("size"),
     big("allocated"),
     ref("image_id", "images.id", nullable=True),
+    key("parent_id", nullable=True, index=True),
     ref("instance_id", "instances.id", nullable=True),
     integer("slot", nullable=True),
     json("attachment"),

@@ -1,0 +1,36 @@
+"""Disks of a domain copied as they are at one moment, while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+from zcloud.domain.plug import DiskSource
+
+
+class CopyJob(NamedTuple):
+    """How such a copy is: at work, with bytes done and in all, or over; ``succeeded`` is of the last one that ended."""
+
+    active: bool
+    done: int = 0
+    total: int = 0
+    succeeded: bool = False
+
+
+class CopyControl(Protocol):
+    """Copies of the disks of one host's domains, named by uuid. Raises NotFound, HypervisorFailed, HostUnreachable."""
+
+    def begin_copy(self, uuid: str, copies: Mapping[str, DiskSource]) -> None:
+        """Begin to copy disks (by target) of a running domain into files, all as they are when this returns.
+
+        What the guest writes later is in no copy. The files are made whole, flat, and of the format that is said.
+        """
+        ...
+
+    def copy_job(self, uuid: str) -> CopyJob:
+        """Say how the copy is."""
+        ...
+
+    def abort_copy(self, uuid: str) -> None:
+        """Break a copy off, with no file left to be used; none at work is fine."""
+        ...

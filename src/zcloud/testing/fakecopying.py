@@ -1,0 +1,44 @@
+"""The fake libvirt's copies of running domains' disks (``ports.CopyControl``): each is whole as soon as it is begun."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from zcloud.domain.errors import HypervisorFailed
+from zcloud.domain.plug import DiskSource
+from zcloud.drivers.qemu_img import ImageFacts
+from zcloud.libvirtxml.domain import Domain
+from zcloud.ports import CopyJob
+from zcloud.testing.fakedevices import OFF
+from zcloud.testing.fakepower import FakePower
+
+
+class FakeCopying(FakePower):
+    """``copied`` has the uuids of the domains whose last job was a copy that succeeded."""
+
+    copied: set[str]
+
+    def begin_copy(self, uuid: str, copies: Mapping[str, DiskSource]) -> None:
+        """Write the files."""
+        self.enter("begin_copy")
+        domain = self._domain(uuid)
+        if domain.state in OFF:
+            raise HypervisorFailed("libvirt: Requested operation is not valid: domain is not running.")
+        self.copied.discard(uuid)
+        sources = {each.target: each.source.file for each in Domain.parse(domain.plugged.xml or domain.xml).disks}
+        for target, copy in copies.items():
+            source = self.disk.file(str(sources[target]))
+            size = source.image.size if source.image else source.size
+            self.disk.put(copy.path, replace(source, image=ImageFacts(copy.format, size)))
+        self.copied.add(uuid)
+
+    def copy_job(self, uuid: str) -> CopyJob:
+        """Say whether the last job was a copy."""
+        self.enter("copy_job")
+        return CopyJob(False, succeeded=uuid in self.copied)
+
+    def abort_copy(self, uuid: str) -> None:
+        """Do nothing: no copy is at work for long."""
+        self.enter("abort_copy")
+        self._domain(uuid)

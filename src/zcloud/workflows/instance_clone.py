@@ -1,0 +1,208 @@
+"""Clones of an instance: off, running or a template; copies of its disks, or disks over a template's.
+
+One operation makes all clones that were asked for at once, or none. What a clone is told apart by (name, addresses,
+cloud-init's instance id) is in its record and seed, as at a launch; its UEFI variables are born anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from functools import wraps
+
+from zcloud.domain.errors import StorageFailed, ZcloudError
+from zcloud.domain.instance import InstanceStatus
+from zcloud.domain.storage import Pool, Volume, VolumeState
+from zcloud.drivers.compute.devices import find_disk
+from zcloud.drivers.storage.base import Arrival
+from zcloud.operations.model import Step, Waiting, Workflow
+from zcloud.store import Tx
+from zcloud.workflows import parts
+from zcloud.workflows.context import Run, Whole, load_whole
+from zcloud.workflows.instance_create import mark_running
+from zcloud.workflows.plugging import running
+from zcloud.workflows.quiet import held_still, thaw
+
+_SOON, _LATER = timedelta(seconds=0.2), timedelta(seconds=1)
+_QUICK = 64 << 20
+
+
+def _clones(run: Run) -> Iterator[Run]:
+    return (run.about(identity) for identity in run.args["clones"])
+
+
+def _each(do: Callable[[Run], None]) -> Callable[[Run], None]:
+    """Give a step that does something for every clone."""
+
+    @wraps(do)
+    def work(run: Run) -> None:
+        for clone in _clones(run):
+            do(clone)
+
+    return work
+
+
+def copy_disks(run: Run) -> None:
+    """Give every clone its disks."""
+    source = load_whole(run)
+    wholes = [load_whole(clone) for clone in _clones(run)]
+    if run.args["linked"]:
+        for clone in _clones(run):
+            parts.make_volumes(clone)
+        return
+    live = running(run, source.instance)
+    if live:
+        _copy_live(run, source, wholes[0], live)
+        source, wholes = wholes[0], wholes[1:]
+    for number, whole in enumerate(wholes):
+        for origin, volume, pool in _pairs(source, whole):
+            driver = run.storage(pool, whole.instance.host_id)
+            driver.copy_volume(whole.volume_spec(volume), source.volume_spec(origin))
+        run.control.progress(number + 1, len(wholes))
+
+
+def remove_disks(run: Run) -> None:
+    """Break a copy off, and remove what came of it."""
+    instance = parts.load_instance(run)
+    if instance.status is not InstanceStatus.STOPPED:
+        run.link(instance.host_id).hypervisor.abort_copy(instance.id)
+        thaw(run, instance)
+    for clone in _clones(run):
+        parts.remove_volumes(clone)
+
+
+def _copy_live(run: Run, source: Whole, clone: Whole, live: str) -> None:
+    """Have the hypervisor copy the disks as they are at one moment; whoever comes later joins in."""
+    host_id, uuid = source.instance.host_id, source.instance.id
+    thaw(run, source.instance)
+    pairs = [
+        (origin, clone.volume_spec(volume), run.storage(pool, host_id))
+        for origin, volume, pool in _pairs(source, clone)
+    ]
+    arrived = {driver.arrival(spec) for _, spec, driver in pairs}
+    if arrived == {Arrival.WHOLE}:
+        return
+    hypervisor = run.link(host_id).hypervisor
+    job = hypervisor.copy_job(uuid)
+    if job.active:
+        run.control.progress(job.done, job.total)
+        raise Waiting("The disks are being copied.", run.now() + (_SOON if job.total < _QUICK else _LATER))
+    if Arrival.NONE not in arrived:
+        if not job.succeeded:
+            raise StorageFailed(f"The copy of the disks of {source.instance.name} broke off.")
+        for _, spec, driver in pairs:
+            driver.settle_volume(spec)
+        return
+    copies = {}
+    for origin, spec, driver in pairs:
+        disk = find_disk(live, origin.serial)
+        if disk is None or not disk.target:
+            raise StorageFailed(f"The running guest of {source.instance.name} does not have {origin.name}.")
+        driver.delete_volume(spec.id)
+        copies[disk.target] = driver.arriving(spec)
+    with held_still(run, source.instance) as quiet:
+        hypervisor.begin_copy(uuid, copies)
+    _note(run, quiet=quiet)
+    raise Waiting("The disks are being copied.", run.now() + _SOON)
+
+
+def _note(run: Run, *, quiet: bool) -> None:
+    """Keep with the clones whether their file systems are whole, or as after a loss of power."""
+    with run.store.write() as tx:
+        for clone in _clones(run):
+            guest = dict(tx.instances.get(clone.resource_id).guest)
+            guest["clone_of"] = {**guest["clone_of"], "quiesced": quiet}
+            tx.instances.update(clone.resource_id, guest=guest)
+
+
+def _pairs(source: Whole, clone: Whole) -> Iterator[tuple[Volume, Volume, Pool]]:
+    """Give each disk of the source that goes along, with the clone's and its pool."""
+    origins = {volume.slot: volume for volume, _ in source.volumes}
+    return ((origins[volume.slot], volume, pool) for volume, pool in clone.volumes)
+
+
+def _start(run: Run) -> None:
+    """Start the clone, if that was asked for."""
+    if run.args["start"]:
+        parts.power_on(run)
+
+
+def _succeed(run: Run, tx: Tx) -> None:
+    for clone in _clones(run):
+        for volume in tx.volumes.of_instance(clone.resource_id):
+            tx.volumes.update(volume.id, state=VolumeState.READY)
+        if run.args["start"]:
+            mark_running(clone, tx)
+        else:
+            tx.instances.update(clone.resource_id, status=InstanceStatus.STOPPED)
+
+
+def _fail(run: Run, tx: Tx, error: ZcloudError) -> None:
+    """Nothing is left of the clones, so nothing is kept; the source is as before."""
+    del error
+    for identity in run.args["clones"]:
+        for volume in tx.volumes.of_instance(identity):
+            tx.claims.release(volume.id)
+            tx.volumes.delete(volume.id)
+        for port in tx.ports.of_instance(identity):
+            tx.ports.delete(port.id)
+        tx.claims.release(identity)
+        tx.secrets.delete(identity)
+        tx.instances.delete(identity)
+
+
+def _seal(run: Run) -> None:
+    """Seal the disks, or open them."""
+    _set_sealed(run, sealed=run.args["on"])
+
+
+def _unseal(run: Run) -> None:
+    """Do the opposite."""
+    _set_sealed(run, sealed=not run.args["on"])
+
+
+def _set_sealed(run: Run, *, sealed: bool) -> None:
+    whole = load_whole(run)
+    for volume, pool in whole.volumes:
+        run.storage(pool, whole.instance.host_id).seal_volume(whole.volume_spec(volume), sealed)
+
+
+def _settled(run: Run, tx: Tx) -> None:
+    instance = tx.instances.get(run.resource_id)
+    hardware = {key: value for key, value in instance.hardware.items() if key != "template"}
+    tx.instances.update(instance.id, hardware=hardware | ({"template": True} if run.args["on"] else {}), bump=True)
+
+
+def _as_before(run: Run, tx: Tx, error: ZcloudError) -> None:
+    """It was not a template before the end."""
+    del run, tx, error
+
+
+INSTANCE_CLONE = Workflow(
+    name="instance_clone_v1",
+    title="Clone an instance",
+    steps=(
+        Step("copy", "Make the clones' disks", copy_disks, remove_disks),
+        Step("ports", "Admit their network ports", _each(parts.admit_ports), _each(parts.remove_ports)),
+        Step("seed", "Write their guests' seeds", _each(parts.write_seed), _each(parts.remove_artifacts)),
+        Step("define", "Define their domains", _each(parts.define), _each(parts.undefine)),
+        Step("start", "Start their guests", _each(_start), _each(parts.power_off)),
+    ),
+    succeed=_succeed,
+    fail=_fail,
+)
+
+INSTANCE_TEMPLATE = Workflow(
+    name="instance_template_v1",
+    title="Make a template of an instance, or an instance of a template",
+    steps=(
+        Step(
+            "seal",
+            "Let nobody write to its disks, or let its guest again",
+            _seal,
+            _unseal,
+        ),
+    ),
+    succeed=_settled,
+    fail=_as_before,
+)
