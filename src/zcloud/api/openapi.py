@@ -82,11 +82,11 @@ def _finish(operation: dict[str, Any], method: str, rule: Rule) -> None:
     operation["summary"] = operation["description"].splitlines()[0].rstrip(".")
     for code in ("422", "default"):
         operation["responses"].pop(code, None)
-    for kind in _kinds(method, rule):
-        operation["responses"][str(STATUS[kind])] = {
-            "description": _TITLES[kind],
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-        }
+    described = {str(STATUS[kind]): _TITLES[kind] for kind in _kinds(method, rule)}
+    described |= {code: told["description"] for code, told in operation["responses"].items() if code == "409"}
+    for code, description in described.items():
+        content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        operation["responses"][code] = {"description": description, "content": content}
     if rule.scope is not Scope.PUBLIC:
         operation["security"] = [{"bearer": []}]
         operation["x-zcloud-role"] = f"{rule.scope}:{rule.role}"

@@ -70,7 +70,7 @@ def delete_host(call: Calling, ref: RefPath) -> Response:
     return accepted(call, call.parts.hosts.remove(call.actor, ref, call.revision))
 
 
-@router.get("/hosts/{ref}/loss", response_model=HostLoss)
+@router.get("/hosts/{ref}/loss", response_model=HostLoss, responses={409: {"description": "It is not lost."}})
 def plan_forgetting(call: Calling, ref: RefPath) -> Response:
     """Say what goes with a lost host when it is forgotten; nothing is changed."""
     return answer(HostLoss, show.loss(call.parts.hosts.forgetting.plan(call.actor, ref)))
