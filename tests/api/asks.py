@@ -15,12 +15,14 @@ from zcloud.domain.host import HostState
 from zcloud.domain.image import Image, ImageState
 from zcloud.domain.instance import Flavor, Instance, InstanceStatus
 from zcloud.domain.operation import Operation, OperationStatus
-from zcloud.domain.people import SshKey, Token
+from zcloud.domain.people import SecondFactor, SshKey, Token
 from zcloud.domain.storage import Volume, VolumeRole
+from zcloud.services import codes
 from zcloud.store import Tx
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8Dcyui7IRzE1bbVJNdfzcqyXBlgAjUOe5VFjwYTFhY me@here"
 FINGERPRINT = "SHA256:offered"
+CODE = "abcd-efgh-ijkl-mnop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,8 @@ def stock(cloud: Cloud) -> Stock:
             tx.ssh_keys.add(SshKey(new_id(), user.id, name, KEY, "SHA256:x", tx.now))
             digest = hashlib.sha256(f"zct_{user.name}".encode()).hexdigest()
             tx.tokens.add(Token(new_id(), digest, name, user.id, None, None, None, None, tx.now))
+            tx.secrets.put(codes.KIND, user.id, codes.new_key())
+            tx.second_factors.put(SecondFactor(user.id, None, recovery=(codes.digest(CODE),)))
             session = tx.sessions.of_user(user.id)
             if session:
                 tx.sessions.add(replace(session[0], id=name, digest=name))
@@ -144,6 +148,10 @@ ASKS: dict[tuple[str, str], Ask] = {
     ("POST", "/v1/logout"): Ask(204, "/v1/logout"),
     ("GET", "/v1/me"): Ask(200, "/v1/me"),
     ("POST", "/v1/me/password"): Ask(204, "/v1/me/password", {"old": _PASSWORD, "new": "a long one indeed"}),
+    ("GET", "/v1/me/second-factor"): Ask(200, "/v1/me/second-factor"),
+    ("POST", "/v1/me/second-factor"): Ask(201, "/v1/me/second-factor", {"password": _PASSWORD}),
+    ("POST", "/v1/me/second-factor/confirm"): Ask(200, "/v1/me/second-factor/confirm", {"code": CODE}),
+    ("POST", "/v1/me/second-factor/remove"): Ask(204, "/v1/me/second-factor/remove", {"code": CODE}),
     ("GET", "/v1/sessions"): Ask(200, "/v1/sessions"),
     ("DELETE", "/v1/sessions/{id}"): Ask(204, "/v1/sessions/{u}-own"),
     ("GET", "/v1/tokens"): Ask(200, "/v1/tokens"),
@@ -156,6 +164,7 @@ ASKS: dict[tuple[str, str], Ask] = {
     ("POST", "/v1/users"): Ask(201, "/v1/users", {"name": "newcomer", "password": "a long enough one"}),
     ("GET", "/v1/users/{ref}"): Ask(200, "/v1/users/leaver"),
     ("PATCH", "/v1/users/{ref}"): Ask(200, "/v1/users/leaver", {"disabled": True, "role": "viewer"}),
+    ("DELETE", "/v1/users/{ref}/second-factor"): Ask(204, "/v1/users/leaver/second-factor"),
     ("DELETE", "/v1/users/{ref}"): Ask(204, "/v1/users/leaver"),
     ("GET", "/v1/projects"): Ask(200, "/v1/projects"),
     ("POST", "/v1/projects"): Ask(201, "/v1/projects", {"name": "fresh", "quota": {"vcpus": 4}}),

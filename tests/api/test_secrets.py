@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import logging
 import os
 import sqlite3
 import stat
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from zcloud.base import log
 from zcloud.base.config import Config
 from zcloud.domain.errors import ZcloudError
 from zcloud.main import setup
+from zcloud.services import codes
 from zcloud.services.signin import Origin
 
 PASSWORD, CHANGED, WRONG = "canary-password-1f7c", "canary-changed-93ab", "canary-wrong-5d20"
@@ -91,6 +94,20 @@ def _tokens(seen: Seen) -> None:
     seen.send("GET", "/v1/me", 401, user="token", headers={"Authorization": f"Bearer {seen.shown[-1]}x"})
 
 
+def _second_factor(seen: Seen) -> None:
+    proof = {"json": {"password": CHANGED}, "headers": {"Idempotency-Key": "factor-1"}}
+    key = seen.reveal("POST", "/v1/me/second-factor", "secret", user="keeper", **proof)
+    seen.send("POST", "/v1/me/second-factor", 409, user="keeper", **proof)
+    seen.send("POST", "/v1/me/second-factor/confirm", 400, user="keeper", json={"code": "000000"})
+    code = codes.code_at(base64.b32decode(key), int(time.time()) // codes.PERIOD_S)
+    told = seen.send("POST", "/v1/me/second-factor/confirm", 200, user="keeper", json={"code": code})
+    seen.answers.pop()
+    seen.shown += told.json()["codes"]
+    seen.send("POST", "/v1/login", 401, json={"name": "keeper", "password": CHANGED})
+    login = {"name": "keeper", "password": CHANGED, "code": seen.shown[-1]}
+    seen.reveal("POST", "/v1/login", "secret", json=login)
+
+
 def _instances(seen: Seen) -> None:
     once = {"Idempotency-Key": "instance-1"}
     seen.send("POST", "/v1/instances?dry_run=true", 200, json=INSTANCE)
@@ -130,7 +147,7 @@ def seen(cloud: Cloud, caplog: pytest.LogCaptureFixture) -> Seen:
     """Give all that there is to see after every secret was sent, shown, refused and sent again."""
     caplog.set_level(logging.DEBUG)
     found = Seen(cloud)
-    for act in (_people, _tokens, _instances, _tickets):
+    for act in (_people, _tokens, _second_factor, _instances, _tickets):
         act(found)
     for path in LISTS:
         found.send("GET", f"/v1/{path}", 200)
@@ -182,7 +199,7 @@ def test_nothing_is_logged(seen: Seen, caplog: pytest.LogCaptureFixture) -> None
 def test_no_answer_repeats_a_secret(seen: Seen) -> None:
     leaks = [(what, canary) for what, text in seen.answers for canary in (*SENT, *seen.shown) if canary in text]
     assert leaks == []
-    assert len(set(seen.shown)) == len(seen.shown) == 5
+    assert len(set(seen.shown)) == len(seen.shown) == 17
 
 
 def test_a_repr_shows_no_secret(cloud: Cloud) -> None:

@@ -20,7 +20,7 @@ NO_TEXT = re.compile(
     r"zcloud|Python|SHA-256|ssh-ed25519 AAAA|UTC|vCPU|Ctrl\+Alt\+Del|Enter|\b[JKXs/]\b|&\w+;"
 )  # names, units and keys
 
-ATTRIBUTE = re.compile(r'[\w-]+="[^"]*"?')  # of a block or a caller that stands within a tag
+ATTRIBUTE = re.compile(r'[\w-]+="[^"]*"?|\bautofocus$')  # of a block or a caller that stands within a tag
 
 
 @pytest.mark.parametrize(

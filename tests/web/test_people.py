@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import re
+import time
 
 import pytest
 from tests.api.conftest import PASSWORD
 from tests.web.conftest import Web
+
+from zcloud.services import codes
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIY5UJVLyLFpzJkdVqyBkdTgmIBR2Y9OJYpSPnkFBBVE me@here"
 
@@ -132,3 +136,26 @@ def test_the_settings_say_how_the_server_is(still: Web) -> None:
     page = still.get("/settings").text
     assert "0.0.test" in page
     assert "Observer" in page
+
+
+def test_a_second_factor_is_set_up_and_asked_for(web: Web) -> None:
+    assert "The password is wrong" in web.post("/account/factor", user="member", data={"password": "wrong"}).text
+    begun = web.post("/account/factor", user="member", data={"password": PASSWORD})
+    assert begun.headers["cache-control"] == "no-store"
+    assert "<svg" in begun.text.partition('class="zc-qr"')[2]
+    assert "style=" not in begun.text
+    key = base64.b32decode(re.findall(r"<code>([A-Z2-7]{32})</code>", begun.text)[0])
+    step = int(time.time()) // codes.PERIOD_S
+    assert "did not fit" in web.post("/account/factor/confirm", user="member", data={"code": "123456"}).text
+    confirmed = web.post("/account/factor/confirm", user="member", data={"code": codes.code_at(key, step - 1)})
+    recovery = shown_once(confirmed).split("\n")
+    form = {"name": "member", "password": PASSWORD}
+    asked = web.post("/signin", user="", data=form)
+    assert asked.status_code == 401
+    assert 'autocomplete="one-time-code"' in asked.text
+    assert PASSWORD not in asked.text
+    assert web.post("/signin", user="", data={**form, "code": "000000"}).status_code == 401
+    assert web.post("/signin", user="", data={**form, "code": recovery[0]}).status_code == 303
+    assert "9 recovery codes are left" in web.get("/account", user="member").text
+    assert web.post("/users/member/factor/reset").status_code == 303
+    assert web.post("/signin", user="", data=form).status_code == 303

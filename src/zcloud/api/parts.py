@@ -50,6 +50,7 @@ from zcloud.services.people import People
 from zcloud.services.pools import Pools
 from zcloud.services.reconcile import Reconcile
 from zcloud.services.screens import Screens
+from zcloud.services.secondfactor import SecondFactorService
 from zcloud.services.signin import SignIn
 from zcloud.services.sizes import Sizes
 from zcloud.services.systems import Systems
@@ -142,6 +143,7 @@ class ApiParts:
     console: WebSocketRoute
     signin: SignIn
     people: People
+    second_factor: SecondFactorService
     hosts: Hosts
     guests: Guests
     groups: Groups
@@ -186,7 +188,6 @@ def build_owner(services: Services, direct: Direct) -> Owner:
 def build_parts(
     services: Services,
     settings: Settings,
-    *,
     read_console_log: Callable[[str, Instance], bytes],
     console: WebSocketRoute,
     direct: Direct,
@@ -200,6 +201,7 @@ def build_parts(
         console=console,
         signin=SignIn(services),
         people=People(services),
+        second_factor=SecondFactorService(services),
         hosts=Hosts(services),
         guests=Guests(services),
         groups=Groups(services),

@@ -211,6 +211,7 @@ TREE: Tree = {
             "add": f"{_C}user:add",
             "set": f"{_C}user:change",
             "delete": f"{_C}user:delete",
+            "reset-second-factor": f"{_C}user:reset_second_factor",
         },
     ),
     "token": Noun(

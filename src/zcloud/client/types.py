@@ -166,6 +166,12 @@ class CatalogueSource(TypedDict):
     checksum: NotRequired[str]
 
 
+class CodeProof(TypedDict):
+    """A code of the second factor, or a recovery code."""
+
+    code: str
+
+
 class ConsoleRequest(TypedDict):
     """Which console; ``force`` takes a serial one over from whoever has it open."""
 
@@ -298,6 +304,13 @@ class EndedWork(TypedDict):
     id: str
     verb: str
     resource_name: str
+
+
+class Enrolment(TypedDict):
+    """What an authenticator app is given, shown this once: the secret in base32, and the same as a URI."""
+
+    secret: str
+    uri: str
 
 
 class Event(TypedDict):
@@ -858,10 +871,12 @@ class LoggedIn(TypedDict):
 
 
 class Login(TypedDict):
-    """A user's name and password; ``client`` is how the session is called in lists."""
+    """A user's name and password; ``client`` is how the session is called in lists.  ``code`` is that of the second
+    factor, for users who have one."""
 
     name: str
     password: str
+    code: NotRequired[str]
     client: NotRequired[str]
 
 
@@ -1046,6 +1061,12 @@ class PasswordChange(TypedDict):
 
     old: str
     new: str
+
+
+class PasswordProof(TypedDict):
+    """One's own password, once more."""
+
+    password: str
 
 
 class Pending(TypedDict):
@@ -1238,6 +1259,12 @@ class ReconcileState(TypedDict):
 RecordFormat = Literal["hosts", "zone"]
 
 
+class RecoveryCodes(TypedDict):
+    """Codes for who has lost the device, each good once; shown this once."""
+
+    codes: list[str]
+
+
 class Refusal(TypedDict):
     """Why a host would not take it, and the nearest change that would fit."""
 
@@ -1267,6 +1294,13 @@ class Resource(TypedDict):
     id: str
     name: str
     url: str
+
+
+class SecondFactor(TypedDict):
+    """Since when there is a second factor (null: there is none), and how many recovery codes are left."""
+
+    confirmed_at: str | None
+    recovery_left: int
 
 
 class SeenAddress(TypedDict):

@@ -96,6 +96,20 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class SecondFactor:
+    """What a user proves beside the password: codes of RFC 6238, whose secret is sealed.
+
+    ``last_step`` is the time step of the newest code that was taken: none is taken twice. ``recovery`` are SHA-256
+    digests of the codes for who has lost the device.
+    """
+
+    user_id: str
+    confirmed_at: datetime | None  # None: nothing has proved yet that the device has the secret
+    last_step: int = 0
+    recovery: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class LoginFailures:
     """Failed logins for a name or from an address ("name:alice", "address:192.0.2.1")."""
 

@@ -13,6 +13,7 @@ from zcloud.domain.names import check_name
 from zcloud.domain.people import Actor, Member, Project, Quota, Role, SshKey, User
 from zcloud.services.context import Services, authorize, expect, resolve_project, visible_projects
 from zcloud.services.passwords import hash_password
+from zcloud.services.secondfactor import forget
 from zcloud.store import Tx
 
 _KEY_KINDS = ("ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521",
@@ -73,6 +74,7 @@ class People:
                 tx.tokens.delete(token.id)
             for key in tx.ssh_keys.of_user(user.id):
                 tx.ssh_keys.delete(key.id)
+            forget(tx, user.id)
             for project_id, _ in tx.projects.roles_of(user.id):
                 tx.projects.remove_member(project_id, user.id)
             tx.users.delete(user.id)

@@ -7,9 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from zcloud.base.ids import new_id, new_secret
-from zcloud.domain.errors import Forbidden, InvalidInput, LoginFailed, LoginThrottled, NotFound, Unauthenticated
+from zcloud.domain.errors import (
+    Forbidden,
+    InvalidInput,
+    LoginFailed,
+    LoginThrottled,
+    NotFound,
+    SecondFactorNeeded,
+    Unauthenticated,
+)
 from zcloud.domain.names import check_name
 from zcloud.domain.people import TOKEN_SESSION, Actor, Role, Session, Token, User
+from zcloud.services import codes
 from zcloud.services.context import Services
 from zcloud.services.passwords import hash_password, password_fits
 from zcloud.store import Store, Tx
@@ -38,33 +47,44 @@ class SignIn:
         self._store = services.store
         self._clock = services.clock
 
-    def login(self, name: str, password: str, origin: Origin) -> tuple[str, Session]:
-        """Give a new session's secret (shown once) and its record.
+    def login(self, name: str, password: str, origin: Origin, code: str = "") -> tuple[str, Session]:
+        """Give a new session's secret (shown once) and its record; ``code`` is that of the second factor.
 
-        Raises LoginFailed, and LoginThrottled after repeated failures for the name or from the address.
+        Raises LoginFailed, SecondFactorNeeded (the password is right, and a code is missing), and LoginThrottled after
+        repeated failures for the name or from the address.
         """
-        keys = _throttle_keys(name, origin)
+        keys = throttle_keys(name, origin)
         with self._store.read() as tx:
-            _check_throttle(tx, keys)
+            check_throttle(tx, keys)
             user = tx.users.find(name)
         fits = password_fits(password, user.password_hash if user and not user.disabled else "")
         if user is None or not fits:
-            self._store.transact(lambda tx: _count_failure(tx, keys, name, origin))
+            self._store.transact(lambda tx: count_failure(tx, keys, name, origin))
             raise LoginFailed("User name or password is wrong.")
+        self._check_second_factor(user, code, keys, origin)
         secret = SESSION_PREFIX + new_secret()
         return secret, self._store.transact(lambda tx: _open_session(tx, user, secret, keys, origin))
+
+    def _check_second_factor(self, user: User, code: str, keys: tuple[str, ...], origin: Origin) -> None:
+        with self._store.read() as tx:
+            needed = codes.is_needed(tx, user.id)
+        if needed and not code:
+            raise SecondFactorNeeded("The code of the second factor is needed, too.")
+        if needed and not self._store.transact(lambda tx: codes.take(tx, user.id, code)):
+            self._store.transact(lambda tx: count_failure(tx, keys, user.name, origin))
+            raise LoginFailed("The code is wrong, or was used already.", hint="Wait for the next one.")
 
     def change_password(self, actor: Actor, old: str, new: str, origin: Origin) -> None:
         """Change the actor's own password; its other sessions end, its API tokens stay.
 
         Raises InvalidInput (the old one is wrong, the new one too short), LoginThrottled, RevisionMismatch.
         """
-        hashed, keys = hash_password(new, "new"), _throttle_keys(actor.user_name, origin)
+        hashed, keys = hash_password(new, "new"), throttle_keys(actor.user_name, origin)
         with self._store.read() as tx:
-            _check_throttle(tx, keys)
+            check_throttle(tx, keys)
             user = tx.users.get(actor.user_id)
         if not password_fits(old, user.password_hash):
-            self._store.transact(lambda tx: _count_failure(tx, keys, user.name, origin))
+            self._store.transact(lambda tx: count_failure(tx, keys, user.name, origin))
             raise InvalidInput("The old password is wrong.", field="old")
 
         def work(tx: Tx) -> None:
@@ -164,7 +184,8 @@ class SignIn:
 def reset_password(store: Store, name: str, password: str) -> None:
     """Give a user a new password, for who is locked out and has the server's machine.
 
-    The user is enabled, all sessions end and failed logins are forgotten. Raises InvalidInput, NotFound.
+    The user is enabled, all sessions end, failed logins and a second factor are forgotten. Raises InvalidInput,
+    NotFound.
     """
     hashed = hash_password(password)
 
@@ -172,7 +193,9 @@ def reset_password(store: Store, name: str, password: str) -> None:
         user = tx.users.resolve(name)
         tx.users.update(user.id, bump=True, password_hash=hashed, disabled=False)
         tx.sessions.delete_of_user(user.id)
-        tx.sessions.clear_failures(_throttle_keys(user.name, Origin(""))[0])
+        tx.secrets.delete(user.id, codes.KIND)
+        tx.second_factors.delete(user.id)
+        tx.sessions.clear_failures(throttle_keys(user.name, Origin(""))[0])
         tx.audit.add("password reset", actor="(the server's machine)", resource=f"user {user.name}", outcome="ok")
 
     store.transact(work)
@@ -232,11 +255,13 @@ def _enabled(tx: Tx, user_id: str) -> User:
     return user
 
 
-def _throttle_keys(name: str, origin: Origin) -> tuple[str, str]:
+def throttle_keys(name: str, origin: Origin) -> tuple[str, str]:
+    """Give what failures are counted for: the name, and the address."""
     return f"name:{name[:64]}", f"address:{origin.address}"
 
 
-def _check_throttle(tx: Tx, keys: tuple[str, ...]) -> None:
+def check_throttle(tx: Tx, keys: tuple[str, ...]) -> None:
+    """Raise LoginThrottled where one of the keys has to wait."""
     for key in keys:
         failures = tx.sessions.failures(key)
         if failures and failures.blocked_until and failures.blocked_until > tx.now:
@@ -246,7 +271,8 @@ def _check_throttle(tx: Tx, keys: tuple[str, ...]) -> None:
             )
 
 
-def _count_failure(tx: Tx, keys: tuple[str, ...], name: str, origin: Origin) -> None:
+def count_failure(tx: Tx, keys: tuple[str, ...], name: str, origin: Origin) -> None:
+    """Count a failure for each key; after some, each further one costs a pause."""
     for key in keys:
         known = tx.sessions.failures(key)
         over = (known.count if known else 0) + 1 - FREE_TRIES[key.partition(":")[0]]

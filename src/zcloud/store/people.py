@@ -8,7 +8,18 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, delete, or_, select, update
 
 from zcloud.domain.errors import NotFound
-from zcloud.domain.people import LoginFailures, Member, Project, Role, Session, SshKey, Ticket, Token, User
+from zcloud.domain.people import (
+    LoginFailures,
+    Member,
+    Project,
+    Role,
+    SecondFactor,
+    Session,
+    SshKey,
+    Ticket,
+    Token,
+    User,
+)
 from zcloud.store import schema
 from zcloud.store.mapping import Mapper
 from zcloud.store.repository import Named, Records, Repository, select_by
@@ -153,6 +164,30 @@ class Sessions(Records[Session, OwnerFilter]):
         table = schema.login_failures
         gone: ColumnElement[bool] = table.c.key.in_(keys)
         self._db.execute(delete(table).where(or_(gone, table.c.last_at < before) if before else gone))
+
+
+class SecondFactors(Repository):
+    """Second factors; their secrets are in ``secrets``."""
+
+    _mapper = Mapper(SecondFactor, schema.second_factors)
+
+    def get(self, user_id: str) -> SecondFactor | None:
+        """Give a user's, or None; other writers of it wait until the commit."""
+        self._scope.hold(schema.users, user_id)
+        found = select(*self._mapper.columns).where(schema.second_factors.c.user_id == user_id)
+        row = self._db.execute(found).mappings().one_or_none()
+        return None if row is None else self._mapper.to_record(row)
+
+    def put(self, factor: SecondFactor) -> None:
+        """Keep a user's, in place of the one before."""
+        row = self._mapper.to_row(factor)
+        statement = self._scope.insert(schema.second_factors).values(row)
+        self._db.execute(statement.on_conflict_do_update(index_elements=["user_id"], set_=row))
+
+    def delete(self, user_id: str) -> bool:
+        """Forget a user's and say whether there was one."""
+        gone = delete(schema.second_factors).where(schema.second_factors.c.user_id == user_id)
+        return self._db.execute(gone).rowcount > 0
 
 
 class SshKeys(Records[SshKey, OwnerFilter]):

@@ -25,7 +25,7 @@ from zcloud.store.migrate import SchemaState
 from zcloud.store.misc import Idempotency, Secrets, Settings
 from zcloud.store.networks import Ports
 from zcloud.store.operations import Operations, Workers
-from zcloud.store.people import Projects, Sessions, SshKeys, Tickets, Tokens, Users
+from zcloud.store.people import Projects, SecondFactors, Sessions, SshKeys, Tickets, Tokens, Users
 from zcloud.store.picture import Pictures
 from zcloud.store.precedence import Precedence
 from zcloud.store.repository import Scope
@@ -47,6 +47,7 @@ class Tx:
         self.now = scope.now
         self.users, self.projects, self.tokens = Users(scope), Projects(scope), Tokens(scope)
         self.sessions, self.ssh_keys, self.tickets = Sessions(scope), SshKeys(scope), Tickets(scope)
+        self.second_factors = SecondFactors(scope)
         self.secrets, self.settings, self.idempotency = Secrets(scope), Settings(scope), Idempotency(scope)
         self.hosts, self.pools, self.networks = Hosts(scope), Pools(scope), Networks(scope)
         self.claims, self.foreign = Claims(scope), ForeignDomains(scope)

@@ -66,6 +66,17 @@ def new_password(visit: Visit) -> Response:
     return _secretly(visit, ref, password)
 
 
+def reset_factor(visit: Visit) -> Response:
+    """Take away the second factor of a user who has lost it."""
+    ref = visit.request.path_params["ref"]
+
+    def work() -> Response:
+        visit.parts.second_factor.reset(visit.actor, ref)
+        return RedirectResponse(f"/users/{ref}", 303)
+
+    return or_again(work, lambda error: show_user(visit, error))
+
+
 def delete_user(visit: Visit) -> Response:
     """Delete a user whose name was typed."""
     user = visit.parts.people.show_user(visit.actor, visit.request.path_params["ref"])
@@ -240,6 +251,7 @@ ROUTES = (
     page("/users/{ref}", "GET /v1/users/{ref}", show_user),
     change("/users/{ref}", "PATCH /v1/users/{ref}", change_user),
     change("/users/{ref}/password", "PATCH /v1/users/{ref}", new_password),
+    change("/users/{ref}/factor/reset", "DELETE /v1/users/{ref}/second-factor", reset_factor),
     change("/users/{ref}/delete", "DELETE /v1/users/{ref}", delete_user),
     page("/projects", "GET /v1/projects", list_projects),
     page("/projects/new", "POST /v1/projects", new_project),

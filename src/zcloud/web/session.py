@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from zcloud.api.guard import origin_of
-from zcloud.domain.errors import LoginFailed, LoginThrottled
+from zcloud.domain.errors import LoginFailed, LoginThrottled, SecondFactorNeeded
 from zcloud.services.signin import SESSION_LIFE
 from zcloud.web.guard import Visit, change, page
 from zcloud.web.languages import COOKIE as LANGUAGE
@@ -21,17 +21,20 @@ _YEAR_S = 365 * 86400
 
 def sign_in_page(visit: Visit) -> Response:
     """Ask for name and password."""
-    return visit.show("signin.html", next=_own_path(visit.field("next")), name="", error=None)
+    return visit.show("signin.html", next=_own_path(visit.field("next")), name="", error=None, needs_code=False)
 
 
 def sign_in(visit: Visit) -> Response:
     """Begin a session, and go where the person wanted to."""
     name, target = visit.field("name"), _own_path(visit.field("next"))
     try:
-        secret, _ = visit.parts.signin.login(name, visit.field("password"), origin_of(visit.request))
-    except (LoginFailed, LoginThrottled) as error:
-        status = 401 if isinstance(error, LoginFailed) else 429
-        return visit.show("signin.html", status, next=target, name=name[:64], error=error)
+        secret, _ = visit.parts.signin.login(
+            name, visit.field("password"), origin_of(visit.request), visit.field("code")
+        )
+    except (LoginFailed, SecondFactorNeeded, LoginThrottled) as error:
+        status = 429 if isinstance(error, LoginThrottled) else 401
+        needs_code = isinstance(error, SecondFactorNeeded) or bool(visit.field("code"))
+        return visit.show("signin.html", status, next=target, name=name[:64], error=error, needs_code=needs_code)
     response = RedirectResponse(target, 303)
     _keep(response, visit.request, COOKIE, secret, int(SESSION_LIFE.total_seconds()))
     return response

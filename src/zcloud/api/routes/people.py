@@ -13,7 +13,19 @@ from zcloud.domain import people
 from zcloud.domain.people import Role
 from zcloud.wire.base import Listing
 from zcloud.wire.keys import Key, KeyCreate
-from zcloud.wire.sessions import LoggedIn, Login, Me, Membership, PasswordChange, Session
+from zcloud.wire.sessions import (
+    CodeProof,
+    Enrolment,
+    LoggedIn,
+    Login,
+    Me,
+    Membership,
+    PasswordChange,
+    PasswordProof,
+    RecoveryCodes,
+    SecondFactor,
+    Session,
+)
 from zcloud.wire.tokens import Token, TokenCreate, TokenCreated
 from zcloud.wire.users import User, UserChange, UserCreate
 
@@ -24,7 +36,7 @@ router = routes("people")
 def login(request: Request, body: Login) -> Response:
     """Open a session; repeated failures have to wait."""
     origin = origin_of(request, body.client)
-    secret, session = parts_of(request).signin.login(body.name, body.password, origin)
+    secret, session = parts_of(request).signin.login(body.name, body.password, origin, body.code)
     return answer(LoggedIn, LoggedIn(secret, _session(session, session.id)), 201)
 
 
@@ -50,6 +62,41 @@ def show_me(call: Calling) -> Response:
 def change_password(request: Request, call: Calling, body: PasswordChange) -> Response:
     """Change one's own password; all other sessions end, API tokens stay."""
     call.parts.signin.change_password(call.actor, body.old, body.new, origin_of(request))
+    return nothing()
+
+
+@router.get("/me/second-factor", response_model=SecondFactor)
+def show_second_factor(call: Calling) -> Response:
+    """Say whether one has a second factor."""
+    found = call.parts.second_factor.show(call.actor)
+    return answer(SecondFactor, SecondFactor(found.confirmed_at, found.recovery_left))
+
+
+@router.post("/me/second-factor", status_code=201, response_model=Enrolment)
+def begin_second_factor(request: Request, call: Calling, body: PasswordProof) -> Response:
+    """Give a secret for an authenticator app; it counts once a code of it was sent."""
+    made = call.parts.second_factor.begin(call.actor, body.password, origin_of(request))
+    return answer(Enrolment, Enrolment(made.secret, made.uri), 201)
+
+
+@router.post("/me/second-factor/confirm", response_model=RecoveryCodes)
+def confirm_second_factor(request: Request, call: Calling, body: CodeProof) -> Response:
+    """Prove that the app has the secret; signing in takes a code from now on."""
+    fresh = call.parts.second_factor.confirm(call.actor, body.code, origin_of(request))
+    return answer(RecoveryCodes, RecoveryCodes(fresh))
+
+
+@router.post("/me/second-factor/remove", status_code=204)
+def remove_second_factor(request: Request, call: Calling, body: CodeProof) -> Response:
+    """Take one's own second factor away, with one of its codes."""
+    call.parts.second_factor.remove(call.actor, body.code, origin_of(request))
+    return nothing()
+
+
+@router.delete("/users/{ref}/second-factor", status_code=204)
+def reset_second_factor(call: Calling, ref: RefPath) -> Response:
+    """Take away the second factor of a user who has lost it; the user's sessions end."""
+    call.parts.second_factor.reset(call.actor, ref)
     return nothing()
 
 

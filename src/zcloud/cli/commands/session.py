@@ -13,12 +13,12 @@ from zcloud.cli.base import command
 from zcloud.cli.output import Column, say, show_record
 from zcloud.cli.settings import App, save_config
 from zcloud.cli.text import _, plain
-from zcloud.client import ApiError, Client
+from zcloud.client import ApiError, Client, Record
 
 
 @command
 @click.option("--user", default="", help="The user's name [asked for].")
-@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@click.option("--password-stdin", is_flag=True, help="Read the password, and a code if needed, from standard input.")
 def login(app: App, user: str, password_stdin: bool) -> None:
     """Sign in at a server (--url), and stay signed in.
 
@@ -32,10 +32,21 @@ def login(app: App, user: str, password_stdin: bool) -> None:
     password = ask_password(_("Password"), stdin=password_stdin)
     body = {"name": name, "password": password, "client": f"zcloud on {platform.node()}"[:200]}
     with Client(app.url, ca=authority) as client:
-        answer = client.post("/v1/login", body)
+        answer = _login(client, body, password_stdin)
     kept = {"url": app.url, "ca": authority, "user": name, "token": answer["secret"], "project": app.project}
     save_config({key: value for key, value in kept.items() if value})
     say(app, _("Signed in at {url} as {name}.").format(url=app.url, name=plain(name)))
+
+
+def _login(client: Client, body: Record, stdin: bool) -> Record:
+    """Sign in, and ask for the code of the second factor where there is one."""
+    try:
+        answer: Record = client.post("/v1/login", body)
+    except ApiError as error:
+        if error.code != "second_factor_needed":
+            raise
+        answer = client.post("/v1/login", {**body, "code": ask_password(_("Code"), stdin=stdin)})
+    return answer
 
 
 @command

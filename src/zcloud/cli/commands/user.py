@@ -69,6 +69,16 @@ def change(app: App, name: str, role: str | None, disable: bool | None, ask: boo
 @command
 @name_argument("users")
 @yes_option
+def reset_second_factor(app: App, name: str, yes: bool) -> None:
+    """Take away the second factor of a user who has lost it; the user's sessions end."""
+    confirm(_("Let {name} sign in with the password alone?").format(name=plain(name)), yes=yes)
+    app.client.delete(route("users", name, "second-factor"))
+    say(app, _("{name} signs in with the password alone.").format(name=plain(name)))
+
+
+@command
+@name_argument("users")
+@yes_option
 def delete(app: App, name: str, yes: bool) -> None:
     """Delete a user with all tokens and keys; what the user made stays."""
     confirm(_("Delete the user {name}?").format(name=plain(name)), yes=yes)

@@ -48,6 +48,14 @@ class LoginFailed(Refused):
     kind = Kind.UNAUTHENTICATED
 
 
+class SecondFactorNeeded(Refused):
+    """The password is right, and the user has a second factor: its code is needed, too."""
+
+    code = "second_factor_needed"
+    kind = Kind.UNAUTHENTICATED
+    default_hint = "Give the code that your device shows, or one of the recovery codes."
+
+
 class LoginThrottled(Refused):
     """Too many failed logins for this name or from this address."""
 

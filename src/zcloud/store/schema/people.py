@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, PrimaryKeyConstraint, Table, UniqueConstraint
+from sqlalchemy import Column, ForeignKey, PrimaryKeyConstraint, Table, UniqueConstraint
 
 from zcloud.store.schema.columns import (
     Key,
+    big,
     blob,
     flag,
     id_,
@@ -78,6 +79,15 @@ sessions = Table(
     time("created_at"),
     time("seen_at"),
     time("expires_at"),
+)
+
+second_factors = Table(
+    "second_factors",
+    metadata,
+    Column("user_id", Key, ForeignKey("users.id"), primary_key=True),
+    time("confirmed_at", nullable=True),
+    big("last_step"),
+    json("recovery"),
 )
 
 login_failures = Table(
