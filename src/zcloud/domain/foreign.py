@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -91,6 +92,20 @@ class Adoption:
     disks: tuple[ForeignDisk, ...]
     nics: tuple[ForeignNic, ...]
     unmapped: tuple[str, ...]
+
+    def beside(self, holders: Mapping[str, str]) -> Adoption:
+        """Give it with a sentence for each NIC whose MAC an instance of ``holders`` (by MAC) has, or another NIC."""
+        told = [
+            f"The NIC {mac} has the MAC of the instance {holders[mac]}; on one network they would disturb each other."
+            for mac in dict.fromkeys(each.mac for each in self.nics)
+            if mac in holders
+        ]
+        twice = [
+            f"Two of its NICs have the MAC {mac}."
+            for mac, times in Counter(each.mac for each in self.nics if each.mac).items()
+            if times > 1
+        ]
+        return replace(self, unmapped=(*told, *twice, *self.unmapped))
 
     def to_record(self) -> dict[str, Any]:
         """Give what an adopted instance keeps of it beyond the fields of every instance."""

@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from zcloud.domain.host import HostKind
+
+
+class TcpPlace(NamedTuple):
+    """A TCP port that somebody on a host listens at."""
+
+    address: str
+    port: int
+
+
+Place = str | TcpPlace
+"""Where a program of a host listens: a Unix socket's path, or a TCP port."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from zcloud.domain.errors import (
     ZcloudError,
     from_record,
 )
-from zcloud.hosts.address import HostAddress
+from zcloud.hosts.address import HostAddress, Place, TcpPlace
 from zcloud.hosts.commands import reads_input
 from zcloud.hosts.process import ENVIRONMENT, OUTPUT_LIMIT
 from zcloud.ports import Completed
@@ -180,8 +180,8 @@ class SshLink:
             raise self._unreachable(error) from error
         return True
 
-    def forward(self, remote: str, local: str) -> Callable[[], None]:
-        """Make a Unix socket of the host reachable at a local path; gives what ends it (the connection's end does too).
+    def forward(self, remote: Place, local: str) -> Callable[[], None]:
+        """Make a socket of the host reachable at a local path; gives what ends it (the connection's end does too).
 
         The local path must lie in a directory that only we can enter: whoever can connect to it is us to the host.
         """
@@ -246,7 +246,9 @@ class SshLink:
         self._why = self._unreachable(error)
         self._on_lost(self._why.message)
 
-    async def _forward(self, remote: str, local: str) -> asyncssh.SSHListener:
+    async def _forward(self, remote: Place, local: str) -> asyncssh.SSHListener:
+        if isinstance(remote, TcpPlace):
+            return await self._require().forward_local_path_to_port(local, *remote)
         return await self._require().forward_local_path(local, remote)
 
     async def _session(self, command: str, feed: Iterable[bytes]) -> Completed:

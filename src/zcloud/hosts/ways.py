@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from urllib.parse import quote
 
 from zcloud.domain.errors import ConfigInvalid, HostUnreachable
-from zcloud.hosts.address import HostAddress
+from zcloud.hosts.address import HostAddress, Place
 from zcloud.hosts.shell import CommandShell
 from zcloud.hosts.ssh import SshLink
 
@@ -80,10 +80,10 @@ class SshWay:
         self._link.close()
 
     @contextmanager
-    def socket(self, path: str) -> Iterator[str]:
-        """Give a local path at which a Unix socket of the host can be reached, for as long as the block runs."""
+    def socket(self, place: Place) -> Iterator[str]:
+        """Give a local path at which a socket of the host can be reached, for as long as the block runs."""
         local = self._local(str(next(self._numbers)))
-        end = self._link.forward(path, local)
+        end = self._link.forward(place, local)
         try:
             yield local
         finally:

@@ -71,7 +71,10 @@ class Adopting:
         xml = self._direct.ask(host.id, lambda hypervisor: hypervisor.domain_xml(wanted.uuid))
         if xml is None:
             raise WrongState(f"The domain {wanted.name} is not on {host.name} any more.")
-        return AdoptionPlan(host.name, called, owner.name, read_domain(xml, joins), wanted.runs, room)
+        adoption = read_domain(xml, joins)
+        with self._store.read() as tx:
+            adoption = adoption.beside(tx.ports.mac_holders([each.mac for each in adoption.nics], adoption.uuid))
+        return AdoptionPlan(host.name, called, owner.name, adoption, wanted.runs, room)
 
     def adopt(
         self, actor: Actor, ref: str, domain: str, *, name: str = "", project: str = ""

@@ -65,6 +65,17 @@ class Ports(Records[Port, None]):
         statement = self._scope.insert(schema.macs).values(mac=mac, port_id=port_id).on_conflict_do_nothing()
         return self._db.execute(statement.returning(schema.macs.c.mac)).first() is not None
 
+    def mac_holders(self, macs: Collection[str], but: str) -> dict[str, str]:
+        """Give by MAC the name of the instance that has it, ours or adopted; ``but`` one (by id)."""
+        wanted, instances = set(macs), schema.instances.c
+        ours = select(_P.mac, instances.name).join(schema.instances, instances.id == _P.instance_id)
+        found = {mac: str(name) for mac, name in self._db.execute(ours.where(_P.mac.in_(wanted), instances.id != but))}
+        adopted = select(instances.name, instances.hardware).where(instances.image_id.is_(None), instances.id != but)
+        for name, hardware in self._db.execute(adopted) if wanted else ():
+            theirs = {nic["mac"] for nic in (hardware.get("adopted") or {}).get("nics", ())}
+            found |= dict.fromkeys(theirs & wanted, str(name))
+        return found
+
     def for_instances(self, ids: Collection[str]) -> dict[str, list[Port]]:
         """Give the ports of instances by instance id, in the order of their slots, in one query."""
         found: defaultdict[str, list[Port]] = defaultdict(list)

@@ -48,9 +48,10 @@ def with_sizes(adoption: Adoption, hypervisor: Hypervisor) -> Adoption:
 
 
 def _record(tx: Tx, instance: Instance, facts: DomainFacts, adoption: Adoption, xml: str) -> None:
-    for nic in adoption.nics:
-        if nic.mac:
-            tx.ports.reserve_mac(nic.mac, "")
+    macs = [each.mac for each in adoption.nics if each.mac]
+    adoption = adoption.beside(tx.ports.mac_holders(macs, instance.id))
+    for mac in macs:
+        tx.ports.reserve_mac(mac, "")
     status = _STATUS.get(facts.state, InstanceStatus.RUNNING)
     runs = status is not InstanceStatus.STOPPED
     changes = adoption.to_changes({**instance.hardware, **definition_facts(xml)})

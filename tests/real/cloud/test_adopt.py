@@ -93,6 +93,9 @@ class Theirs:
         console = link.hypervisor.open_console(self.uuid)
         console.write(b"\n")
         console.close()
+        screen = link.hypervisor.open_screen(self.uuid)  # it listens on TCP, for its host alone
+        assert screen.read() == b"RFB 003.008\n"
+        screen.close()
         wait_for(lambda: self.cloud.instances.usage(ADMIN, "", self.uuid).now, 30, "two samples of its counters")
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 
 import libvirt
 import pytest
 
-from zcloud.domain.errors import HostUnreachable, HypervisorFailed, NotFound
+from zcloud.domain.errors import HostUnreachable, HypervisorFailed, NotFound, WrongState
+from zcloud.hosts.address import TcpPlace
 from zcloud.hosts.libvirt import Connection, Keepalive, LibvirtHypervisor
 from zcloud.hosts.libvirt.errors import translate
+from zcloud.hosts.libvirt.screen import check_open, screen_place
 from zcloud.hosts.libvirt.states import domain_state, lifecycle, state_reason
 from zcloud.hosts.libvirt.stats import to_stats
 from zcloud.ports import DomainState
@@ -153,3 +156,41 @@ def test_a_closed_connection_refuses_at_once() -> None:
         hypervisor.node()
     with pytest.raises(HostUnreachable):
         connection.open("qemu+unix:///system?socket=/nonexistent/sock")
+
+
+@pytest.mark.parametrize(
+    ("graphics", "place"),
+    [
+        ("<graphics type='vnc'><listen type='socket' socket='/run/vnc'/></graphics>", "/run/vnc"),
+        (
+            "<graphics type='vnc' port='5901'><listen type='address' address='192.0.2.7'/></graphics>",
+            ("192.0.2.7", 5901),
+        ),
+        ("<graphics type='vnc' port='5900'><listen type='address' address='0.0.0.0'/></graphics>", ("localhost", 5900)),
+        (
+            "<graphics type='spice' port='5902'><listen type='network' network='n' address='::1'/></graphics>",
+            ("::1", 5902),
+        ),
+        ("<graphics type='vnc' port='-1'><listen type='address' address='127.0.0.1'/></graphics>", None),
+        ("<graphics type='vnc'><listen type='none'/></graphics>", None),
+        ("", None),
+    ],
+)
+def test_where_a_screen_listens(graphics: str, place: object) -> None:
+    xml = f"<domain type='qemu'><name>a</name><devices>{graphics}</devices></domain>"
+    if place is None:
+        with pytest.raises(WrongState, match="no screen"):
+            screen_place(xml)
+    else:
+        assert screen_place(xml) == place
+
+
+def test_a_screen_that_ssh_is_not_let_through_to_is_told() -> None:
+    here, there = socket.socketpair()
+    with here, there:
+        there.sendall(b"RFB 003.008\n")
+        check_open(here, TcpPlace("127.0.0.1", 5900))
+        assert here.recv(12) == b"RFB 003.008\n"
+        there.close()
+        with pytest.raises(HypervisorFailed, match="SSH is not let through"):
+            check_open(here, TcpPlace("127.0.0.1", 5900))

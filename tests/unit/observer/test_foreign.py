@@ -288,3 +288,20 @@ def test_addresses_on_our_networks_are_kept_from_others(watched: Watched) -> Non
     assert watched.cloud.read(lambda tx: tx.ports.fenced(network.id)) == ["192.168.77.50"]
     adopting(watched).forget(ADMIN, "", uuid)
     assert watched.cloud.read(lambda tx: tx.ports.fenced(network.id)) == []
+
+
+def test_a_mac_that_somebody_else_has_is_told(watched: Watched) -> None:
+    web = watched.launch("web")
+    [port] = watched.cloud.read(lambda tx: tx.ports.of_instance(web.id))
+    nic = "<interface type='bridge'><mac address='{}'/><source bridge='br9'/></interface>"
+    same = "52:54:00:00:00:0a"
+    adopt(watched, define(watched, "first", devices=nic.format(same)))
+    copy = define(watched, "copy", devices=nic.format(port.mac) + nic.format(same) + nic.format(same))
+    look(watched)
+    told = [
+        f"The NIC {port.mac} has the MAC of the instance web; on one network they would disturb each other.",
+        f"The NIC {same} has the MAC of the instance first; on one network they would disturb each other.",
+        f"Two of its NICs have the MAC {same}.",
+    ]
+    assert list(adopting(watched).plan(ADMIN, "alpha", copy).adoption.unmapped[:3]) == told
+    assert adopt(watched, copy).adopted["unmapped"][:3] == told

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, ExitStack
 import libvirt
 
 from zcloud.domain.errors import HostUnreachable, HypervisorFailed, WrongState
+from zcloud.hosts.address import Place, TcpPlace
 from zcloud.hosts.libvirt.connection import Connection
 from zcloud.hosts.libvirt.domains import find_domain
 from zcloud.libvirtxml.domain import Domain
@@ -20,8 +21,10 @@ from zcloud.ports import Picture
 
 _PIECE = 256 << 10
 _CONNECT_S = 10.0
+_SILENCE_S = 1.0
 
-Reach = Callable[[str], AbstractContextManager[str]]  # a socket of the host -> a local path to it, for a while
+Reach = Callable[[Place], AbstractContextManager[str]]  # a socket of the host -> a local path to it, for a while
+_ANY = ("", "0.0.0.0", "::")  # noqa: S104 - where a screen that others made may listen
 
 
 class Screen:
@@ -51,18 +54,20 @@ class Screen:
         """Connect to a domain's first screen; raises WrongState where it has none now.
 
         libvirt connects us to a guest of this machine (virDomainOpenGraphicsFD), whose socket only root and QEMU's
-        user may enter. It cannot hand a connection to another machine: there SSH leads to the socket itself.
+        user may enter. It cannot hand a connection to another machine: there SSH leads to the socket itself, or to the
+        TCP port at which a screen that others made listens.
         """
         with ExitStack() as until_closed:
             if self._reach is None:
                 link = socket.socket(fileno=self._jobs.call(lambda raw: find_domain(raw, uuid).openGraphicsFD(0, 0)))
                 until_closed.enter_context(link)
             else:
-                path = self._jobs.call(lambda raw: _socket_path(find_domain(raw, uuid)))
-                local = until_closed.enter_context(self._reach(path))
+                place = self._jobs.call(lambda raw: screen_place(find_domain(raw, uuid).XMLDesc(0)))
+                local = until_closed.enter_context(self._reach(place))
                 link = until_closed.enter_context(socket.socket(socket.AF_UNIX))
                 link.settimeout(_CONNECT_S)
                 link.connect(local)
+                check_open(link, place)
             link.settimeout(None)
             return SocketStream(link, until_closed.pop_all())
 
@@ -104,13 +109,38 @@ class SocketStream:
         self._held.close()
 
 
-def _socket_path(domain: libvirt.virDomain) -> str:
-    """Give the path of a running domain's screen, as its live definition tells it."""
-    for screen in Domain.parse(domain.XMLDesc(0)).graphics:
+def screen_place(xml: str) -> Place:
+    """Give where a running domain's first screen listens, as its live XML tells it; raises WrongState (nowhere)."""
+    screens = list(Domain.parse(xml).graphics)
+    for screen in screens:
         for listen in screen.listens:
             if listen.socket:
                 return listen.socket
-    raise WrongState("The guest has no screen that listens on a socket.", hint="It may be off, or headless.")
+    for screen in screens:
+        for address in (listen.address or "" for listen in screen.listens if listen.type in ("address", "network")):
+            if (screen.port or 0) > 0:
+                return TcpPlace("localhost" if address in _ANY else address, screen.port or 0)
+    raise WrongState(
+        "The guest has no screen that listens on a socket or a TCP port.",
+        hint="It may be off, headless, or listen nowhere; give its definition <listen type='socket'/>.",
+    )
+
+
+def check_open(link: socket.socket, place: Place) -> None:
+    """Raise HypervisorFailed where SSH was not let through to a TCP port: the way ends at once then.
+
+    A VNC server speaks first and a SPICE server waits, so a way that is silent for a moment is open.
+    """
+    if isinstance(place, str):
+        return
+    link.settimeout(_SILENCE_S)
+    with contextlib.suppress(TimeoutError):
+        if not link.recv(1, socket.MSG_PEEK):
+            raise HypervisorFailed(
+                f"Its screen listens on {place.address}:{place.port} of its host, and SSH is not let through to it.",
+                hint="Allow it in the host's sshd_config (AllowTcpForwarding local), or give the domain's screen "
+                "<listen type='socket'/>.",
+            )
 
 
 def _read(stream: libvirt.virStream, limit: int) -> bytes:
