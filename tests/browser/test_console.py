@@ -159,3 +159,27 @@ def test_an_instance_is_launched_where_the_page_said(tab: SignIn) -> None:
     page.keyboard.press("Control+Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("n-new")
     expect(page.locator(".zc-opbox")).to_contain_text("No worker has begun yet.")
+
+
+def test_the_list_is_walked_and_explained_by_keys(tab: SignIn) -> None:
+    page = tab(count=5).open("/instances")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("to the next instance")
+    page.keyboard.press("Escape")
+    expect(page.locator("#dialog")).to_be_hidden()
+    page.keyboard.press("j")
+    expect(page.get_by_role("link", name="db")).to_be_focused()
+    page.keyboard.press("x")
+    expect(page.locator("#bulk")).to_contain_text("1 selected")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("db")
+
+
+def test_columns_are_chosen(tab: SignIn) -> None:
+    page = tab(count=5).open("/instances")
+    page.get_by_text("Columns", exact=True).click()
+    page.get_by_role("checkbox", name="Image").check()
+    page.get_by_role("checkbox", name="Tags", exact=True).uncheck()
+    page.get_by_role("button", name="Show these").click()
+    expect(page.get_by_role("columnheader", name="Image")).to_be_visible()
+    expect(page.get_by_role("columnheader", name="Tags")).to_have_count(0)

@@ -30,7 +30,7 @@ MOST = {
     "disk_size": ["10", "", "5"], "disk_pool": ["local", "", ""], "disk_fs": ["xfs", "", ""],
     "disk_mount": ["/srv it", "", ""], "nic_network": ["lan", "lan"], "nic_address": ["10.9.0.44", ""],
     "key": ["laptop"], "own_key": [KEY], "user_data": ["#cloud-config\r\nruncmd: [ls]\r\n"], "tags": ["web, blue"],
-    "packages": ["nginx curl"], "upgrade": ["on"], "uefi": ["on"], "protected": ["on"], "stopped": ["on"],
+    "packages": ["nginx curl"], "upgrade": ["on"], "firmware": ["uefi"], "protected": ["on"], "stopped": ["on"],
     "headless": ["on"], "on_boot": ["start"], "max_vcpus": ["4"], "max_memory": ["4"], "timezone": ["Europe/Berlin"],
     "host": ["anton"],
 }  # fmt: skip

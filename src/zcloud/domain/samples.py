@@ -52,7 +52,16 @@ def unpack(blob: bytes) -> list[Row]:
 
 def find_row(blob: bytes, id: str) -> Row | None:
     """Give one guest's row of a blob, or None where it did not run."""
+    return _find(zlib.decompress(blob), id)
+
+
+def find_rows(blob: bytes, ids: Iterable[str]) -> dict[str, Row]:
+    """Give the rows of some guests of a blob by their ids; those that did not run are left out."""
     text = zlib.decompress(blob)
+    return {id: row for id in ids if (row := _find(text, id)) is not None}
+
+
+def _find(text: bytes, id: str) -> Row | None:
     start = text.find(json.dumps({"id": id}, separators=(",", ":")).encode()[:-1])
     if start < 0:
         return None

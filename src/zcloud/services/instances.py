@@ -13,6 +13,7 @@ from zcloud.domain.names import check_tags
 from zcloud.domain.network import Port
 from zcloud.domain.operation import Operation
 from zcloud.domain.people import Actor, Role
+from zcloud.domain.samples import Rates
 from zcloud.domain.size import wanted_size
 from zcloud.domain.storage import Volume
 from zcloud.services import admission
@@ -25,7 +26,7 @@ from zcloud.services.context import (
 )
 from zcloud.services.owned import begin_verb, check_deadline, check_no_clones, check_state, find
 from zcloud.services.starting import begin_start
-from zcloud.services.usage import InstanceUsage, read_usage
+from zcloud.services.usage import InstanceUsage, read_many, read_usage
 from zcloud.store import ImageFilter, InstanceFilter, Page, Tx
 
 
@@ -105,6 +106,13 @@ class Instances:
         """Give the latest rates of CPU, memory, disks and network, and the last hour's; raises NotFound."""
         with self._store.read() as tx:
             return read_usage(tx, find(tx, actor, project, ref, Role.VIEWER))
+
+    def loads(self, actor: Actor, ids: Iterable[str]) -> dict[str, list[Rates]]:
+        """Give the last hour's rates of those of the instances that the actor may see; the others are left out."""
+        visible = visible_projects(actor)
+        with self._store.read() as tx:
+            found = tx.instances.many(ids).values()
+            return read_many(tx, [each for each in found if visible is None or each.project_id in visible])
 
     def start(self, actor: Actor, project: str, ref: str, revision: int | None = None) -> Operation:
         """Admit a start: room on its host is claimed now. Raises WrongState, Busy, NoRoom, QuotaExceeded."""

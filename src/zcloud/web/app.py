@@ -18,6 +18,7 @@ from zcloud.web import (
     people,
     session,
     settings,
+    views,
 )
 
 
@@ -42,6 +43,7 @@ PAGES = (
     *people.ROUTES,
     *settings.ROUTES,
     *overview.ROUTES,
+    *views.ROUTES,
     *instances.ROUTES,
     *launch.ROUTES,
     *operations.ROUTES,

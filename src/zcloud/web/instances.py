@@ -15,6 +15,7 @@ from zcloud.services.context import Window
 from zcloud.services.instances import InstanceQuery, InstanceView
 from zcloud.services.operations import OperationQuery
 from zcloud.services.tickets import SERIAL
+from zcloud.web import views
 from zcloud.web.guard import Visit, change, page
 
 PER_PAGE = 50
@@ -39,7 +40,8 @@ def list_instances(visit: Visit) -> Response:
 
     return visit.show(
         "instances.html", rows=found.items, total=found.total or 0, next_cursor=found.next_cursor, q=text, view=view,
-        sort=sort, link=link, address=address,
+        sort=sort, link=link, address=address, columns=views.columns(visit.request), all_columns=views.COLUMNS,
+        filters=views.filters(visit.request),
     )  # fmt: skip
 
 

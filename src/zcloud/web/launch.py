@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from starlette.responses import RedirectResponse, Response
 
+from zcloud.api.problems import STATUS
 from zcloud.base.ids import new_id
 from zcloud.domain.errors import Refused, ZcloudError
 from zcloud.domain.image import Image, ImageState
@@ -75,7 +76,9 @@ def launch(visit: Visit) -> Response:
     except Refused as error:
         if wish and begun:
             error.left = f"Launched before it: {', '.join(wish.names[: len(begun)])}."
-        return _form(visit, dict(visit.form), Plan(wish, None, error), 409)
+        response = _form(visit, dict(visit.form), Plan(wish, None, error), STATUS[error.kind])
+        response.headers["X-Zcloud-Error"] = error.code
+        return response
     return RedirectResponse(f"/instances/{begun[0]}" if len(begun) == 1 else "/operations?view=unfinished", 303)
 
 

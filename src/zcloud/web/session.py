@@ -36,7 +36,7 @@ def sign_in(visit: Visit) -> Response:
         needs_code = isinstance(error, SecondFactorNeeded) or bool(visit.field("code"))
         return visit.show("signin.html", status, next=target, name=name[:64], error=error, needs_code=needs_code)
     response = RedirectResponse(target, 303)
-    _keep(response, visit.request, COOKIE, secret, int(SESSION_LIFE.total_seconds()))
+    keep(response, visit.request, COOKIE, secret, int(SESSION_LIFE.total_seconds()))
     return response
 
 
@@ -52,7 +52,7 @@ def set_theme(visit: Visit) -> Response:
     """Keep dark, light, or as the system has it."""
     response = RedirectResponse(_own_path(visit.field("next")), 303)
     wanted = visit.field("theme")
-    _keep(response, visit.request, THEME, wanted if wanted in _THEMES else "", _YEAR_S)
+    keep(response, visit.request, THEME, wanted if wanted in _THEMES else "", _YEAR_S)
     return response
 
 
@@ -60,11 +60,12 @@ def set_language(visit: Visit) -> Response:
     """Keep one of the languages that there are, or what the browser prefers."""
     response = RedirectResponse(_own_path(visit.field("next")), 303)
     wanted = visit.field("language")
-    _keep(response, visit.request, LANGUAGE, wanted if wanted in LANGUAGES else "", _YEAR_S)
+    keep(response, visit.request, LANGUAGE, wanted if wanted in LANGUAGES else "", _YEAR_S)
     return response
 
 
-def _keep(response: Response, request: Request, name: str, value: str, seconds: int) -> None:
+def keep(response: Response, request: Request, name: str, value: str, seconds: int) -> None:
+    """Have the browser keep a value, which no script of a page can read."""
     secure = request.url.scheme == "https"
     response.set_cookie(name, value, max_age=seconds, path="/", secure=secure, httponly=True, samesite="lax")
 

@@ -55,7 +55,7 @@ def read_wish(given: Fields) -> Wish:
         **_size(given),
         root_size=given.size("root"),
         pool=given.line("pool"),
-        firmware=Firmware.UEFI if given.on("uefi") else None,
+        firmware=_firmware(given),
         nics=_nics(given, len(names)),
         disks=_disks(given),
         ssh_keys=_keys(given),
@@ -146,6 +146,13 @@ def _on_boot(given: Fields) -> OnBoot:
     return OnBoot(wanted)
 
 
+def _firmware(given: Fields) -> Firmware | None:
+    wanted = given.one("firmware")
+    if wanted and wanted not in list(Firmware):
+        raise InvalidInput(f"There is no firmware {wanted[:20]!r}.", field="firmware")
+    return Firmware(wanted) if wanted else None
+
+
 def _guest(given: Fields) -> dict[str, Any]:
     packages = given.words("packages")
     guest = {"packages": packages, "package_upgrade": given.on("upgrade"), "timezone": given.line("timezone")}
@@ -191,7 +198,7 @@ def _options(wish: Wish) -> list[str]:
         "key": [KEY_FILE if " " in each else each for each in spec.ssh_keys],
         "user-data": USER_DATA_FILE if spec.user_data else "", "package": list(guest.get("packages", ())),
         "timezone": guest.get("timezone", ""), "tag": list(spec.tags), "host": spec.host,
-        "firmware": "uefi" if spec.firmware is Firmware.UEFI else "",
+        "firmware": spec.firmware or "",
         "on-boot": spec.on_boot.value if spec.on_boot is not OnBoot.LAST else "",
     }  # fmt: skip
     flags = {

@@ -101,6 +101,12 @@ const keys = {
   j: () => move(1),
   k: () => move(-1),
   x: () => rows()[row] && $("input[name=id]", rows()[row])?.click(),
+  "?": () => {
+    const told = $("#shortcuts");
+    if (!told) return;
+    $("#dialog").replaceChildren(told.content.cloneNode(true));
+    $("#dialog").showModal();
+  },
 };
 
 document.addEventListener("keydown", (event) => {
