@@ -12,7 +12,7 @@ def test_axe_finds_nothing_on_the_pages_of_infrastructure(tab: Callable[..., Tab
     light, dark = tab(color_scheme="light"), tab(color_scheme="dark")
     cloud = light.site.cloud
     paths = ["/hosts/new", f"/hosts/{cloud.host.id}", "/images/new", f"/images/{cloud.image.id}"]
-    paths += ["/networks/new", f"/networks/{cloud.network.id}", f"/pools/{cloud.pool.id}", "/pools/new"]
+    paths += ["/networks/new", f"/networks/{cloud.network.id}", f"/pools/{cloud.pool.id}", "/pools/new", "/audit"]
     found = list[str]()
     for number, path in enumerate(paths):
         found += findings((light, dark)[number % 2].open(path))

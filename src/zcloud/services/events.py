@@ -9,6 +9,7 @@ from zcloud.domain.errors import EventsMissed, InvalidInput
 from zcloud.domain.operation import Event
 from zcloud.domain.people import Actor
 from zcloud.services.context import Page, Services, visible_projects
+from zcloud.store import EventFilter
 
 MAX_LIMIT = 1000
 
@@ -29,21 +30,22 @@ class Events:
 
     def after(self, actor: Actor, seq: int, query: EventQuery, limit: int = 100) -> list[Event]:
         """Give events with greater numbers than ``seq`` that the actor may see, in order; raises InvalidInput."""
-        if not 1 <= limit <= MAX_LIMIT:
-            raise InvalidInput(f"A page has 1 to {MAX_LIMIT} entries, not {limit}.", field="limit")
+        _check_limit(limit)
         with self._store.read() as tx:
-            return tx.events.after(
-                seq,
-                limit=limit,
-                project_ids=visible_projects(actor),
-                kinds=query.kinds,
-                resource_id=query.resource_id or None,
-            )
+            return tx.events.after(seq, limit=limit, **_which(actor, query))
 
     def latest(self, actor: Actor, resource_id: str, limit: int = 100) -> list[Event]:
         """Give the newest events of one thing that the actor may see, the newest first."""
         with self._store.read() as tx:
-            return tx.events.latest(resource_id, limit, visible_projects(actor))
+            return tx.events.newest(limit, **_which(actor, EventQuery(resource_id=resource_id)))
+
+    def newest(self, actor: Actor, query: EventQuery, *, before: int = 0, limit: int = 100) -> Page[Event]:
+        """Give a part of the events that the actor may see, the newest first; its cursor is ``before`` of the next."""
+        _check_limit(limit)
+        with self._store.read() as tx:
+            found = tx.events.newest(limit + 1, before=before, **_which(actor, query))
+        items = tuple(found[:limit])
+        return Page(items, str(items[-1].seq) if len(found) > limit else None)
 
     def page(self, actor: Actor, seq: int, query: EventQuery, limit: int = 100) -> Page[Event]:
         """Give a part of the events after ``seq``; its cursor is the last number."""
@@ -66,3 +68,13 @@ class Events:
     def watch(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Have ``callback`` called after commits with events, in any thread; gives what ends that."""
         return self._store.signals.subscribe("events", callback)
+
+
+def _which(actor: Actor, query: EventQuery) -> EventFilter:
+    projects = visible_projects(actor)
+    return {"project_ids": projects, "kinds": query.kinds, "resource_id": query.resource_id or None}
+
+
+def _check_limit(limit: int) -> None:
+    if not 1 <= limit <= MAX_LIMIT:
+        raise InvalidInput(f"A page has 1 to {MAX_LIMIT} entries, not {limit}.", field="limit")

@@ -150,7 +150,7 @@ def _look(tx: Tx, actor: Actor, load: Load) -> Overview:
         quotas=tuple((each, tx.claims.totals_by_project(each.id)) for each in projects[:_SHOWN]),
         cells=() if looks else tuple(cells[:MAX_CELLS]),
         operations=operations,
-        events=tuple(tx.events.newest(8, visible)),
+        events=tuple(tx.events.newest(8, project_ids=visible)),
         problems=(*_ill_hosts(hosts), *_full(pools), *_ill(tx, visible), *_failed(tx, visible)),
         load=load,
         top=tuple(_top(tx, load, visible)),

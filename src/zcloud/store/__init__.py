@@ -3,6 +3,7 @@
 from zcloud.store.ending import end_operations
 from zcloud.store.engines import sqlite_file
 from zcloud.store.errors import GenerationMoved, SchemaMismatch, StoreUnreachable
+from zcloud.store.events import EventFilter
 from zcloud.store.foreign import ForeignFilter
 from zcloud.store.groups import GroupFilter
 from zcloud.store.holdings import Holdings, holdings
@@ -19,6 +20,7 @@ from zcloud.store.store import Store, Tx
 __all__ = [
     "ENDED_TOPIC",
     "OBSERVER_LEASE",
+    "EventFilter",
     "ForeignFilter",
     "GaugeRow",
     "GenerationMoved",

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Required, TypedDict, Unpack
 
-from sqlalchemy import ColumnElement, Table, delete, func, or_, select
+from sqlalchemy import ColumnElement, Select, Table, delete, func, or_, select
 
 from zcloud.domain.operation import AuditEntry, Event
 from zcloud.domain.reconcile import LostEvents
@@ -34,6 +34,17 @@ class EventFields(TypedDict, total=False):
     actor: str
     message: str
     data: Mapping[str, Any]
+
+
+class EventFilter(TypedDict, total=False):
+    """Which events: ``project_ids`` leaves out other projects' and those of no project (None: all).
+
+    A kind that ends in a dot ("instance.") means all that begin so.
+    """
+
+    project_ids: Collection[str] | None
+    kinds: Collection[str]
+    resource_id: str | None
 
 
 class AuditFields(TypedDict, total=False):
@@ -61,44 +72,25 @@ class Events(Repository):
         self._scope.events.append({**_NO_EVENT, **fields, "kind": kind, "time": self._scope.now})
         self._scope.touch(TOPIC)
 
-    def after(
-        self,
-        seq: int,
-        *,
-        limit: int = 100,
-        project_ids: Collection[str] | None = None,
-        kinds: Collection[str] = (),
-        resource_id: str | None = None,
-    ) -> list[Event]:
-        """Give events with greater numbers, in order.
+    def after(self, seq: int, *, limit: int = 100, **which: Unpack[EventFilter]) -> list[Event]:
+        """Give events with greater numbers, in order."""
+        return self._some(select(*self._mapper.columns).where(_E.seq > seq).order_by(_E.seq).limit(limit), which)
 
-        ``project_ids`` leaves out other projects' and those of no project (None: all); a kind that ends in a dot
-        ("instance.") means all that begin so.
-        """
-        where: list[ColumnElement[bool]] = [_E.seq > seq]
-        if project_ids is not None:
-            where.append(_E.project_id.in_(list(project_ids)))
+    def newest(self, limit: int, *, before: int = 0, **which: Unpack[EventFilter]) -> list[Event]:
+        """Give the newest events, those with smaller numbers than ``before`` where that is not 0, the newest first."""
+        query = select(*self._mapper.columns).order_by(_E.seq.desc()).limit(limit)
+        return self._some(query.where(_E.seq < before) if before else query, which)
+
+    def _some(self, query: Select[Any], which: EventFilter) -> list[Event]:
+        projects, kinds, resource_id = which.get("project_ids"), which.get("kinds", ()), which.get("resource_id")
+        if projects is not None:
+            query = query.where(_E.project_id.in_(list(projects)))
         if kinds:
             exact = [kind for kind in kinds if not kind.endswith(".")]
             begins = [_E.kind.startswith(kind, autoescape=True) for kind in kinds if kind.endswith(".")]
-            where.append(or_(_E.kind.in_(exact), *begins))
+            query = query.where(or_(_E.kind.in_(exact), *begins))
         if resource_id is not None:
-            where.append(_E.resource_id == resource_id)
-        rows = self._db.execute(select(*self._mapper.columns).where(*where).order_by(_E.seq).limit(limit)).mappings()
-        return [self._mapper.to_record(row) for row in rows]
-
-    def latest(self, resource_id: str, limit: int, project_ids: Collection[str] | None = None) -> list[Event]:
-        """Give the newest events of one thing, the newest first; ``project_ids`` as in ``after``."""
-        where: list[ColumnElement[bool]] = [_E.resource_id == resource_id]
-        if project_ids is not None:
-            where.append(_E.project_id.in_(list(project_ids)))
-        query = select(*self._mapper.columns).where(*where).order_by(_E.seq.desc()).limit(limit)
-        return [self._mapper.to_record(row) for row in self._db.execute(query).mappings()]
-
-    def newest(self, limit: int, project_ids: Collection[str] | None = None) -> list[Event]:
-        """Give the newest events of all, the newest first; ``project_ids`` as in ``after``."""
-        where = [] if project_ids is None else [_E.project_id.in_(list(project_ids))]
-        query = select(*self._mapper.columns).where(*where).order_by(_E.seq.desc()).limit(limit)
+            query = query.where(_E.resource_id == resource_id)
         return [self._mapper.to_record(row) for row in self._db.execute(query).mappings()]
 
     def first_seq(self, after: int = 0) -> int:

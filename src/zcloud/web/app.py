@@ -13,6 +13,7 @@ from zcloud.web import (
     infrastructure,
     instances,
     launch,
+    log,
     operations,
     overview,
     people,
@@ -47,6 +48,7 @@ PAGES = (
     *instances.ROUTES,
     *launch.ROUTES,
     *operations.ROUTES,
+    *log.ROUTES,
     *infrastructure.ROUTES,
     *assets.ROUTES,
 )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+from urllib.parse import urlencode
+
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from zcloud.api.streams import first_seq, stream_events
@@ -16,15 +19,25 @@ VIEWS: dict[str, tuple[OperationStatus, ...]] = {
     "": (),
     "unfinished": tuple(each for each in OperationStatus if each not in ENDED),
     "failed": (OperationStatus.FAILED,),
+    "cancelled": (OperationStatus.CANCELLED,),
 }
 
 
+KINDS = ("instance", "image", "volume", "network", "pool", "host", "group")
+
+
 def list_operations(visit: Visit) -> Response:
-    """List operations, the newest first."""
-    view = visit.field("view")
-    query, window = OperationQuery(status=VIEWS.get(view, ())), Window("", visit.field("cursor") or None, PER_PAGE)
-    found = visit.parts.operations.page(visit.actor, query, window)
-    return visit.show("operations.html", rows=found.items, next_cursor=found.next_cursor, view=view, views=VIEWS)
+    """List operations of a filter, the newest first."""
+    given: dict[str, Any] = {"view": visit.field("view"), "kind": visit.line("kind", 40), "by": visit.line("by", 80)}
+    query = OperationQuery(status=VIEWS.get(given["view"], ()), resource_kind=given["kind"], actor=given["by"])
+    found = visit.parts.operations.page(visit.actor, query, Window("", visit.field("cursor") or None, PER_PAGE))
+
+    def link(**more: str) -> str:
+        return "?" + urlencode({name: value for name, value in {**given, **more}.items() if value})
+
+    return visit.show(
+        "operations.html", rows=found.items, next_cursor=found.next_cursor, kinds=KINDS, link=link, **given
+    )
 
 
 def show_operation(visit: Visit) -> Response:

@@ -27,6 +27,7 @@ NAVIGATION: tuple[Entry, ...] = (
     Entry("/overview", "Overview", "layout-dashboard", "GET /v1/instances"),
     Entry("/instances", "Instances", "monitor", "GET /v1/instances"),
     Entry("/operations", "Operations", "activity", "GET /v1/operations"),
+    Entry("/events", "Events", "scroll-text", "GET /v1/events"),
     Entry("/hosts", "Hosts", "server", "GET /v1/hosts", "Infrastructure"),
     Entry("/pools", "Pools", "database", "GET /v1/pools", "Infrastructure"),
     Entry("/images", "Images", "disc-3", "GET /v1/images", "Infrastructure"),

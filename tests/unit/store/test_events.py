@@ -47,8 +47,8 @@ def test_filters(store: Store) -> None:
         assert [each.seq for each in tx.events.after(0, project_ids=set())] == []
         assert [each.seq for each in tx.events.after(0, kinds=["instance.", "host.lost"])] == [1, 2, 3]
         assert [each.seq for each in tx.events.after(0, resource_id="host.lost")] == [3]
-        assert [each.seq for each in tx.events.latest("host.lost", 5)] == [3]
-        assert tx.events.latest("host.lost", 5, set()) == []
+        assert [each.seq for each in tx.events.newest(5, resource_id="host.lost")] == [3]
+        assert tx.events.newest(5, resource_id="host.lost", project_ids=set()) == []
         later = tx.now + timedelta(seconds=1)
     with store.write() as tx:
         assert tx.events.prune(later, 100) == 4
