@@ -396,6 +396,12 @@ class GroupPlace(TypedDict):
     otherwise: NotRequired[Literal["stop", "go-on"]]
 
 
+class GroupPlan(TypedDict):
+    """Who would be started or stopped: names in the order of time, those together that go together."""
+
+    waves: list[list[str]]
+
+
 class GroupStop(TypedDict):
     """How its guests are stopped: asked, with so long for each; with ``force`` their power is taken."""
 

@@ -152,6 +152,18 @@ def plan_stop(members: Iterable[Member], instances: Mapping[str, Instance], part
 
 _BEGIN, _COMING, _FAILED, _DONE = "begin", "coming", "failed", "done"
 _ON = frozenset({InstanceStatus.RUNNING, InstanceStatus.PAUSED})
+_NOT_STARTED = frozenset({InstanceStatus.RUNNING, InstanceStatus.TRASHED})
+
+
+def to_start(members: Iterable[Member], instances: Mapping[str, Instance]) -> list[list[Member]]:
+    """Give those that a start has to start, in their order, those together that go together."""
+    off = [each for each in members if instances[each.instance_id].status not in _NOT_STARTED]
+    return waves(off)
+
+
+def to_stop(members: Iterable[Member], instances: Mapping[str, Instance]) -> list[list[Member]]:
+    """Give those that a stop has to stop, the last in the order first."""
+    return waves([each for each in members if instances[each.instance_id].status in _ON])[::-1]
 
 
 def _starting(member: Member, instances: Mapping[str, Instance], parts: Mapping[str, Part], now: datetime) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from zcloud.base.ids import new_id
 from zcloud.domain.errors import Busy, InUse, InvalidInput, NotFound
-from zcloud.domain.group import Group, Member, Otherwise, Stand, Until, stand
+from zcloud.domain.group import Group, Member, Otherwise, Stand, Until, stand, to_start, to_stop
 from zcloud.domain.instance import Instance
 from zcloud.domain.names import check_name
 from zcloud.domain.operation import Operation
@@ -151,13 +151,19 @@ class Groups:
         check_deadline(deadline_s)
         return self._begin(actor, project, ref, "stop", force=force, deadline_s=deadline_s)
 
+    def rehearse(self, actor: Actor, project: str, ref: str, verb: str) -> list[list[str]]:
+        """Name those whom a start or stop would begin with, those after them, and so on; raises as the verb does."""
+        with self._store.read() as tx:
+            group = _free(_find(tx, actor, project, ref))
+            members = _members(tx, group)
+            instances = tx.instances.many([each.instance_id for each in members])
+            asked = to_start(members, instances) if verb == "start" else to_stop(members, instances)
+            return [sorted(instances[each.instance_id].name for each in wave) for wave in asked]
+
     def _begin(self, actor: Actor, project: str, ref: str, verb: str, **args: object) -> Operation:
         def work(tx: Tx) -> Operation:
             group = _find(tx, actor, project, ref)
-            if not tx.groups.members([group.id]):
-                raise InvalidInput(
-                    f"The group {group.name} is empty.", hint=f"Add an instance: `zcloud group add {group.name} NAME`."
-                )
+            _members(tx, group)
             subject = Subject("group", group.id, group.name, group.project_id)
             operation = begin(tx, actor, verb, f"group_{verb}_v1", subject, **args)
             tx.groups.lock(group.id, operation.id)
@@ -173,6 +179,16 @@ def _find(tx: Tx, actor: Actor, project: str, ref: str, needed: Role = Role.MEMB
         authorize(actor, by_id.project_id, needed, f"The group {ref!r}")
         return by_id
     return tx.groups.resolve(ref, resolve_project(tx, actor, project, needed).id)
+
+
+def _members(tx: Tx, group: Group) -> list[Member]:
+    """Give a group's members; raises InvalidInput where it has none."""
+    members = tx.groups.members([group.id])
+    if not members:
+        raise InvalidInput(
+            f"The group {group.name} is empty.", hint=f"Add an instance: `zcloud group add {group.name} NAME`."
+        )
+    return members
 
 
 def _free(group: Group) -> Group:

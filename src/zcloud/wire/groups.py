@@ -61,6 +61,13 @@ class GroupMember:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupPlan:
+    """Who would be started or stopped: names in the order of time, those together that go together."""
+
+    waves: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
     """A group with its members in the order in which they start."""
 

@@ -236,3 +236,15 @@ def test_guests_are_started_by_hand_in_order_too(team: Team) -> None:
         assert operation.resource_name == name
         team.done(operation)
     assert team.cloud.links.hosts[team.host_id].hypervisor.domains[team.instance("web").id].state is DomainState.RUNNING
+
+
+def test_a_rehearsal_names_those_who_would_go(team: Team) -> None:
+    team.place("app", Place(2))
+    assert team.groups.rehearse(ADMIN, "", "shop", "start") == [["db"], ["app", "web"]]
+    team.done(team.cloud.instances.start(ADMIN, "", team.instance("db").id))
+    team.done(team.cloud.instances.start(ADMIN, "", team.instance("web").id))
+    assert team.groups.rehearse(ADMIN, "", "shop", "start") == [["app"]]
+    assert team.groups.rehearse(ADMIN, "", "shop", "stop") == [["web"], ["db"]]
+    team.groups.create(ADMIN, "", "nobody")
+    with pytest.raises(InvalidInput, match="is empty"):
+        team.groups.rehearse(ADMIN, "", "nobody", "start")

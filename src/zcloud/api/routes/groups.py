@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import Body
+from fastapi import Body, Query
 from starlette.responses import Response
 
-from zcloud.api.answers import accepted, created, nothing, one, paged
+from zcloud.api.answers import accepted, answer, created, nothing, one, paged
 from zcloud.api.params import Part, Project, RefPath, routes
-from zcloud.api.parts import Calling
+from zcloud.api.parts import Call, Calling
 from zcloud.domain.group import Otherwise, Until
 from zcloud.services.groups import GroupView, MemberView, Place
 from zcloud.wire.base import Listing
-from zcloud.wire.groups import Group, GroupChange, GroupCreate, GroupMember, GroupPlace, GroupStop
+from zcloud.wire.groups import Group, GroupChange, GroupCreate, GroupMember, GroupPlace, GroupPlan, GroupStop
 from zcloud.wire.operations import Accepted
 
 router = routes("groups")
 Stopping = Annotated[GroupStop, Body()]
+DryRun = Annotated[bool, Query(description="Only say who would be started or stopped, and when.")]
+_PLANNED: dict[int | str, dict[str, Any]] = {
+    200: {"model": GroupPlan, "description": "With dry_run: who would go, in the order of time."}
+}
 _GENTLY = GroupStop()  # what a request without a body asks for
 
 
@@ -66,17 +70,28 @@ def take_out_member(call: Calling, ref: RefPath, instance: RefPath, project: Pro
     return one(Group, _show(call.parts.groups.take_out(call.actor, project, ref, instance)))
 
 
-@router.post("/groups/{ref}/start", status_code=202, response_model=Accepted)
-def start_group(call: Calling, ref: RefPath, project: Project = "") -> Response:
+@router.post("/groups/{ref}/start", status_code=202, response_model=Accepted, responses=_PLANNED)
+def start_group(call: Calling, ref: RefPath, project: Project = "", dry_run: DryRun = False) -> Response:
     """Start a group's instances in their order, each when those before it are there."""
+    if dry_run:
+        return _plan(call, project, ref, "start")
     return accepted(call, call.parts.groups.start(call.actor, project, ref))
 
 
-@router.post("/groups/{ref}/stop", status_code=202, response_model=Accepted)
-def stop_group(call: Calling, ref: RefPath, project: Project = "", body: Stopping = _GENTLY) -> Response:
+@router.post("/groups/{ref}/stop", status_code=202, response_model=Accepted, responses=_PLANNED)
+def stop_group(
+    call: Calling, ref: RefPath, project: Project = "", body: Stopping = _GENTLY, dry_run: DryRun = False
+) -> Response:
     """Stop a group's instances, the last in the order first."""
+    if dry_run:
+        return _plan(call, project, ref, "stop")
     stopping = call.parts.groups.stop(call.actor, project, ref, force=body.force, deadline_s=body.deadline_s)
     return accepted(call, stopping)
+
+
+def _plan(call: Call, project: str, ref: str, verb: str) -> Response:
+    waves = call.parts.groups.rehearse(call.actor, project, ref, verb)
+    return answer(GroupPlan, GroupPlan(tuple(map(tuple, waves))))
 
 
 def _show(view: GroupView) -> Group:

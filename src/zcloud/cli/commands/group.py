@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import click
 
 from zcloud.cli.asking import confirm, name_argument, wait_option, yes_option
@@ -19,8 +21,20 @@ def order(members: list[Record]) -> str:
     """Give the members in one line: ``db, then app1 + app2, then web``."""
     waves: dict[int, list[str]] = {}
     for each in members:
-        waves.setdefault(each["order"], []).append(plain(each["name"]))
-    return _(", then ").join(" + ".join(names) for names in waves.values())
+        waves.setdefault(each["order"], []).append(each["name"])
+    return _in_turn(waves.values())
+
+
+def _in_turn(waves: Iterable[Iterable[str]]) -> str:
+    return _(", then ").join(" + ".join(map(plain, names)) for names in waves)
+
+
+def _show_plan(app: App, group: str, verb: str, nobody: str) -> None:
+    plan = app.client.post(route("groups", group, verb), None, project=app.project, dry_run=True)
+    if app.for_people:
+        say(app, _in_turn(plan["waves"]) or nobody)
+    else:
+        show_data(app, plan)
 
 
 def waits(member: Record) -> str:
@@ -108,8 +122,7 @@ def remove(app: App, group: str, instance: tuple[str, ...]) -> None:
 def start(app: App, group: str, dry_run: bool, wait: bool) -> None:
     """Start the instances of a group in their order, each when those before it are there."""
     if dry_run:
-        off = [each for each in _get(app, group)["members"] if each["status"] != "running"]
-        say(app, order(off) or _("All run already."))
+        _show_plan(app, group, "start", _("All run already."))
         return
     answer = app.client.post(route("groups", group, "start"), None, project=app.project)
     finish(app, answer, _("The group {name} runs.").format(name=plain(group)), wait=wait)
@@ -124,8 +137,7 @@ def start(app: App, group: str, dry_run: bool, wait: bool) -> None:
 def stop(app: App, group: str, force: bool, deadline: int, dry_run: bool, wait: bool) -> None:
     """Stop the instances of a group: those that start last are stopped first."""
     if dry_run:
-        on = [each for each in reversed(_get(app, group)["members"]) if each["status"] in ("running", "paused")]
-        say(app, order(on) or _("All are off already."))
+        _show_plan(app, group, "stop", _("All are off already."))
         return
     answer = app.client.post(
         route("groups", group, "stop"), {"force": force, "deadline_s": deadline}, project=app.project
