@@ -165,13 +165,6 @@ def open_console(visit: Visit) -> Response:
     return JSONResponse({"url": f"/v1/console?ticket={secret}{force}"}, 201)
 
 
-def show_definition(visit: Visit) -> Response:
-    """Show the domain's XML as its host has it."""
-    view = _found(visit)
-    found = visit.parts.owner.definitions.show(visit.actor, "", view.instance.id)
-    return visit.show("definition.html", view=view, xml=found.xml, address=address(view))
-
-
 def show_events(visit: Visit) -> Response:
     """Show what happened to one instance, the newest first."""
     view = _found(visit)
@@ -190,6 +183,5 @@ ROUTES = (
     page("/instances/{ref}", "GET /v1/instances/{ref}", show_instance),
     page("/instances/{ref}/console", "POST /v1/instances/{ref}/console", show_console),
     change("/instances/{ref}/console", "POST /v1/instances/{ref}/console", open_console),
-    page("/instances/{ref}/xml", "GET /v1/instances/{ref}/xml", show_definition),
     page("/instances/{ref}/events", "GET /v1/events", show_events),
 )

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from zcloud.services.overview import Problem
 from zcloud.web.guard import Visit, page
 
-_PAGES = {"instance": "/instances/{}", "operation": "/operations/{}", "host": "/hosts/{}", "pool": "/pools"}
+_PAGES = {"instance": "/instances/{}", "operation": "/operations/{}", "host": "/hosts/{}", "pool": "/pools/{}"}
 
 
 def show_overview(visit: Visit) -> Response:
