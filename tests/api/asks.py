@@ -16,6 +16,7 @@ from zcloud.domain.image import Image, ImageState
 from zcloud.domain.instance import Flavor, Instance, InstanceStatus
 from zcloud.domain.operation import Operation, OperationStatus
 from zcloud.domain.people import SecondFactor, SshKey, Token
+from zcloud.domain.snapshot import Snapshot, SnapshotState
 from zcloud.domain.storage import Volume, VolumeRole
 from zcloud.services import codes
 from zcloud.store import Tx
@@ -107,6 +108,13 @@ def stock(cloud: Cloud) -> Stock:
         held = instance("held", status=InstanceStatus.PAUSED)
         group = tx.groups.add(Group(new_id(), "team", home, None, tx.now))
         tx.groups.put(Member(held.id, group.id, 1))
+        whole = instance(
+            "whole", status=InstanceStatus.RUNNING, hardware={"screen": "vnc"}, driver_image_id=cloud.image.id
+        )
+        tx.snapshots.add(
+            Snapshot(new_id(), whole.id, "before", None, SnapshotState.READY, quiesced=True, created_by="x",
+                     created_at=tx.now, disks={})
+        )  # fmt: skip
         return Stock(
             group=group,
             mine=tx.images.add(builders.image(name="mine", project_id=home)),
@@ -125,9 +133,7 @@ def stock(cloud: Cloud) -> Stock:
             trashed=instance(
                 "old~1", status=InstanceStatus.TRASHED, hardware={"trash": {"at": tx.now.isoformat(), "name": "old"}}
             ),
-            whole=instance(
-                "whole", status=InstanceStatus.RUNNING, hardware={"screen": "vnc"}, driver_image_id=cloud.image.id
-            ),
+            whole=whole,
             plugged=tx.volumes.add(builders.volume(home, cloud.pool.id, instance_id=cloud.instance.id, slot=1)),
         )
 
@@ -283,8 +289,14 @@ ASKS: dict[tuple[str, str], Ask] = {
     ("POST", "/v1/instances/{ref}/keys"): Ask(204, "/v1/instances/{s.whole.id}/keys", {"keys": ["ctrl-alt-del"]}),
     ("POST", "/v1/instances/{ref}/eject"): Ask(202, "/v1/instances/{s.whole.id}/eject"),
     ("POST", "/v1/instances/{ref}/forget"): Ask(204, "/v1/instances/{s.adopted.id}/forget"),
-    ("POST", "/v1/instances/{ref}/clone"): Ask(202, "/v1/instances/{c.instance.id}/clone", {"names": ["twin"]}),
+    ("POST", "/v1/instances/{ref}/clone"): Ask(202, "/v1/instances/{s.whole.id}/clone", {"names": ["twin"]}),
     ("POST", "/v1/instances/{ref}/template"): Ask(202, "/v1/instances/{c.instance.id}/template", {}),
+    ("GET", "/v1/instances/{ref}/snapshots"): Ask(200, "/v1/instances/{s.whole.id}/snapshots"),
+    ("POST", "/v1/instances/{ref}/snapshots"): Ask(202, "/v1/instances/{s.held.id}/snapshots", {"name": "new"}),
+    ("POST", "/v1/instances/{ref}/snapshots/{snapshot}/revert"): Ask(
+        202, "/v1/instances/{s.whole.id}/snapshots/before/revert"
+    ),
+    ("DELETE", "/v1/instances/{ref}/snapshots/{snapshot}"): Ask(202, "/v1/instances/{s.whole.id}/snapshots/before"),
     ("POST", "/v1/instances/{ref}/rename"): Ask(202, "/v1/instances/{c.instance.id}/rename", {"name": "other"}),
     ("POST", "/v1/instances/{ref}/pause"): Ask(202, "/v1/instances/{c.running.id}/pause"),
     ("POST", "/v1/instances/{ref}/resume"): Ask(202, "/v1/instances/{s.held.id}/resume"),

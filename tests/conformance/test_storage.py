@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.conformance.records import STORAGE, new_pool
 
-from zcloud.domain.errors import InUse, InvalidInput, StorageFailed
+from zcloud.domain.errors import CommandFailed, InUse, InvalidInput, StorageFailed
 from zcloud.domain.storage import MIB
 from zcloud.drivers import registry
-from zcloud.drivers.storage.base import BaseImage, StorageDriver, VolumeSpec
+from zcloud.drivers.storage.base import Arrival, BaseImage, StorageDriver, VolumeSpec
 from zcloud.ports import HostLink
 from zcloud.testing.fakes import FakeLink
 
@@ -152,6 +152,54 @@ def test_a_copy_is_a_volume_by_itself(driver: StorageDriver) -> None:
         copy = driver.copy_volume(spec, source)
         assert driver.copy_volume(spec, source) == copy == driver.disk_source(spec)
         driver.ensure_volume(spec)  # it is as one that was made so
+
+
+def test_snapshots_in_a_volume(driver: StorageDriver) -> None:
+    driver.ensure_base(BASE, open_image)
+    spec = VolumeSpec(str(uuid4()), 4 * MIB, BASE)
+    one, two = str(uuid4()), str(uuid4())
+    driver.ensure_volume(spec)
+    for snapshot in (one, one, two):
+        driver.take_snapshot(spec, snapshot)
+    larger = VolumeSpec(spec.id, 8 * MIB, BASE)
+    driver.grow_volume(larger, in_use=False)
+    driver.drop_snapshot(larger, one)
+    driver.drop_snapshot(larger, one)
+    driver.ensure_volume(larger)
+    driver.revert_volume(larger, two)
+    driver.ensure_volume(spec)
+    with pytest.raises(CommandFailed):
+        driver.revert_volume(spec, one)
+    driver.delete_volume(spec.id)
+    driver.drop_snapshot(spec, two)
+
+
+def test_a_hypervisor_s_copy_becomes_a_volume(driver: StorageDriver) -> None:
+    spec = VolumeSpec(str(uuid4()), 4 * MIB)
+    assert driver.arrival(spec) is Arrival.NONE
+    driver.ensure_volume(spec)
+    assert driver.arrival(spec) is Arrival.WHOLE
+    driver.settle_volume(spec)
+    driver.seal_volume(spec, True)
+    driver.seal_volume(spec, False)
+    assert driver.arriving(spec).path != driver.disk_source(spec).path
+
+
+def test_a_volume_over_another_one(driver: StorageDriver) -> None:
+    parent = VolumeSpec(str(uuid4()), 4 * MIB)
+    driver.ensure_volume(parent)
+    child = VolumeSpec(str(uuid4()), 8 * MIB, parent=parent)
+    assert driver.ensure_volume(child) == driver.ensure_volume(child)
+    with pytest.raises(InvalidInput, match="too small"):
+        driver.ensure_volume(VolumeSpec(str(uuid4()), MIB, parent=parent))
+
+
+def test_artifacts_are_copied(driver: StorageDriver) -> None:
+    driver.ensure_artifact("one.fd", b"one")
+    driver.copy_artifact("one.fd", "two.fd")
+    assert driver.list_artifacts() == ["one.fd", "two.fd"]
+    driver.copy_artifact("none.fd", "two.fd")
+    assert driver.list_artifacts() == ["one.fd"]
 
 
 def test_artifacts(driver: StorageDriver) -> None:

@@ -19,7 +19,7 @@ from zcloud.base.ids import new_id
 from zcloud.domain.attachment import Attachment, DiskBus, IoLimits
 from zcloud.domain.errors import NotFound
 from zcloud.domain.host import HostKind, HostState
-from zcloud.domain.instance import DiskRequest, Instance, InstanceSpec, NicRequest
+from zcloud.domain.instance import DiskRequest, Firmware, Instance, InstanceSpec, NicRequest
 from zcloud.domain.network import NetworkKind
 from zcloud.domain.operation import Operation, OperationStatus
 from zcloud.domain.storage import Volume
@@ -43,6 +43,7 @@ from zcloud.services.networks import Networks, NetworkSpec
 from zcloud.services.nics import Nics
 from zcloud.services.pools import Pools, PoolSpec
 from zcloud.services.sizes import SizeChange, Sizes
+from zcloud.services.snapshots import Snapshots
 from zcloud.services.trash import Trash
 from zcloud.services.uploads import Uploads
 from zcloud.services.volumes import Growth, Volumes, VolumeSpec
@@ -75,7 +76,7 @@ class Stage:
         self.sizes, self.hardware = Sizes(services), HardwareService(services)
         self.lifecycle, self.naming, self.trash = Lifecycle(services), Naming(services), Trash(services)
         self.volumes, self.disks, self.nics = Volumes(services), Disks(services), Nics(services)
-        self.cloning = Cloning(services)
+        self.cloning, self.snapshots = Cloning(services), Snapshots(services)
         self.numbers = itertools.count()
         self._place_kit(self.cloud.config.probe_dir)
 
@@ -274,6 +275,27 @@ def _clone(stage: Stage, host_id: str) -> Ask:
     source = stage.instance(host_id)
     spec = CloneSpec((stage.name("twin"), stage.name("twin")))
     return lambda: stage.cloning.clone(ADMIN, "", source.id, spec).operation
+
+
+def _snapshot(stage: Stage, host_id: str) -> Ask:
+    """Of a guest that runs, by UEFI."""
+    spec = dataclasses.replace(stage.spec(host_id), firmware=Firmware.UEFI)
+    instance, launched = stage.cloud.launch.launch(ADMIN, "", spec)
+    stage.done(launched)
+    return lambda: stage.snapshots.create(ADMIN, "", instance.id, "one")[1]
+
+
+def _revert(stage: Stage, host_id: str) -> Ask:
+    """Of a guest that runs."""
+    taken = _snapshot(stage, host_id)()
+    stage.done(taken)
+    return lambda: stage.snapshots.revert(ADMIN, "", taken.resource_id, "one")
+
+
+def _delete_snapshot(stage: Stage, host_id: str) -> Ask:
+    taken = _snapshot(stage, host_id)()
+    stage.done(taken)
+    return lambda: stage.snapshots.delete(ADMIN, "", taken.resource_id, "one")
 
 
 def _template(stage: Stage, host_id: str) -> Ask:
@@ -504,6 +526,9 @@ SCENES: Mapping[str, Callable[[Stage, str], Ask]] = {
     "instance_attach_disk_v1": _attach_disk,
     "instance_attach_nic_v1": _attach_nic,
     "instance_adopt_v1": _adopt,
+    "instance_snapshot_v1": _snapshot,
+    "instance_revert_v1": _revert,
+    "instance_delete_snapshot_v1": _delete_snapshot,
     "instance_clone_v1": _clone,
     "instance_template_v1": _template,
     "instance_create_v1": _create,

@@ -53,6 +53,7 @@ from zcloud.services.screens import Screens
 from zcloud.services.secondfactor import SecondFactorService
 from zcloud.services.signin import SignIn
 from zcloud.services.sizes import Sizes
+from zcloud.services.snapshots import Snapshots
 from zcloud.services.systems import Systems
 from zcloud.services.tickets import Tickets
 from zcloud.services.trash import Trash
@@ -107,6 +108,7 @@ class Owner:
     freezing: Freezing
     adopting: Adopting
     cloning: Cloning
+    snapshots: Snapshots
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,7 @@ def build_owner(services: Services, direct: Direct) -> Owner:
         freezing=Freezing(services),
         adopting=Adopting(services, direct),
         cloning=Cloning(services),
+        snapshots=Snapshots(services),
     )
 
 

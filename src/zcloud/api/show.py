@@ -19,10 +19,12 @@ from zcloud.domain.claims import BYTES, MEMORY_MIB, VCPUS
 from zcloud.domain.foreign import ForeignDomain, Others
 from zcloud.domain.hardware import settle, to_record
 from zcloud.domain.pending import pending
+from zcloud.domain.snapshot import Snapshot
 from zcloud.services import adoption as adopting
 from zcloud.services import uploads
 from zcloud.services.forgetting import LossPlan
 from zcloud.services.instances import BriefView, InstanceView
+from zcloud.wire import snapshots as wire_snapshots
 from zcloud.wire.flavors import Flavor
 from zcloud.wire.hosts import AdoptionPlan, EndedWork, Host, HostDomain, HostLoss, LostInstance, LostVolume
 from zcloud.wire.images import Image, ImageSource, Upload
@@ -102,6 +104,15 @@ def disk(it: storage.Volume) -> Disk:
         state=it.state, bus=plugged.bus, target=disk_target(it.slot or 0, plugged.bus), serial=it.serial,
         read_only=plugged.read_only, limits=DiskLimits(**asdict(plugged.limits)),
         filesystem=plugged.filesystem, mount=plugged.mount, cache=plugged.cache, io=plugged.io, discard=plugged.discard,
+    )  # fmt: skip
+
+
+def snapshot(it: tuple[int, Snapshot, bool]) -> wire_snapshots.Snapshot:
+    """Show a snapshot in its place in the tree."""
+    depth, each, current = it
+    return wire_snapshots.Snapshot(
+        each.id, each.name, each.parent_id, depth, current, each.state, each.quiesced, each.disks, each.created_by,
+        each.created_at,
     )  # fmt: skip
 
 

@@ -165,6 +165,15 @@ TREE: Tree = {
             "delete": f"{_C}volume:delete",
         },
     ),
+    "snapshot": Noun(
+        "Disks of instances as they were.",
+        {
+            "list": f"{_C}snapshot:list_snapshots",
+            "create": f"{_C}snapshot:create",
+            "revert": f"{_C}snapshot:revert",
+            "delete": f"{_C}snapshot:delete",
+        },
+    ),
     "network": Noun(
         "Networks and their addresses.",
         {

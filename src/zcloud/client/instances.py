@@ -21,11 +21,13 @@ if TYPE_CHECKING:
         ImageCreate,
         Instance,
         InstanceChange,
+        InstanceClone,
         InstanceCreate,
         InstanceRename,
         Placement,
         PowerRequest,
         ResizeRequest,
+        Snapshot,
     )
 
 _READY_POLL_S = 0.5
@@ -69,6 +71,23 @@ class Instances(Things["Instance"]):
     def resize(self, ref: str, **size: Unpack[ResizeRequest]) -> Change[Instance]:
         """Give it another size, at once where the guest can, with ``next_start=True`` from its next start on."""
         return self.act(ref, "resize", **size)
+
+    def clone(self, ref: str, **spec: Unpack[InstanceClone]) -> Change[Instance]:
+        """Clone it, once per name in ``names``: over a template's disks, or full."""
+        return self.act(ref, "clone", **spec)
+
+    def snapshots(self, ref: str) -> list[Snapshot]:
+        """Give its snapshots as a tree: each after its parent, with its depth."""
+        found = self._http.get(self._at(ref, "snapshots"), **self._query)
+        return cast("list[Snapshot]", found["items"])
+
+    def snapshot(self, ref: str, name: str) -> Change[Instance]:
+        """Take a snapshot of all its disks."""
+        return self._begin(self._at(ref, "snapshots"), {"name": name})
+
+    def revert(self, ref: str, snapshot: str) -> Change[Instance]:
+        """Go back to a snapshot; what the disks have now is lost."""
+        return self._begin(self._at(ref, "snapshots", snapshot, "revert"))
 
     def rename(self, ref: str, **name: Unpack[InstanceRename]) -> Change[Instance]:
         """Give it another name; with ``hostname=True`` the guest gets it, too."""

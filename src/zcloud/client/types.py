@@ -1336,6 +1336,29 @@ class Session(TypedDict):
     current: bool
 
 
+class Snapshot(TypedDict):
+    """A snapshot. ``depth`` and ``parent_id`` are its place in the tree; ``current``: the disks come from it now.
+    ``quiesced``: the guest had written all that it had; else it is as after a loss of power. ``disks`` are the
+    bytes of each volume then, by its id."""
+
+    id: str
+    name: str
+    parent_id: str | None
+    depth: int
+    current: bool
+    state: str
+    quiesced: bool
+    disks: dict[str, Any]
+    created_by: str
+    created_at: str
+
+
+class SnapshotCreate(TypedDict):
+    """A snapshot of all disks of an instance."""
+
+    name: str
+
+
 class Step(TypedDict):
     """One step with its progress; ``total`` 0 means that the end is not known."""
 

@@ -51,6 +51,15 @@ class FileArtifacts:
         """Give an artifact's path, without looking."""
         return self._files.at(f"artifacts/{checked(_ARTIFACT, name)}")
 
+    def copy_artifact(self, name: str, copy: str) -> None:
+        """Copy the file with its owner; where it is absent, remove the copy."""
+        source, target = f"artifacts/{checked(_ARTIFACT, name)}", f"artifacts/{checked(_ARTIFACT, copy)}"
+        if self._files.size(source) is None:
+            self._files.remove(target)
+            return
+        copying = ["cp", "-T", "-f", "-p", "--", self._files.at(source), self._files.part(target)]
+        self._shell.run_all([copying, self._files.settling(target)])
+
     def delete_artifact(self, name: str) -> None:
         """Remove an artifact; absent is fine."""
         self._shell.remove(self.artifact_path(name))

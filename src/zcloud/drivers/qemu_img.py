@@ -62,6 +62,19 @@ def resize_argv(path: str, format: DiskFormat, size: int) -> list[str]:
     return ["qemu-img", "resize", "-q", "-f", format, "--", path, str(size)]
 
 
+def snapshot_argv(verb: str, name: str, path: str) -> list[str]:
+    """Give the command that makes (``-c``), goes back to (``-a``) or forgets (``-d``) a snapshot in a qcow2 image."""
+    return ["qemu-img", "snapshot", "-q", "--image-opts", verb, name, "--", f"driver=qcow2,file.filename={path}"]
+
+
+def parse_snapshots(answer: bytes) -> frozenset[str]:
+    """Read the snapshots' names from the answer of ``info_argv``; raises StorageFailed when it is not one."""
+    try:
+        return frozenset(str(each["name"]) for each in json.loads(answer).get("snapshots", ()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StorageFailed("qemu-img's answer cannot be read.") from error
+
+
 def info_argv(path: str, format: DiskFormat) -> list[str]:
     """Give the command that looks at an image, also while a guest has it open."""
     return ["qemu-img", "info", "-U", "--output=json", "-f", format, "--", path]

@@ -48,11 +48,12 @@ def storage_kinds() -> dict[str, tuple[StorageInfo, tuple[Option, ...]]]:
 
 def check_feature(pool: Pool, feature: Feature, what: str) -> None:
     """Go on only where a pool's kind can do ``what``, in people's words; raises PoolCannot."""
-    info = _storage_class(pool.driver).INFO
-    if feature not in info.features:
+    driver = _storage_class(pool.driver)
+    info = driver.INFO
+    if feature not in driver.features(pool.options):
         able = [kind for kind, driver in _STORAGE.items() if feature in driver.INFO.features]
         raise PoolCannot(
-            f"The pool {pool.name} is of the kind {info.kind}, which cannot do {what}.",
+            f"The pool {pool.name} is of the kind {info.kind}, which with its options cannot do {what}.",
             hint=f"Kinds that can: {', '.join(able) or 'none'}.",
         )
 

@@ -87,6 +87,7 @@ def flags(*names: str) -> frozenset[str]:
     return frozenset(names)
 
 
+UUID = Text(_UUID)
 FILE = Path()
 PLACE = Path(place=True)
 READABLE = Path(facts=True)
@@ -133,6 +134,8 @@ FORMS: tuple[Form, ...] = (
     Form("qemu-img info", flags("-U", "--output=json", "--backing-chain"), {"-f": FORMAT}, (FILE,)),
     Form("qemu-img convert", flags("-q", "-n", "-U", "-W", "-c"), _CONVERT, (FILE, FILE), 0, ("-f", "-O")),
     Form("qemu-img resize", flags("-q", "--shrink"), {"-f": FORMAT}, (FILE, SIZE), 0, ("-f",)),
+    Form("qemu-img snapshot", flags("-q", "--image-opts"), {"-c": UUID, "-a": UUID, "-d": UUID},
+         (Path(prefix="driver=qcow2,file.filename="),)),
     Form("qemu-img check", flags("-q", "-U", "--output=json"), {"-f": FORMAT}, (FILE,), 0, ("-f",)),
     Form("qemu-img measure", flags("-U", "--output=json"), {"-f": FORMAT, "-O": FORMAT, "--size": SIZE}, (FILE,), 1),
     # Files. ``install`` of /dev/null makes an empty file with its owner and mode, ``dd`` fills it from standard input.

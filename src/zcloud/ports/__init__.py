@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from zcloud.ports.copying import CopyControl, CopyJob
+from zcloud.ports.copying import CopyControl, CopyJob, SnapshotControl
 from zcloud.ports.devices import DeviceControl, Layer
 from zcloud.ports.domains import ConsoleStream, DomainControl
 from zcloud.ports.hardware import DomainSize, HardwareControl
@@ -55,13 +55,22 @@ __all__ = [
     "PowerControl",
     "ScreenControl",
     "Shell",
+    "SnapshotControl",
     "Space",
     "WatchedLink",
 ]
 
 
 class Hypervisor(
-    DomainControl, PowerControl, DeviceControl, CopyControl, HardwareControl, ScreenControl, NetworkControl, Protocol
+    DomainControl,
+    PowerControl,
+    DeviceControl,
+    CopyControl,
+    SnapshotControl,
+    HardwareControl,
+    ScreenControl,
+    NetworkControl,
+    Protocol,
 ):
     """libvirt on one host. Raises HypervisorFailed, HostUnreachable."""
 

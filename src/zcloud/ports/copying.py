@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple, Protocol
 
 from zcloud.domain.plug import DiskSource
@@ -15,6 +15,18 @@ class CopyJob(NamedTuple):
     done: int = 0
     total: int = 0
     succeeded: bool = False
+
+
+class SnapshotControl(Protocol):
+    """Snapshots in the images that a running domain has open. Raises NotFound, HypervisorFailed, HostUnreachable."""
+
+    def snapshot_disks(self, uuid: str, paths: Collection[str], name: str) -> None:
+        """Mark what the images (by their files) have now, all at one moment; those marked already are left out."""
+        ...
+
+    def drop_disk_snapshots(self, uuid: str, paths: Collection[str], name: str) -> None:
+        """Forget a snapshot in each of the images; absent is fine."""
+        ...
 
 
 class CopyControl(Protocol):

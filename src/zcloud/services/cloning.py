@@ -182,7 +182,9 @@ class _Order:
             registry.check_feature(self._tx.pools.get(volume.pool_id), feature, "clones")
             if volume.state is not VolumeState.READY:
                 raise WrongState(f"The volume {volume.name} is {volume.state}.")
-        root = next(each for each in self._disks if not each.slot)
+        root = next((each for each in self._disks if not each.slot), None)
+        if root is None:
+            raise WrongState(f"The instance {self._source.name} has no root disk.")
         if self._spec.root_size and not root.size <= self._spec.root_size <= 64 * TIB:
             raise InvalidInput(f"The root disk of a clone has {root.size} bytes at least.", field="root_size")
 

@@ -13,6 +13,7 @@ from zcloud.domain.storage import Volume, VolumeState
 from zcloud.drivers import registry
 from zcloud.services.context import Services, expect
 from zcloud.services.owned import begin_verb, check_state, find
+from zcloud.services.snapshots import check_no_snapshot
 from zcloud.services.volumes import VolumeSpec, add_volume, find_pool, find_volume
 from zcloud.store import Tx
 
@@ -102,6 +103,7 @@ class Disks:
                 raise WrongState(f"{volume.name} is the root disk of {instance.name}; it stays with it.")
             if instance.status is not InstanceStatus.STOPPED and volume.attachment.bus is DiskBus.SATA:
                 raise WrongState(_SATA.format(verb="taken from"), hint=f"Stop it first: `zcloud stop {instance.name}`.")
+            check_no_snapshot(tx, volume)
             operation = begin_verb(tx, actor, instance, "detach_disk", volume=volume.id, **asdict(how))
             tx.volumes.lock(volume.id, operation.id)
             tx.instances.update(instance.id, bump=True)

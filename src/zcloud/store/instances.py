@@ -112,9 +112,10 @@ class Instances(Lockable[Instance, InstanceFilter]):
         return super().update(id, expect_revision=expect_revision, bump=bump, **changes)
 
     def delete(self, id: str) -> None:
-        """Remove an instance, its tags and its place in a group; raises NotFound, InUse (ports, volumes are left)."""
+        """Remove an instance, its tags, snapshots and place in a group; raises NotFound, InUse (ports, volumes)."""
         self._db.execute(delete(schema.instance_tags).where(schema.instance_tags.c.instance_id == id))
-        self._db.execute(delete(schema.group_members).where(schema.group_members.c.instance_id == id))
+        for table in (schema.group_members, schema.snapshots):
+            self._db.execute(delete(table).where(table.c.instance_id == id))
         super().delete(id)
 
     def find(self, name: str, project_id: str | None = None) -> Instance | None:

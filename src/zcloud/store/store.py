@@ -31,6 +31,7 @@ from zcloud.store.precedence import Precedence
 from zcloud.store.repository import Scope
 from zcloud.store.sealing import Sealer
 from zcloud.store.signals import PostgresSignals, Signals
+from zcloud.store.snapshots import Snapshots
 from zcloud.store.storage import Images, Samples, Volumes
 
 T = TypeVar("T")
@@ -53,6 +54,7 @@ class Tx:
         self.claims, self.foreign = Claims(scope), ForeignDomains(scope)
         self.flavors, self.images, self.instances = Flavors(scope), Images(scope), Instances(scope)
         self.briefs, self.groups = InstanceBriefs(scope), Groups(scope)
+        self.snapshots = Snapshots(scope)
         self.pictures = Pictures(scope)
         self.volumes, self.ports, self.samples = Volumes(scope), Ports(scope), Samples(scope)
         self.operations, self.workers = Operations(scope), Workers(scope)

@@ -1,8 +1,8 @@
-"""The fake libvirt's copies of running domains' disks (``ports.CopyControl``): each is whole as soon as it is begun."""
+"""The fake libvirt's copies and snapshots of running domains' disks: each copy is whole as soon as it is begun."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from zcloud.domain.errors import HypervisorFailed
@@ -11,6 +11,7 @@ from zcloud.drivers.qemu_img import ImageFacts
 from zcloud.libvirtxml.domain import Domain
 from zcloud.ports import CopyJob
 from zcloud.testing.fakedevices import OFF
+from zcloud.testing.fakeimages import change_snapshot
 from zcloud.testing.fakepower import FakePower
 
 
@@ -32,6 +33,22 @@ class FakeCopying(FakePower):
             size = source.image.size if source.image else source.size
             self.disk.put(copy.path, replace(source, image=ImageFacts(copy.format, size)))
         self.copied.add(uuid)
+
+    def snapshot_disks(self, uuid: str, paths: Collection[str], name: str) -> None:
+        """Mark the images that are not marked yet."""
+        self.enter("snapshot_disks")
+        self._domain(uuid)
+        for path in paths:
+            if name not in self.disk.file(path).snapshots:
+                change_snapshot(self.disk.file(path), "-c", name)
+
+    def drop_disk_snapshots(self, uuid: str, paths: Collection[str], name: str) -> None:
+        """Forget the marks that are there."""
+        self.enter("drop_disk_snapshots")
+        self._domain(uuid)
+        for path in paths:
+            if name in self.disk.file(path).snapshots:
+                change_snapshot(self.disk.file(path), "-d", name)
 
     def copy_job(self, uuid: str) -> CopyJob:
         """Say whether the last job was a copy."""

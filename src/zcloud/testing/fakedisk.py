@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from zcloud.drivers.qemu_img import ImageFacts
 
@@ -27,6 +27,7 @@ class FakeFile:
     mode: int = 0o600
     owner: str = ""
     image: ImageFacts | None = None
+    snapshots: dict[str, ImageFacts] = field(default_factory=dict)  # by name, of a qcow2 image
 
 
 @dataclass(slots=True)
@@ -110,6 +111,10 @@ class FakeDisk:
             self.used -= file.allocated
             parent, name = posixpath.split(path)
             self.directories[parent].names.discard(name)
+
+    def copy(self, source: str, target: str) -> None:
+        """Copy a file, over an older one."""
+        self.put(target, replace(self.file(source)))
 
     def change_mode(self, path: str, mode: str) -> None:
         """Set a file's mode, given as octal digits."""

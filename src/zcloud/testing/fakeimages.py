@@ -16,7 +16,7 @@ _OVERLAY = 196_608  # what an empty qcow2 takes
 
 def handlers(disk: FakeDisk) -> Mapping[str, Callable[[Sequence[str], bytes], bytes]]:
     """Give what carries out qemu-img's verbs on a disk."""
-    verbs = {"create": _create, "info": _info, "resize": _resize, "convert": _convert}
+    verbs = {"create": _create, "info": _info, "resize": _resize, "convert": _convert, "snapshot": _snapshot}
     return {f"qemu-img {name}": partial(_quiet, partial(verb, disk)) for name, verb in verbs.items()}
 
 
@@ -47,6 +47,8 @@ def _info(disk: FakeDisk, argv: Sequence[str]) -> bytes:
     answer: dict[str, object] = {"virtual-size": facts.size, "format": format, "actual-size": file.allocated}
     if facts.backing is not None:
         answer |= {"full-backing-filename": facts.backing.path, "backing-filename-format": facts.backing.format}
+    if file.snapshots:
+        answer["snapshots"] = [{"name": name} for name in file.snapshots]
     return json.dumps(answer).encode()
 
 
@@ -66,3 +68,23 @@ def _resize(disk: FakeDisk, argv: Sequence[str]) -> bytes:
     facts = file.image or ImageFacts(DiskFormat.RAW, file.size)
     file.image = ImageFacts(facts.format, int(argv[-1]), facts.backing)
     return b""
+
+
+def _snapshot(disk: FakeDisk, argv: Sequence[str]) -> bytes:
+    file = disk.file(argv[-1].partition("file.filename=")[2])
+    verb, name = next((word, argv[at + 1]) for at, word in enumerate(argv) if word in ("-c", "-a", "-d"))
+    change_snapshot(file, verb, name)
+    return b""
+
+
+def change_snapshot(file: FakeFile, verb: str, name: str) -> None:
+    """Make (``-c``), go back to (``-a``) or forget (``-d``) a snapshot of an image."""
+    assert file.image is not None
+    if verb == "-c":
+        file.snapshots[name] = file.image
+    elif name not in file.snapshots:
+        raise FakeError(f"Could not find the snapshot '{name}'")
+    elif verb == "-a":
+        file.image = file.snapshots[name]
+    else:
+        del file.snapshots[name]

@@ -54,6 +54,7 @@ class FakeShell:
             "stat": self._stat,
             "realpath": lambda argv, _: argv[-1].encode() + b"\n",
             "mv": lambda argv, _: self._quietly(self.disk.rename, argv[-2], argv[-1]),
+            "cp": lambda argv, _: self._quietly(self.disk.copy, argv[-2], argv[-1]),
             "chmod": lambda argv, _: self._quietly(self.disk.change_mode, argv[-1], argv[1]),
             "sha256sum": lambda argv, _: f"{self.disk.file(argv[-1]).digest}  {argv[-1]}\n".encode(),
             **fakeimages.handlers(self.disk),

@@ -28,6 +28,11 @@ def nvram_name(instance: Instance) -> str:
     return f"{instance.id}.nvram.fd"
 
 
+def nvram_copy_name(instance: Instance, snapshot_id: str) -> str:
+    """Give the name of a snapshot's copy of the instance's UEFI variables among its pool's artifacts."""
+    return f"{instance.id}.{snapshot_id}.nvram.fd"
+
+
 def saved_name(instance: Instance) -> str:
     """Give the name of the file of the instance's saved memory among its pool's artifacts."""
     return f"{instance.id}.saved"

@@ -33,6 +33,8 @@ def _succeed(run: Run, tx: Tx) -> None:
             tx.volumes.delete(volume.id)
     for port in tx.ports.of_instance(instance.id):
         tx.ports.delete(port.id)
+    for snapshot in tx.snapshots.of_instance(instance.id):
+        tx.claims.release(snapshot.id)
     tx.claims.release(instance.id)
     tx.secrets.delete(instance.id)
     tx.instances.delete(instance.id)

@@ -20,7 +20,16 @@ from zcloud.drivers.guest.seed import build_iso
 from zcloud.drivers.storage.base import StorageDriver
 from zcloud.ports import DomainState, Hypervisor
 from zcloud.workflows.context import Run, Whole, base_image, load_whole
-from zcloud.workflows.design import console_log, logs, nvram_name, plan_domain, saved_name, seed_name, tpm_directory
+from zcloud.workflows.design import (
+    console_log,
+    logs,
+    nvram_copy_name,
+    nvram_name,
+    plan_domain,
+    saved_name,
+    seed_name,
+    tpm_directory,
+)
 
 _CLOCK_S = 2
 OFF = frozenset({DomainState.SHUTOFF, DomainState.CRASHED})
@@ -53,8 +62,12 @@ def remove_volumes(run: Run) -> None:
     whole = load_whole(run)
     kept = set(run.args.get("keep", ()))
     for volume, pool in whole.volumes:
+        driver = run.storage(pool, whole.instance.host_id)
         if volume.id not in kept:
-            run.storage(pool, whole.instance.host_id).delete_volume(volume.id)
+            driver.delete_volume(volume.id)
+            continue
+        for each in run.read(lambda tx: tx.snapshots.of_instance(whole.instance.id)):
+            driver.drop_snapshot(whole.volume_spec(volume), each.id)
 
 
 def admit_ports(run: Run) -> None:
@@ -99,6 +112,8 @@ def remove_artifacts(run: Run) -> None:
     driver = run.storage(pool, instance.host_id)
     driver.delete_artifact(seed_name(instance))
     driver.delete_artifact(nvram_name(instance))
+    for each in run.read(lambda tx: tx.snapshots.of_instance(instance.id)):
+        driver.delete_artifact(nvram_copy_name(instance, each.id))
     if instance.saved:
         driver.delete_artifact(saved_name(instance))
     shell = run.link(instance.host_id).shell

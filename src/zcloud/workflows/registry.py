@@ -27,6 +27,7 @@ from zcloud.workflows.names import INSTANCE_RENAME, INSTANCE_TRASH, INSTANCE_UNT
 from zcloud.workflows.networks import NETWORK_CREATE, NETWORK_DELETE
 from zcloud.workflows.nics import NIC_ATTACH, NIC_DETACH, NIC_LINK
 from zcloud.workflows.pools import POOL_CREATE, POOL_DELETE
+from zcloud.workflows.snapshots import INSTANCE_DELETE_SNAPSHOT, INSTANCE_REVERT, INSTANCE_SNAPSHOT
 from zcloud.workflows.volumes import VOLUME_CLONE, VOLUME_CREATE, VOLUME_DELETE, VOLUME_RESIZE
 
 WORKFLOWS: Mapping[str, Workflow[Run]] = {
@@ -63,6 +64,9 @@ WORKFLOWS: Mapping[str, Workflow[Run]] = {
         INSTANCE_SAVE,
         INSTANCE_START,
         INSTANCE_STOP,
+        INSTANCE_SNAPSHOT,
+        INSTANCE_REVERT,
+        INSTANCE_DELETE_SNAPSHOT,
         INSTANCE_THAW,
         INSTANCE_TRASH,
         INSTANCE_UNTRASH,

@@ -38,6 +38,9 @@ ALLOWED = {
     f"qemu-img info --output=json -U {I}/v": [f"{I}/v"],
     f"qemu-img convert -f qcow2 -O raw -W -S 4K {I}/a {I}/b": [f"{I}/a", f"{I}/b"],
     f"qemu-img resize -f qcow2 -- {I}/v 20G": [f"{I}/v"],
+    f"qemu-img snapshot -q --image-opts -c {'0' * 8}-0000-0000-0000-{'0' * 12} -- driver=qcow2,file.filename={I}/v": [
+        f"{I}/v"
+    ],
     f"qemu-img check --output=json -f qcow2 {I}/v": [f"{I}/v"],
     "qemu-img measure --output=json -O qcow2 --size 10G": [],
     f"install -d -m 0711 {I}": [I],

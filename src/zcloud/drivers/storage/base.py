@@ -6,7 +6,7 @@ twice; ``delete_`` verbs find an absent thing fine. All raise StorageFailed, Com
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, BinaryIO, ClassVar, Protocol
@@ -16,6 +16,8 @@ from zcloud.domain.plug import DiskSource
 from zcloud.domain.storage import Pool
 from zcloud.ports import HostLink
 
+Options = Mapping[str, Any]
+
 
 class Feature(StrEnum):
     """What a kind of pool can do."""
@@ -24,6 +26,7 @@ class Feature(StrEnum):
     THIN = "thin"
     COPY_ON_WRITE = "copy_on_write"
     GROW_LIVE = "grow_live"
+    SNAPSHOT = "snapshot"  # of volumes, kept within them
     COPY = "copy"  # whole copies of volumes, made by the backend
 
 
@@ -101,10 +104,53 @@ class FilledVolumes(Protocol):
         ...
 
 
-class StorageDriver(FilledVolumes, Protocol):
+class VolumeSnapshots(Protocol):
+    """Snapshots that a volume keeps within itself, named by id; of volumes that no running guest has.
+
+    What a running guest has open is the hypervisor's to mark (``ports.SnapshotControl``); both find each other's.
+    """
+
+    def take_snapshot(self, spec: VolumeSpec, snapshot_id: str) -> None:
+        """Mark what the volume has now; marked already is fine."""
+        ...
+
+    def revert_volume(self, spec: VolumeSpec, snapshot_id: str) -> None:
+        """Have the volume as it was then, its size too; what it has now is lost, the snapshots stay."""
+        ...
+
+    def drop_snapshot(self, spec: VolumeSpec, snapshot_id: str) -> None:
+        """Forget a snapshot, anywhere among the others; absent is fine."""
+        ...
+
+
+class Artifacts(Protocol):
+    """Small files beside the volumes."""
+
+    def ensure_artifact(self, name: str, data: bytes) -> str:
+        """Keep a small file beside the volumes (a guest seed); gives its path on the host."""
+        ...
+
+    def artifact_path(self, name: str) -> str: ...
+
+    def delete_artifact(self, name: str) -> None: ...
+
+    def list_artifacts(self) -> list[str]: ...
+
+    def copy_artifact(self, name: str, copy: str) -> None:
+        """Have a second file like an artifact; where that is absent, the second one is absent, too."""
+        ...
+
+
+class StorageDriver(FilledVolumes, VolumeSnapshots, Artifacts, Protocol):
     """One pool on one host."""
 
     INFO: ClassVar[StorageInfo]
+
+    @classmethod
+    def features(cls, options: Options) -> frozenset[Feature]:
+        """Give what a pool with these options can do of what its kind can."""
+        ...
+
     OPTIONS: ClassVar[tuple[Option, ...]]
 
     def __init__(self, pool: Pool, link: HostLink) -> None: ...
@@ -164,16 +210,5 @@ class StorageDriver(FilledVolumes, Protocol):
         """Give all volumes of ours in the pool (for usage and orphans)."""
         ...
 
-    def ensure_artifact(self, name: str, data: bytes) -> str:
-        """Keep a small file beside the volumes (a guest seed); gives its path on the host."""
-        ...
-
-    def artifact_path(self, name: str) -> str: ...
-
-    def delete_artifact(self, name: str) -> None: ...
-
-    def list_artifacts(self) -> list[str]: ...
-
 
 OpenImage = Callable[[], BinaryIO]
-Options = dict[str, Any]

@@ -32,7 +32,16 @@ from zcloud.drivers import passage, qemu_img
 from zcloud.drivers.fileartifacts import FULL, FileArtifacts, checked
 from zcloud.drivers.poolfiles import PoolFiles
 from zcloud.drivers.qemu_img import Backing, ImageFacts
-from zcloud.drivers.storage.base import Arrival, BaseImage, Capacity, Feature, StorageInfo, VolumeFacts, VolumeSpec
+from zcloud.drivers.storage.base import (
+    Arrival,
+    BaseImage,
+    Capacity,
+    Feature,
+    Options,
+    StorageInfo,
+    VolumeFacts,
+    VolumeSpec,
+)
 from zcloud.ports import HostLink, Shell
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -70,6 +79,24 @@ class _Filled(FileArtifacts):
         """Take from QEMU's user the right to write, to which libvirt gives the file at a start."""
         self._shell.run(["chmod", "0444" if sealed else "0644", "--", self.disk_source(spec).path])
 
+    def take_snapshot(self, spec: VolumeSpec, snapshot_id: str) -> None:
+        """Mark it within the qcow2 file."""
+        if snapshot_id not in self._snapshots(spec):
+            self._shell.run(qemu_img.snapshot_argv("-c", snapshot_id, self.disk_source(spec).path), timeout_s=_SLOW_S)
+
+    def revert_volume(self, spec: VolumeSpec, snapshot_id: str) -> None:
+        """Go back within the qcow2 file."""
+        self._shell.run(qemu_img.snapshot_argv("-a", snapshot_id, self.disk_source(spec).path), timeout_s=_SLOW_S)
+
+    def drop_snapshot(self, spec: VolumeSpec, snapshot_id: str) -> None:
+        """Forget it within the qcow2 file; where there is no file any more, that is done."""
+        if self.arrival(spec) is Arrival.WHOLE and snapshot_id in self._snapshots(spec):
+            self._shell.run(qemu_img.snapshot_argv("-d", snapshot_id, self.disk_source(spec).path), timeout_s=_SLOW_S)
+
+    def _snapshots(self, spec: VolumeSpec) -> frozenset[str]:
+        source = self.disk_source(spec)
+        return qemu_img.parse_snapshots(self._shell.run(qemu_img.info_argv(source.path, source.format)).stdout)
+
     def disk_source(self, spec: VolumeSpec) -> DiskSource:
         """Give where the volume is, without looking."""
         raise NotImplementedError
@@ -82,7 +109,7 @@ class DirectoryPool(_Filled):
         kind="directory",
         title="Directory",
         doc="Volumes are files in a directory of the host; root volumes are copy-on-write over their image.",
-        features=frozenset({Feature.THIN, Feature.COPY_ON_WRITE, Feature.GROW_LIVE, Feature.COPY}),
+        features=frozenset({Feature.THIN, Feature.COPY_ON_WRITE, Feature.GROW_LIVE, Feature.COPY, Feature.SNAPSHOT}),
     )
     OPTIONS: ClassVar[tuple[Option, ...]] = (
         Option("path", OptionType.PATH, "The pool's directory, its own.", "/var/lib/libvirt/images/zcloud"),
@@ -111,6 +138,12 @@ class DirectoryPool(_Filled):
         self._direct_io = options["direct_io"]
         if self._format is DiskFormat.RAW and self._preallocation == "metadata":
             raise InvalidInput("A raw volume has no metadata to preallocate.", field="preallocation")
+
+    @classmethod
+    def features(cls, options: Options) -> frozenset[Feature]:
+        """Give what it can do: raw files keep no snapshots."""
+        raw = options.get("format") == DiskFormat.RAW
+        return cls.INFO.features - {Feature.SNAPSHOT} if raw else cls.INFO.features
 
     # -- the pool ------------------------------------------------------------------------------
 

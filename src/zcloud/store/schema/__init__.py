@@ -11,6 +11,7 @@ from zcloud.store.schema.instances import (
     instance_tags,
     instances,
     ports,
+    snapshots,
     volumes,
 )
 from zcloud.store.schema.machines import claims, fences, foreign_domains, hosts, macs, networks, pools, providers
@@ -71,6 +72,7 @@ __all__ = [
     "secrets",
     "sessions",
     "settings",
+    "snapshots",
     "ssh_keys",
     "tickets",
     "tokens",

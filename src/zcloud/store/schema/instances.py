@@ -151,6 +151,21 @@ volumes = Table(
     Index(None, "instance_id", "slot", unique=True),
 )
 
+snapshots = Table(
+    "snapshots",
+    metadata,
+    id_(),
+    ref("instance_id", "instances.id"),
+    name(unique=False),
+    key("parent_id", nullable=True),
+    key("state"),
+    flag("quiesced"),
+    key("created_by"),
+    time("created_at"),
+    json("disks"),
+    UniqueConstraint("instance_id", "name"),
+)
+
 ports = Table(
     "ports",
     metadata,

@@ -1,0 +1,211 @@
+"""Snapshots of an instance: taken while it runs or not, gone back to, forgotten anywhere among the others.
+
+They lie within the volumes (``drivers/storage/base.VolumeSnapshots``), so that no disk changes its place. Before an
+instance goes back, what it has is marked, too: the way there can be undone.
+"""
+
+from __future__ import annotations
+
+from zcloud.domain.claims import BYTES, Claim, ProviderKind
+from zcloud.domain.errors import ZcloudError
+from zcloud.domain.instance import InstanceStatus, Power, Ready
+from zcloud.domain.snapshot import Snapshot, SnapshotState
+from zcloud.operations.model import Step, Workflow
+from zcloud.store import Tx
+from zcloud.workflows import parts
+from zcloud.workflows.context import Run, Whole, load_whole
+from zcloud.workflows.design import nvram_copy_name, nvram_name
+from zcloud.workflows.instance_create import mark_running
+from zcloud.workflows.quiet import held_still, thaw
+
+
+def _snapshot(run: Run) -> Snapshot:
+    return run.read(lambda tx: tx.snapshots.get(run.args["snapshot"]))
+
+
+def take(run: Run) -> None:
+    """Mark the disks, at one moment and with the guest holding still where it runs and its agent answers."""
+    whole, snapshot = load_whole(run), _snapshot(run)
+    instance = whole.instance
+    hypervisor = run.link(instance.host_id).hypervisor
+    thaw(run, instance)
+    if parts.is_off(hypervisor, instance.id):
+        _mark(run, whole, snapshot.id)
+        quiet = True
+    else:
+        with held_still(run, instance) as quiet:
+            hypervisor.snapshot_disks(instance.id, _paths(run, whole), snapshot.id)
+    _copy_variables(run, whole, nvram_name(instance), nvram_copy_name(instance, snapshot.id))
+    with run.store.write() as tx:
+        tx.snapshots.update(snapshot.id, quiesced=quiet)
+
+
+def drop(run: Run) -> None:
+    """Forget the snapshot, wherever it is."""
+    whole = load_whole(run)
+    if not parts.is_off(run.link(whole.instance.host_id).hypervisor, whole.instance.id):
+        thaw(run, whole.instance)
+    _drop(run, whole, run.args["snapshot"])
+
+
+def keep(run: Run) -> None:
+    """Mark what the instance has now, to be able to come back."""
+    whole = load_whole(run)
+    _mark(run, whole, run.operation.id)
+    _copy_variables(run, whole, nvram_name(whole.instance), nvram_copy_name(whole.instance, run.operation.id))
+
+
+def forget(run: Run) -> None:
+    """Forget what it had before."""
+    _drop(run, load_whole(run), run.operation.id)
+
+
+def go_back(run: Run) -> None:
+    """Have disks and UEFI variables as they were then."""
+    _revert(run, run.args["snapshot"])
+
+
+def come_back(run: Run) -> None:
+    """Have them as they were before."""
+    _revert(run, run.operation.id)
+
+
+def take_power(run: Run) -> None:
+    """Take the power of one that runs."""
+    parts.power_off(run)
+
+
+def start(run: Run) -> None:
+    """Let one that ran begin a new run."""
+    if run.args["start"]:
+        parts.fit_definition(run)
+        parts.admit_ports(run)
+        parts.power_on(run)
+
+
+def _mark(run: Run, whole: Whole, name: str) -> None:
+    for volume, pool in whole.volumes:
+        run.storage(pool, whole.instance.host_id).take_snapshot(whole.volume_spec(volume), name)
+
+
+def _drop(run: Run, whole: Whole, name: str) -> None:
+    instance = whole.instance
+    hypervisor = run.link(instance.host_id).hypervisor
+    if parts.is_off(hypervisor, instance.id):
+        for volume, pool in whole.volumes:
+            run.storage(pool, instance.host_id).drop_snapshot(whole.volume_spec(volume), name)
+    else:
+        hypervisor.drop_disk_snapshots(instance.id, _paths(run, whole), name)
+    _, pool = whole.root
+    run.storage(pool, instance.host_id).delete_artifact(nvram_copy_name(instance, name))
+
+
+def _revert(run: Run, name: str) -> None:
+    """Revert the disks that the snapshot has."""
+    whole, disks = load_whole(run), _snapshot(run).disks
+    for volume, pool in whole.volumes:
+        if volume.id in disks:
+            run.storage(pool, whole.instance.host_id).revert_volume(whole.volume_spec(volume), name)
+    _copy_variables(run, whole, nvram_copy_name(whole.instance, name), nvram_name(whole.instance))
+
+
+def _copy_variables(run: Run, whole: Whole, name: str, copy: str) -> None:
+    _, pool = whole.root
+    run.storage(pool, whole.instance.host_id).copy_artifact(name, copy)
+
+
+def _paths(run: Run, whole: Whole) -> list[str]:
+    host_id = whole.instance.host_id
+    return [run.storage(pool, host_id).disk_source(whole.volume_spec(volume)).path for volume, pool in whole.volumes]
+
+
+def _taken(run: Run, tx: Tx) -> None:
+    snapshot = tx.snapshots.update(run.args["snapshot"], state=SnapshotState.READY)
+    _stand_at(tx, snapshot.instance_id, snapshot.id)
+
+
+def _not_taken(run: Run, tx: Tx, error: ZcloudError) -> None:
+    """Nothing is left of it, so nothing is kept."""
+    del error
+    tx.claims.release(run.args["snapshot"])
+    tx.snapshots.delete(run.args["snapshot"])
+
+
+def _reverted(run: Run, tx: Tx) -> None:
+    """What has grown since is as large as then, and what was claimed for that is given back."""
+    snapshot = tx.snapshots.get(run.args["snapshot"])
+    for volume in tx.volumes.of_instance(snapshot.instance_id):
+        if volume.id in snapshot.disks:
+            size = snapshot.disks[volume.id]
+            tx.volumes.update(volume.id, size=size)
+            tx.claims.lower([Claim(tx.pools.get(volume.pool_id).ref, volume.id, BYTES, size)])
+    _stand_at(tx, snapshot.instance_id, snapshot.id)
+    if run.args["start"]:
+        mark_running(run, tx)
+    else:
+        tx.instances.update(run.resource_id, status=InstanceStatus.STOPPED, error=None)
+
+
+def _not_reverted(run: Run, tx: Tx, error: ZcloudError) -> None:
+    """It has what it had, and is off."""
+    tx.claims.release(run.resource_id, ProviderKind.HOST)
+    tx.instances.update(
+        run.resource_id,
+        status=InstanceStatus.STOPPED,
+        desired=Power.STOPPED,
+        ready=Ready.NONE,
+        error=error.to_record(),
+    )
+
+
+def _dropped(run: Run, tx: Tx) -> None:
+    snapshot = tx.snapshots.get(run.args["snapshot"])
+    tx.snapshots.skip(snapshot)
+    if tx.instances.get(snapshot.instance_id).hardware.get("snapshot") == snapshot.id:
+        _stand_at(tx, snapshot.instance_id, snapshot.parent_id)
+    tx.claims.release(snapshot.id)
+    tx.snapshots.delete(snapshot.id)
+
+
+def _not_dropped(run: Run, tx: Tx, error: ZcloudError) -> None:
+    """Some disks may have it still; it can be deleted again."""
+    del error
+    tx.snapshots.update(run.args["snapshot"], state=SnapshotState.ERROR)
+
+
+def _stand_at(tx: Tx, instance_id: str, snapshot_id: str | None) -> None:
+    """Note which snapshot the disks come from now: the parent of the next one."""
+    hardware = tx.instances.get(instance_id).hardware
+    tx.instances.update(instance_id, hardware={**hardware, "snapshot": snapshot_id})
+
+
+INSTANCE_SNAPSHOT = Workflow(
+    name="instance_snapshot_v1",
+    title="Take a snapshot of an instance",
+    steps=(Step("take", "Mark what its disks have", take, drop),),
+    succeed=_taken,
+    fail=_not_taken,
+)
+
+INSTANCE_REVERT = Workflow(
+    name="instance_revert_v1",
+    title="Go back to a snapshot",
+    steps=(
+        Step("off", "Take the power away", take_power),
+        Step("keep", "Mark what its disks have now", keep, forget),
+        Step("revert", "Have its disks as they were then", go_back, come_back),
+        Step("start", "Start the guest, if it ran", start, take_power),
+        Step("forget", "Forget what its disks had before", forget),
+    ),
+    succeed=_reverted,
+    fail=_not_reverted,
+)
+
+INSTANCE_DELETE_SNAPSHOT = Workflow(
+    name="instance_delete_snapshot_v1",
+    title="Delete a snapshot",
+    steps=(Step("drop", "Forget what its disks had", drop),),
+    succeed=_dropped,
+    fail=_not_dropped,
+    cancellable=False,
+)
