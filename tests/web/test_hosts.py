@@ -104,3 +104,18 @@ def test_a_member_changes_no_host(web: Web) -> None:
     for path in ("/hosts/new", f"/hosts/{web.cloud.host.id}/delete", f"/hosts/{web.cloud.host.id}/refresh"):
         assert web.post(path, user="member").status_code == 403
     assert web.cloud.rows() == before
+
+
+def test_a_lost_host_is_forgotten_after_what_goes_with_it_was_shown(web: Web) -> None:
+    path = f"/hosts/{web.cloud.host.id}"
+    assert web.get(f"{path}/loss").status_code == 409
+    assert f"{path}/loss" not in web.get(path).text
+    with web.cloud.store.write() as tx:
+        tx.hosts.update(web.cloud.host.id, state=HostState.LOST)
+    assert f"{path}/loss" in web.get(path).text
+    plan = web.get(f"{path}/loss").text
+    for name in ("web", "db", "theirs"):
+        assert f">{name}</a>" in plan
+    assert web.post(f"{path}/forget", user="operator", data={"revision": "1"}).status_code == 403
+    answer = web.post(f"{path}/forget", data={"revision": "1"})
+    assert "Forget anton" in web.get(answer.headers["location"]).text

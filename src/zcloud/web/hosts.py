@@ -110,6 +110,17 @@ def remove_host(visit: Visit) -> Response:
     return RedirectResponse(f"/operations/{operation.id}", 303)
 
 
+def plan_forgetting(visit: Visit) -> Response:
+    """Show what goes with a lost host; nothing is changed."""
+    return visit.show("loss.html", it=visit.parts.hosts.forgetting.plan(visit.actor, _ref(visit)))
+
+
+def forget_host(visit: Visit) -> Response:
+    """Forget a lost host with all that only it had."""
+    operation = visit.parts.hosts.forgetting.forget(visit.actor, _ref(visit), visit.number("revision"))
+    return RedirectResponse(f"/operations/{operation.id}", 303)
+
+
 def stop_guests(visit: Visit) -> Response:
     """Shut all guests of a host down, until its next boot."""
     visit.parts.guests.stop(visit.actor, _ref(visit), visit.number("deadline_s", 90))
@@ -158,6 +169,8 @@ ROUTES = (
     change(f"{_ONE}/refresh", "POST /v1/hosts/{ref}/refresh", refresh_host),
     change(f"{_ONE}/change", "PATCH /v1/hosts/{ref}", change_host),
     change(f"{_ONE}/delete", "DELETE /v1/hosts/{ref}", remove_host),
+    page(f"{_ONE}/loss", "GET /v1/hosts/{ref}/loss", plan_forgetting),
+    change(f"{_ONE}/forget", "POST /v1/hosts/{ref}/forget", forget_host),
     change(f"{_ONE}/guests/stop", "POST /v1/hosts/{ref}/guests/stop", stop_guests),
     change(f"{_ONE}/guests/start", "POST /v1/hosts/{ref}/guests/start", start_guests),
     page(f"{_ONE}/domains/{{domain}}", "GET /v1/hosts/{ref}/domains/{domain}/adoption", plan_adoption),
