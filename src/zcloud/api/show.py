@@ -54,6 +54,7 @@ def instance(view: InstanceView) -> Instance:
         saved_at=str(it.saved.get("at", "")), template=it.template, adopted=it.adopted,
         frozen_until=it.frozen_until if it.is_frozen else None,
         nics=tuple(nic(each, view.networks.get(each.network_id, "")) for each in view.ports),
+        address=view.address,
         addresses=tuple(_seen(each, view.ports) for each in it.observed.get("addresses", ())),
         address_notes=tuple(differences(view.ports, it.observed.get("addresses", ()))),
         disks=tuple(disk(each) for each in view.volumes),

@@ -678,9 +678,10 @@ class Instance(TypedDict):
     ``vcpus``, ``memory_mib`` and the like are what is wanted; ``pending`` has those that the present run has
     otherwise. ``screen`` is how its screen is reached (``vnc``); empty: it is headless. ``saved_at``: since when
     its memory is in a file; empty: it is not. ``template``: clones are made of it, and it never runs.
-    ``driver_iso``: the image in its CD drive. ``addresses``: those that its guest was seen with; ``address_notes``:
-    in words, how they differ from what its NICs were given. ``adopted``: of a domain that zcloud took over, its
-    disks and NICs as they are, and what of it is ``unmapped``; empty: it is zcloud's own."""
+    ``driver_iso``: the image in its CD drive. ``address``: where people reach it. ``addresses``: those that its
+    guest was seen with; ``address_notes``: in words, how they differ from what its NICs were given. ``adopted``: of
+    a domain that zcloud took over, its disks and NICs as they are, and what of it is ``unmapped``; empty: it is
+    zcloud's own."""
 
     id: str
     name: str
@@ -719,6 +720,7 @@ class Instance(TypedDict):
     adopted: dict[str, Any]
     frozen_until: str | None
     nics: list[Nic]
+    address: str
     addresses: list[SeenAddress]
     address_notes: list[str]
     disks: list[Disk]

@@ -22,6 +22,12 @@ _REFRESH, _KEEP = timedelta(minutes=5), timedelta(hours=1)
 _LINK_LOCAL = "fe80:"
 
 
+def shown_address(given: Iterable[str], observed: Mapping[str, Any]) -> str:
+    """Give the address at which people reach an instance: the first it was given, or else that it is seen with."""
+    seen = (str(each["address"]) for each in observed.get("addresses") or ())
+    return next((each for each in (*given, *seen) if each), "")
+
+
 @dataclass(frozen=True, slots=True)
 class Sight:
     """An address with the MAC that has it, as one source tells it; ``interface`` and ``prefix`` where it does."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from zcloud.domain.addresses import shown_address
 from zcloud.domain.errors import InvalidInput, NotFound, Protected
 from zcloud.domain.host import HostState
 from zcloud.domain.instance import Instance, InstanceBrief, InstanceStatus, Power
@@ -51,6 +52,11 @@ class InstanceView:
     ports: tuple[Port, ...]
     networks: dict[str, str]  # names by id
     volumes: tuple[Volume, ...]
+
+    @property
+    def address(self) -> str:
+        """Give the address at which people reach it."""
+        return shown_address((each.address for each in self.ports), self.instance.observed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, bindparam, delete, or_, select, update
 from sqlalchemy.engine import RowMapping
 
+from zcloud.domain.addresses import shown_address
 from zcloud.domain.errors import WrongState
 from zcloud.domain.instance import TRASH_MARK, Flavor, Instance, InstanceBrief, InstanceStatus, Ready
 from zcloud.store import schema
@@ -209,8 +210,7 @@ class InstanceBriefs(Records[InstanceBrief, InstanceFilter]):
         addresses = {row[0]: str(row[1]) for row in found}
         others = [id for id in ids if id not in addresses]
         for id, observed in self._db.execute(_OBSERVED, {"ids": others}) if others else ():
-            reported = observed.get("addresses")
-            addresses[id] = str(reported[0].get("address", "")) if reported else ""
+            addresses[id] = shown_address((), observed)
         return [self.mapper.to_record(row, address=addresses.get(row["id"], "")) for row in rows]
 
 

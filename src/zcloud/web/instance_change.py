@@ -18,7 +18,6 @@ from zcloud.services.sizes import SizeChange
 from zcloud.services.volumes import Growth
 from zcloud.web.fields import Fields
 from zcloud.web.guard import Visit, change, page
-from zcloud.web.instances import address
 
 _MIB = 1 << 20
 Do = Callable[[Visit, InstanceView, Fields], object]
@@ -34,7 +33,7 @@ def _show(visit: Visit, view: InstanceView, error: Refused | None = None, told: 
     networks = [each for each in parts.networks.all(actor) if each.state is NetworkState.READY]
     here = [each for each in networks if each.host_id in (None, view.instance.host_id)]
     response = visit.show(
-        "instance_change.html", STATUS[error.kind] if error else 200, view=view, address=address(view), error=error,
+        "instance_change.html", STATUS[error.kind] if error else 200, view=view, address=view.address, error=error,
         told=told, networks=here, flavors=parts.flavors.all(), choices=list(OnBoot),
     )  # fmt: skip
     if error:
@@ -133,7 +132,7 @@ def show_definition(visit: Visit) -> Response:
     view = _found(visit)
     found = visit.parts.owner.definitions.show(visit.actor, "", view.instance.id)
     return visit.show(
-        "definition.html", view=view, xml=found.xml, digest=found.digest, edit=None, error=None, address=address(view)
+        "definition.html", view=view, xml=found.xml, digest=found.digest, edit=None, error=None, address=view.address
     )
 
 
@@ -146,13 +145,11 @@ def edit_definition(visit: Visit) -> Response:
         made = edit(dry_run=not given.on("apply"))
     except Refused as error:
         return visit.ask_again(
-            "definition.html", error, view=view, xml=xml, digest=digest, edit=None, address=address(view)
+            "definition.html", error, view=view, xml=xml, digest=digest, edit=None, address=view.address
         )
     if made.operation is not None:
         return RedirectResponse(f"/instances/{view.instance.id}", 303)
-    return visit.show(
-        "definition.html", view=view, xml=xml, digest=digest, edit=made, error=None, address=address(view)
-    )
+    return visit.show("definition.html", view=view, xml=xml, digest=digest, edit=made, error=None, address=view.address)
 
 
 def _found(visit: Visit) -> InstanceView:

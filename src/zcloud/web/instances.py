@@ -40,7 +40,7 @@ def list_instances(visit: Visit) -> Response:
 
     return visit.show(
         "instances.html", rows=found.items, total=found.total or 0, next_cursor=found.next_cursor, q=text, view=view,
-        sort=sort, link=link, address=address, columns=views.columns(visit.request), all_columns=views.COLUMNS,
+        sort=sort, link=link, columns=views.columns(visit.request), all_columns=views.COLUMNS,
         filters=views.filters(visit.request),
     )  # fmt: skip
 
@@ -67,15 +67,6 @@ def _status(value: str) -> InstanceStatus:
         states = ", ".join(InstanceStatus)
         raise InvalidInput(f"There is no state {value[:40]!r}.", hint=f"The states are {states}.", field="state")
     return InstanceStatus(value)
-
-
-def address(view: InstanceView) -> str:
-    """Give the first address that belongs to an instance, or else that its guest reports."""
-    for each in view.ports:
-        if each.address:
-            return each.address
-    reported = view.instance.observed.get("addresses") or [{"address": ""}]
-    return str(reported[0]["address"])
 
 
 def confirm(visit: Visit) -> Response:
@@ -116,7 +107,7 @@ def show_instance(visit: Visit) -> Response:
     usage = visit.parts.instances.usage(visit.actor, "", id)
     operations = visit.parts.operations.page(visit.actor, OperationQuery(resource_id=id), Window(limit=6))
     return visit.show(
-        "instance.html", view=view, address=address(view), usage=usage, charts=charts(usage.hour),
+        "instance.html", view=view, address=view.address, usage=usage, charts=charts(usage.hour),
         operations=operations.items,
     )  # fmt: skip
 
@@ -154,7 +145,7 @@ def show_console(visit: Visit) -> Response:
     """Show the frame of a console: the serial one, or the screen."""
     view = _found(visit)
     kind = visit.field("kind") or SERIAL
-    return visit.show("console.html", view=view, kind=kind, address=address(view))
+    return visit.show("console.html", view=view, kind=kind, address=view.address)
 
 
 def open_console(visit: Visit) -> Response:
@@ -169,7 +160,7 @@ def show_events(visit: Visit) -> Response:
     """Show what happened to one instance, the newest first."""
     view = _found(visit)
     events = visit.parts.events.latest(visit.actor, view.instance.id, 200)
-    return visit.show("instance_events.html", view=view, events=events, address=address(view))
+    return visit.show("instance_events.html", view=view, events=events, address=view.address)
 
 
 def _found(visit: Visit) -> InstanceView:

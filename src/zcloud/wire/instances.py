@@ -270,9 +270,9 @@ class Instance:
     ``vcpus``, ``memory_mib`` and the like are what is wanted; ``pending`` has those that the present run has otherwise.
     ``screen`` is how its screen is reached (``vnc``); empty: it is headless. ``saved_at``: since when its memory is in
     a file; empty: it is not. ``template``: clones are made of it, and it never runs. ``driver_iso``: the image in its
-    CD drive. ``addresses``: those that its guest was seen with; ``address_notes``: in words, how they differ from what
-    its NICs were given. ``adopted``: of a domain that zcloud took over, its disks and NICs as they are, and what of it
-    is ``unmapped``; empty: it is zcloud's own.
+    CD drive. ``address``: where people reach it. ``addresses``: those that its guest was seen with; ``address_notes``:
+    in words, how they differ from what its NICs were given. ``adopted``: of a domain that zcloud took over, its disks
+    and NICs as they are, and what of it is ``unmapped``; empty: it is zcloud's own.
     """
 
     id: str
@@ -312,6 +312,7 @@ class Instance:
     adopted: Mapping[str, Any]
     frozen_until: datetime | None
     nics: tuple[Nic, ...]
+    address: str
     addresses: tuple[SeenAddress, ...]
     address_notes: tuple[str, ...]
     disks: tuple[Disk, ...]

@@ -80,7 +80,8 @@ def instance(name: str, **changes: Any) -> dict[str, Any]:
         "host": "anton", "host_id": "h", "host_state": "up", "accel": "kvm", "image": "debian-12", "image_id": "i",
         "default_user": "debian", "status": "running", "desired": "running", "vcpus": 2, "memory_mib": 4096,
         "flavor": "", "firmware": "bios", "machine": "q35", "tags": [], "protected": False, "incarnation": 1,
-        "ready": "ready", "ready_detail": "", "ready_deadline": None, "nics": [nic], "disks": [], "guest": {},
+        "ready": "ready", "ready_detail": "", "ready_deadline": None, "address": nic["address"],
+        "nics": [nic], "disks": [], "guest": {},
         "observed": {}, "error": None, "operation_id": None, "created_by": "admin",
         "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z", "started_at": None, "revision": 1,
     }  # fmt: skip

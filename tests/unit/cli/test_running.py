@@ -227,10 +227,10 @@ def test_ssh_is_told_where_as_whom_and_which_key_to_expect(home: Path) -> None:
 
 @pytest.mark.parametrize("address", ["", "-oProxyCommand=x", "a.example", "10.0.0.5 -v"])
 def test_ssh_takes_addresses_only(address: str) -> None:
-    web = instance("web", nics=[], observed={"addresses": [{"address": address}]})
+    web = instance("web", address=address)
     with pytest.raises(Refusal):
         ssh_argv(web, ())
-    assert ssh_argv(instance("web", nics=[], observed={"addresses": [{"address": "10.0.0.9"}]}), ())[-1] == "10.0.0.9"
+    assert ssh_argv(instance("web", address="10.0.0.9"), ())[-1] == "10.0.0.9"
 
 
 def test_passwords_come_from_a_person_or_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:

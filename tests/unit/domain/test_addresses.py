@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests import builders
 
-from zcloud.domain.addresses import AGENT, LEASE, TRAFFIC, Sight, differences, merge, parse_leases, parse_neighbours
+from zcloud.domain.addresses import (
+    AGENT,
+    LEASE,
+    TRAFFIC,
+    Sight,
+    differences,
+    merge,
+    parse_leases,
+    parse_neighbours,
+    shown_address,
+)
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MAC = "52:54:00:00:00:01"
@@ -80,3 +90,10 @@ def test_what_the_agent_tells_no_more_is_gone_and_the_rest_after_an_hour() -> No
 def test_differences_are_told_in_words(seen: list[str], told: list[str]) -> None:
     port = builders.port("i", "n", mac=MAC, address="10.0.0.5", slot=0)
     assert differences([port], merge([], [sight(each, AGENT) for each in seen], NOW)) == told
+
+
+def test_the_address_that_is_shown_is_the_instance_s_own_or_the_guest_s_word() -> None:
+    seen = {"addresses": [{"address": ""}, {"address": "10.0.0.9"}, {"address": "10.0.0.10"}]}
+    assert shown_address(("", "10.0.0.5", "10.0.0.6"), seen) == "10.0.0.5"
+    assert shown_address((), seen) == shown_address(("",), seen) == "10.0.0.9"
+    assert shown_address((), {}) == ""

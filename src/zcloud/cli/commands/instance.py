@@ -10,7 +10,7 @@ import click
 
 from zcloud.cli.asking import name_argument, wait_option
 from zcloud.cli.base import command
-from zcloud.cli.commands.listing import SLOW, accelerator, address, extent, readiness, state
+from zcloud.cli.commands.listing import SLOW, accelerator, extent, readiness, state
 from zcloud.cli.launching import ON_BOOT
 from zcloud.cli.many import Which, run, several
 from zcloud.cli.output import Column, note, say, show_data, show_record
@@ -93,7 +93,7 @@ COLUMNS = (
     Column("error", _error),
     Column("ready", readiness),
     Column("readiness", "ready_detail"),
-    Column("address", address),
+    Column("address", "address"),
     Column("names", lambda each: [nic["hostname"] for nic in each["nics"] if nic["hostname"]]),
     Column("size", extent),
     Column("grows to", _room),

@@ -10,7 +10,6 @@ import click
 
 from zcloud.cli.asking import completer
 from zcloud.cli.base import EXIT_FAILED, EXIT_REFUSED, command
-from zcloud.cli.commands.listing import address
 from zcloud.cli.launching import ON_BOOT, build_request
 from zcloud.cli.output import Column, note, say, show_data, show_rows
 from zcloud.cli.params import MIB, SIZE, SPAN
@@ -179,7 +178,7 @@ def _show_launched(app: App, identity: str, *, until_ready: bool) -> None:
     if not app.for_people:
         show_data(app, instance)
     else:
-        where = plain(address(instance))
+        where = plain(str(instance["address"]))
         say(app, _("{name}: {status} on {host} {address}").format(
             name=name, status=plain(instance["status"]), host=plain(instance["host"]), address=where
         ).rstrip())  # fmt: skip

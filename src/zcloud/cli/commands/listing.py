@@ -19,17 +19,6 @@ STATUSES = ("building", "running", "stopped", "paused", "saved", "saving", "star
 SLOW = "Instances marked tcg run without KVM, many times slower; `zcloud host show HOST` has the reason."
 
 
-def address(instance: Record) -> str:
-    """Give the first address that belongs to an instance, or else the first that its guest reports."""
-    if "address" in instance:
-        return str(instance["address"])
-    for nic in instance["nics"]:
-        if nic["address"]:
-            return str(nic["address"])
-    reported = instance["observed"].get("addresses") or [{"address": ""}]
-    return str(reported[0]["address"])
-
-
 def readiness(instance: Record) -> str:
     """Give whether the guest is ready, in a word."""
     return {"none": "", "ready": "yes"}.get(instance["ready"], str(instance["ready"]))
@@ -60,7 +49,7 @@ COLUMNS = (
     Column("NAME", "name"),
     Column("STATUS", state),
     Column("READY", readiness),
-    Column("ADDRESS", address),
+    Column("ADDRESS", "address"),
     Column("HOST", lambda each: each["host"] + (" (tcg)" if each["accel"] == "tcg" else "")),
     Column("SIZE", extent),
     Column("IMAGE", "image"),

@@ -12,7 +12,6 @@ import click
 from zcloud.cli.asking import name_argument
 from zcloud.cli.base import Refusal, command
 from zcloud.cli.commands.instance import find
-from zcloud.cli.commands.listing import address
 from zcloud.cli.settings import App, state_directory
 from zcloud.cli.text import _, plain
 from zcloud.client import Record
@@ -40,7 +39,7 @@ def ssh_argv(instance: Record, arguments: tuple[str, ...], *, user: str = "", id
     The first host key is kept for the instance's id, and must stay: a new instance of the same name or address has
     its own file, so nobody gets used to answering "yes" to a changed key.
     """
-    where = address(instance)
+    where = str(instance["address"])
     try:
         ipaddress.ip_address(where)  # it may be the guest's word; ssh must not take it for an option
     except ValueError:
