@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import uvicorn
 from fastapi import FastAPI
 
-from zcloud.cli import main
-from zcloud.testing.forked import ForkedProcess, preload
-
-preload(__name__)
 PROGRAM = (sys.executable, "-c", "from zcloud.cli import main; main()")
 _DEADLINE_S = 40
 
@@ -75,18 +70,6 @@ class Ran:
         return json.loads(self.out)
 
 
-def _run(argv: Sequence[str], env: Mapping[str, str], files: Sequence[Path], _us: Connection[Any, Any]) -> None:
-    os.environ.clear()
-    os.environ.update(env)
-    for number, path in enumerate(files):
-        opened = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        os.dup2(opened, number)
-        os.close(opened)
-    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w", buffering=1)  # noqa: SIM115 - to the end
-    sys.argv = list(argv)
-    main()
-
-
 @dataclass(slots=True)
 class Cli:
     """Runs ``zcloud`` as one person at one server."""
@@ -102,15 +85,11 @@ class Cli:
         return {**given, "PYTHONPATH": python_path, **self.environment}
 
     def run(self, *arguments: str, stdin: str = "") -> Ran:
-        """Run a command to its end, in a process that need not import it first."""
-        with TemporaryDirectory() as directory:
-            files = [Path(directory, name) for name in ("in", "out", "err")]
-            files[0].write_text(stdin)
-            process = ForkedProcess(_run, ("zcloud", *arguments), self.env(), files)
-            code = process.wait(60)
-            process.kill()
-            assert code is not None, f"{arguments} did not end: {files[2].read_text()}"
-            return Ran(code, files[1].read_text(), files[2].read_text())
+        """Run a command to its end."""
+        done = subprocess.run(
+            [*PROGRAM, *arguments], input=stdin, env=self.env(), capture_output=True, text=True, timeout=60, check=False
+        )
+        return Ran(done.returncode, done.stdout, done.stderr)
 
     def ok(self, *arguments: str, stdin: str = "") -> Ran:
         """Run a command that has to succeed."""

@@ -17,7 +17,7 @@ from zcloud.web.render import environment
 
 SPOKEN = ("aria-label", "placeholder", "title", "alt", "data-label")
 NO_TEXT = re.compile(
-    r"zcloud|Python|SHA-256|ssh-ed25519 AAAA|UTC|vCPU|Ctrl\+Alt\+Del|Enter|\b[JKXs/]\b|&\w+;"
+    r"zcloud|Python|SHA-256|ssh-ed25519 AAAA|UTC|vCPU|Ctrl\+Alt\+Del|Enter|Ctrl|Esc|\b[JKXs/]\b|&\w+;"
 )  # names, units and keys
 
 ATTRIBUTE = re.compile(r'[\w-]+="[^"]*"?|\bautofocus$')  # of a block or a caller that stands within a tag

@@ -30,6 +30,7 @@ def paths(web: Web) -> list[str]:
         "/launch",
         f"/projects/{web.cloud.home.id}",
         "/projects/new",
+        "/search?q=web",
         "/users/member",
         "/users/new",
         *infrastructure(web),

@@ -25,7 +25,7 @@ from zcloud.web.words import GLYPHS, NAVIGATION, Glyph
 COOKIE, THEME = "zcloud-session", "zcloud-theme"
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; report-uri /csp-report"
 )
 _HEADERS = {
     "Content-Security-Policy": _POLICY,

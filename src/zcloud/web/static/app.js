@@ -45,6 +45,7 @@ const deeds = {
   },
   dismiss: (button) => button.closest(".pf-v6-c-alert").remove(),
   close: (button) => button.closest("dialog").close(),
+  keys: () => keys["?"](),
   ask: (button) => document.getElementById(button.dataset.dialog).showModal(),
   "select-all": (box) => selectAll(box.checked),
 };
@@ -103,19 +104,50 @@ const keys = {
   x: () => rows()[row] && $("input[name=id]", rows()[row])?.click(),
   "?": () => {
     const told = $("#shortcuts");
-    if (!told) return;
+    if (!told) return $("#keyhelp")?.showModal();
     $("#dialog").replaceChildren(told.content.cloneNode(true));
     $("#dialog").showModal();
   },
 };
 
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") $("#nav")?.classList.remove("pf-m-expanded");
+  if (event.key === "Escape") {
+    $("#nav")?.classList.remove("pf-m-expanded");
+    $("#found")?.replaceChildren();
+  }
+  if (event.key === "k" && (event.ctrlKey || event.metaKey) && $("#search")?.checkVisibility()) {
+    event.preventDefault();
+    $("#search").select();
+  }
   const typing = event.target.closest("input, textarea, select, [data-screen], dialog");
   if (typing || event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;
   event.preventDefault();
   keys[event.key]();
 });
+
+// ---- search and notices ------------------------------------------------------------------------------
+document.addEventListener("keydown", (event) => {
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  const finder = step && event.target.closest(".zc-finder");
+  if (!finder) return;
+  const stops = [$("#search"), ...$$("#found a")];
+  const next = stops[stops.indexOf(document.activeElement) + step];
+  event.preventDefault();
+  next?.focus();
+});
+document.addEventListener("focusin", (event) => {
+  if (!event.target.closest(".zc-finder")) $("#found")?.replaceChildren();
+});
+
+function countNew() {
+  const list = $("#noticelist[data-new]");
+  if (!list) return;
+  const count = Number(list.dataset.new);
+  $("#new").hidden = count === 0;
+  $("#new").textContent = count;
+}
+document.addEventListener("htmx:afterSettle", countNew);
+$("#notices")?.addEventListener("toggle", (event) => (event.newState === "open" ? ($("#new").hidden = true) : refresh($("#noticelist"))));
 
 // ---- live parts ---------------------------------------------------------------------------------------
 // An event only says that something changed: the part asks for the truth again, at most twice a second.
