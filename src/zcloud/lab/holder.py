@@ -21,13 +21,13 @@ from zcloud.lab import cgroups, hostroot
 # unshare(2)
 _CLONE_NEWNS, _CLONE_NEWCGROUP, _CLONE_NEWUTS = 0x00020000, 0x02000000, 0x04000000
 _CLONE_NEWIPC, _CLONE_NEWPID, _CLONE_NEWNET = 0x08000000, 0x20000000, 0x40000000
-_ALL = _CLONE_NEWNS | _CLONE_NEWCGROUP | _CLONE_NEWUTS | _CLONE_NEWIPC | _CLONE_NEWPID | _CLONE_NEWNET
+ALL_NAMESPACES = _CLONE_NEWNS | _CLONE_NEWCGROUP | _CLONE_NEWUTS | _CLONE_NEWIPC | _CLONE_NEWPID | _CLONE_NEWNET
 
 
 def main(name: str) -> int:
     """Make the namespaces and stay until PID 1 in them has ended."""
     cgroups.enter(name)
-    if ctypes.CDLL(None, use_errno=True).unshare(_ALL):
+    if ctypes.CDLL(None, use_errno=True).unshare(ALL_NAMESPACES):
         raise OSError(ctypes.get_errno(), "unshare")
     cgroups.settle(name)
     child = os.fork()

@@ -62,19 +62,22 @@ def build(plan: Plan) -> None:
     """Make the host's root and network inside fresh namespaces and move into it."""
     run(Command(("mount", "--make-rprivate", "/")))
     groups = cgroups.hierarchies()
-    root = _overlay(Path(plan.state))
+    root = overlay(Path(plan.state))
     for name in _FROM_MACHINE:
         run(Command(("mount", "--bind", f"/{name}", str(root / name))))
     for name in ("pts", "shm"):
         run(Command(("mount", "--bind", f"/dev/{name}", str(root / "dev" / name))))
-    _make_kvm_node(root, Path(plan.state) / "top/kvm", works=plan.kvm)
+    if (root / "dev/kvm").exists():
+        node = Path(plan.state) / "top/kvm"
+        make_kvm_node(node, works=plan.kvm)
+        run(Command(("mount", "--bind", str(node), str(root / "dev/kvm"))))
     run(Command(("mount", "-t", "proc", "proc", str(root / "proc"))))
     run(Command(("mount", "-t", "sysfs", "sysfs", str(root / "sys"))))
     run(Command(("mount", "-t", "tmpfs", "-o", "mode=755", "run", str(root / "run"))))
     run(Command(("mount", "-t", "tmpfs", "-o", "mode=755", "cgroup", str(root / "sys/fs/cgroup"))))
     cgroups.mount_again(groups, root)
     _write_files(root, plan)
-    _pivot(root)
+    pivot(root)
     socket.sethostname(plan.name)
     _set_up_network(plan)
 
@@ -95,7 +98,8 @@ def await_sshd(pid_file: Path) -> None:
         time.sleep(0.01)
 
 
-def _overlay(state: Path) -> Path:
+def overlay(state: Path) -> Path:
+    """Mount a host's root below ``state``, without what the machine's own libvirt and zcloud left, and give it."""
     top, root, disk = state / "top", state / "root", state / "disk"
     for directory in (top, root, disk):
         directory.mkdir()
@@ -114,30 +118,33 @@ def _overlay(state: Path) -> Path:
     return root
 
 
-def _make_kvm_node(root: Path, node: Path, *, works: bool) -> None:
-    """Give the host a ``/dev/kvm`` with the owner and mode that udev gives it, or one that is not KVM's.
+def make_kvm_node(node: Path, *, works: bool) -> None:
+    """Make a ``/dev/kvm`` with the owner and mode that udev gives it, or one that is not KVM's.
 
     Where no udev runs it stays root's alone. libvirt's probe of QEMU then uses it and QEMU's user may not,
     so libvirt throws the probed capabilities away at every look: a start takes 17 s instead of 0.4 s.
     """
-    machines = root / "dev/kvm"
-    if not machines.exists():
-        return
     # libvirt moves the node into each guest's own /dev, and can do so with devices only: this one is /dev/null's.
-    mode, device = (0o660, machines.stat().st_rdev) if works else (0, Path("/dev/null").stat().st_rdev)
+    mode, device = (0o660, Path("/dev/kvm").stat().st_rdev) if works else (0, Path("/dev/null").stat().st_rdev)
     os.mknod(node, stat.S_IFCHR | mode, device)
     node.chmod(mode)
     shutil.chown(node, "root", "kvm")
-    run(Command(("mount", "--bind", str(node), str(machines))))
 
 
-def _write_files(root: Path, plan: Plan) -> None:
+def write_libvirt(root: Path) -> None:
+    """Give the host libvirt's directories and configuration as its package makes them."""
     for name, (mode, owner) in _LIBVIRT_DIRS.items():
         _directory(root / "var/lib/libvirt" / name, mode)
         shutil.chown(root / "var/lib/libvirt" / name, owner, owner)
-    for name in ("run/sshd", "run/lock", "run/libvirt", "var/log/libvirt/qemu", "var/cache/libvirt", "etc/pki"):
+    for name in ("var/log/libvirt/qemu", "var/cache/libvirt"):
         _directory(root / name, 0o755)
     shutil.copytree("/etc/libvirt", root / "etc/libvirt", ignore=_definitions)
+
+
+def _write_files(root: Path, plan: Plan) -> None:
+    write_libvirt(root)
+    for name in ("run/sshd", "run/lock", "run/libvirt", "etc/pki"):
+        _directory(root / name, 0o755)
     _directory(root / "root/.ssh", 0o700)
     texts = {
         "etc/libvirt/libvirtd.conf": _libvirtd_conf(plan),
@@ -186,7 +193,8 @@ def _sshd_config(plan: Plan) -> str:
     )
 
 
-def _pivot(root: Path) -> None:
+def pivot(root: Path) -> None:
+    """Make ``root`` the root of this mount namespace."""
     os.chdir(root)
     run(Command(("pivot_root", ".", "mnt")))
     os.chdir("/")

@@ -247,13 +247,13 @@ def remove_leftovers(bridge: str, directory: Path, names: Sequence[str]) -> None
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float, what: str, *, every_s: float = 0.05) -> None:
     """Poll ``condition`` until it holds; raise ``TimeoutError`` naming ``what`` when it does not in time."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError(f"after {seconds:.0f} s still not: {what}")
-        time.sleep(0.05)
+        time.sleep(every_s)
 
 
 def _environment() -> dict[str, str]:

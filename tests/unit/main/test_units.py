@@ -10,7 +10,7 @@ import pytest
 
 from zcloud.base.config import Config, Hosts
 from zcloud.domain.errors import ConfigInvalid
-from zcloud.main.system import UNITS, unit
+from zcloud.main.system import SERVERS, UNITS, by_hand, unit
 
 DEPLOY = Path(str(resources.files("zcloud") / "deploy"))
 
@@ -20,6 +20,17 @@ def test_a_unit_starts_the_programs_of_this_installation(name: str) -> None:
     text = unit(DEPLOY / name, Path("/srv/zcloud/bin"), Config())
     assert re.search("^Exec(Start|Stop)=/srv/zcloud/bin/", text, re.MULTILINE)
     assert "/opt/zcloud" not in text
+
+
+def test_what_is_to_be_started_by_hand_is_what_the_units_start() -> None:
+    programs = Path("/opt/zcloud/bin")
+    started = [
+        re.search("^ExecStart=(.*)$", unit(DEPLOY / name, programs, Config()), re.MULTILINE)[1]  # type: ignore[index]
+        for name in SERVERS
+    ]
+    helper, server = by_hand(programs)
+    assert helper == started[0]
+    assert re.fullmatch(f"setpriv --reuid=zcloud [-a-z= ]* {started[1]}", server)
 
 
 def test_the_helper_reaches_every_further_root_and_the_service_none() -> None:
