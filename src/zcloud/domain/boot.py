@@ -11,7 +11,7 @@ _RAN = frozenset({InstanceStatus.RUNNING, InstanceStatus.PAUSED, InstanceStatus.
 
 def comes_back(instance: Instance) -> bool:
     """Say whether an instance is to run in the next boot of its host; one that an operation works on is left to it."""
-    if instance.on_boot is OnBoot.STAY_OFF or instance.operation_id is not None:
+    if instance.template or instance.on_boot is OnBoot.STAY_OFF or instance.operation_id is not None:
         return False
     if instance.on_boot is OnBoot.START:
         return instance.machine != ""  # else it was never made

@@ -372,3 +372,10 @@ def test_odd_options_are_refused(raw: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput) as caught:
         parse_options(raw)
     assert caught.value.details["field"] == f"guest.{next(iter(raw))}"
+
+
+def test_a_clone_gets_a_machine_id_of_its_own_once() -> None:
+    (line,) = config(build_seed(spec(cloned=True)).user_data)["bootcmd"]
+    assert line.startswith("cloud-init-per instance ")
+    assert "systemd-machine-id-setup" in line
+    assert "bootcmd" not in config(build_seed(spec()).user_data)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from zcloud.domain.boot import comes_back
 from zcloud.domain.errors import Busy, HypervisorFailed, InUse, InvalidInput, NotFound, WrongState
-from zcloud.domain.instance import DiskRequest, Firmware, Instance, InstanceSpec, InstanceStatus, NicRequest
+from zcloud.domain.instance import DiskRequest, Firmware, Instance, InstanceSpec, InstanceStatus, NicRequest, OnBoot
 from zcloud.domain.operation import Operation, OperationStatus
 from zcloud.domain.storage import GIB, Volume
 from zcloud.libvirtxml.domain import Domain
@@ -109,6 +111,8 @@ def test_a_template_never_runs_and_stays_as_long_as_something_lies_over_it(owner
     owner.template()
     with pytest.raises(WrongState, match="is a template"):
         owner.cloud.instances.start(ADMIN, "", "web")
+    web = owner.cloud.instances.show(ADMIN, "", "web").instance
+    assert not comes_back(dataclasses.replace(web, on_boot=OnBoot.START))
     with pytest.raises(WrongState, match="is a template"):
         Volumes(owner.cloud.services).resize(ADMIN, "", "web-root", Growth(9 * GIB))
     (linked,) = owner.clone("linked")
