@@ -79,25 +79,30 @@ class AddressMap:
         return found
 
 
+def addresses_of(network: Network, piece: int) -> list[str]:
+    """Give the addresses of a piece; one that there is not is the nearest."""
+    return [_text(number) for number in _piece(network, piece)]
+
+
+def _piece(network: Network, piece: int) -> range:
+    block = ipaddress.IPv4Network(network.cidr)
+    low, size = int(block.network_address), block.num_addresses
+    first = low + PIECE * min(max(piece, 0), -(-size // PIECE) - 1)
+    return range(first, min(first + PIECE, low + size))
+
+
 def map_addresses(
     network: Network, taken: Collection[str], fenced: Collection[str], ports: Iterable[Port], piece: int
 ) -> AddressMap:
     """Give a piece of a network's addresses; ``taken`` has what ports and fences hold, ``ports`` those to tell of."""
-    block = ipaddress.IPv4Network(network.cidr)
-    low, size = int(block.network_address), block.num_addresses
-    pieces = -(-size // PIECE)
-    piece = min(max(piece, 0), pieces - 1)
-    known, numbers = (
-        {each.address: each for each in ports},
-        {int(ipaddress.IPv4Address(each)) for each in taken if each},
-    )
-    first = low + piece * PIECE
-    cells = (_cell(network, number, numbers, fenced, known) for number in range(first, min(first + PIECE, low + size)))
-    here = Counter((number - low) // PIECE for number in numbers if 0 <= number - low < size)
-    busy = [(at, _text(low + at * PIECE), count) for at, count in sorted(here.items())]
-    return AddressMap(
-        tuple(cells), piece, pieces, len(numbers), _count_free(network, numbers), tuple(busy[:_MOST_PIECES])
-    )
+    block, here = ipaddress.IPv4Network(network.cidr), _piece(network, piece)
+    low, pieces = int(block.network_address), -(-block.num_addresses // PIECE)
+    known, numbers = {each.address: each for each in ports}, {_number(each) for each in taken if each}
+    cells = tuple(_cell(network, number, numbers, fenced, known) for number in here)
+    counts = Counter((each - low) // PIECE for each in numbers if 0 <= each - low < block.num_addresses)
+    busy = tuple((at, _text(low + at * PIECE), count) for at, count in sorted(counts.items())[:_MOST_PIECES])
+    used, free = len(numbers), _count_free(network, numbers)
+    return AddressMap(cells, (here.start - low) // PIECE, pieces, used, free, busy)
 
 
 def _cell(

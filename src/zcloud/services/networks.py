@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zcloud.base.ids import new_id
-from zcloud.domain.addressmap import AddressMap, map_addresses
+from zcloud.domain.addressmap import AddressMap, addresses_of, map_addresses
 from zcloud.domain.errors import AlreadyExists, InUse, InvalidInput, NotFound
 from zcloud.domain.names import check_name
 from zcloud.domain.network import AddressRange, Network, NetworkKind, NetworkScope, NetworkState, Port, check_network
@@ -55,12 +55,14 @@ class Networks:
     def show(self, actor: Actor, ref: str) -> tuple[Network, list[Port]]:
         """Give one network with the ports that have addresses in it; raises NotFound."""
         with self._store.read() as tx:
-            return _look(tx, actor, ref)
+            network = _find(tx, actor, ref)
+            return network, _visible(tx, actor, tx.ports.on_network(network.id))
 
     def addresses(self, actor: Actor, ref: str, piece: int = 0) -> tuple[Network, AddressMap]:
         """Give one network with a piece of the map of its addresses; who has them is told as by ``show``."""
         with self._store.read() as tx:
-            network, ports = _look(tx, actor, ref)
+            network = _find(tx, actor, ref)
+            ports = _visible(tx, actor, tx.ports.at(network.id, addresses_of(network, piece)))
             taken, fenced = tx.ports.taken(network.id), tx.ports.fenced(network.id)
             return network, map_addresses(network, taken, fenced, ports, piece)
 
@@ -148,16 +150,20 @@ class Networks:
         return export_records(self.show(actor, ref)[1], form)
 
 
-def _look(tx: Tx, actor: Actor, ref: str) -> tuple[Network, list[Port]]:
+def _find(tx: Tx, actor: Actor, ref: str) -> Network:
     network = tx.networks.resolve(ref)
     if network.project_id is not None:
         authorize(actor, network.project_id, Role.VIEWER, f"The network {ref!r}")
-    ports = tx.ports.on_network(network.id)
-    if actor.role is None:
-        mine = {key for key, each in tx.instances.many({p.instance_id for p in ports}).items()
-                if actor.role_in(each.project_id)}  # fmt: skip
-        ports = [each for each in ports if each.instance_id in mine]
-    return network, ports
+    return network
+
+
+def _visible(tx: Tx, actor: Actor, ports: list[Port]) -> list[Port]:
+    """Give those of the ports whose instances the actor may know of."""
+    if actor.role is not None:
+        return ports
+    instances = tx.instances.many({each.instance_id for each in ports})
+    mine = {key for key, each in instances.items() if actor.role_in(each.project_id)}
+    return [each for each in ports if each.instance_id in mine]
 
 
 def _checked_gateway(spec: NetworkSpec) -> str:

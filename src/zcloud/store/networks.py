@@ -92,6 +92,10 @@ class Ports(Records[Port, None]):
         """Give the ports of a network."""
         return self._all(_P.network_id == network_id)
 
+    def at(self, network_id: str, addresses: Collection[str]) -> list[Port]:
+        """Give the ports of a network that have one of the addresses."""
+        return self._all(_P.network_id == network_id, _P.address.in_(list(addresses)))
+
     def on_host(self, host_id: str) -> list[Port]:
         """Give the ports of all instances of a host."""
         here = select(schema.instances.c.id).where(schema.instances.c.host_id == host_id)
