@@ -7,7 +7,7 @@ import time
 import traceback
 from collections.abc import Callable
 
-from bench import batch, blackhole, cli, crowd, hour, launch, lists, peers, report, server, upload
+from bench import batch, blackhole, cli, crowd, hour, launch, lists, pages, peers, report, server, upload
 from bench.measure import Part, keep, machine
 from zcloud.base.clock import SystemClock
 
@@ -17,6 +17,7 @@ PARTS: dict[str, Callable[[int], Part]] = {
     "batch": batch.measure,
     "crowd": crowd.measure,
     "lists": lists.measure,
+    "pages": pages.measure,
     "cli": cli.measure,
     "server": server.measure,
     "hour": hour.measure,

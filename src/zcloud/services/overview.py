@@ -24,8 +24,8 @@ from zcloud.services.load import Load, Loads
 from zcloud.store import InstanceFilter, OperationQuery, Tx
 from zcloud.store.picture import Cell, PortCount, StatusCount
 
-MAX_CELLS = 480
-_FEWEST_CELLS, _MOST_CELLS = 6, 60
+MAX_CELLS = 280
+_FEWEST_CELLS, _MOST_CELLS = 3, 40
 _SHOWN = 6
 NEARLY_FULL = 0.9
 RECENT = timedelta(days=1)
