@@ -22,7 +22,7 @@ class _Pseudo(gettext.NullTranslations):
 
     def gettext(self, message: str) -> str:
         more = re.sub(r"%\(\w+\)[sd]", "", message)[: len(message) * 2 // 5]
-        return f"⟦{message}{more.lower().translate(str.maketrans('aeiouc ', 'àéîöüç·'))}⟧"
+        return f"[{message}{more.lower().translate(str.maketrans('aeiouc ', 'àéîöüç·'))}]"
 
     def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
         return self.gettext(msgid1 if n == 1 else msgid2)

@@ -123,6 +123,16 @@ def test_every_class_of_patternfly_that_a_template_names_is_in_its_sheet() -> No
         assert named - there - UNSTYLED == set(), f"{template.name}: run scripts/assets"
 
 
+def test_every_class_of_our_sheet_is_used() -> None:
+    sheet = (Path(assets.__file__).with_name("static") / "zcloud.css").read_text()
+    files = [*TEMPLATES.glob("*.html"), *TEMPLATES.parent.glob("static/*.js"), *TEMPLATES.parent.glob("*.py")]
+    used = {name for file in files for name in re.findall(r"zc-[a-z0-9-]+", file.read_text())}
+    used |= {f"zc-{each.tone}" for each in GLYPHS.values()}
+    begun = tuple(name for name in used if name.endswith("-"))  # the rest is a value
+    there = set(re.findall(r"\.(zc-[a-z0-9-]+)", sheet))
+    assert sorted(name for name in there - used if not name.startswith(begun)) == [], "take it out of zcloud.css"
+
+
 def test_every_symbol_that_is_drawn_is_there() -> None:
     icons = (Path(assets.__file__).with_name("static") / "vendor" / "icons.svg").read_text()
     drawn = {each.icon for each in NAVIGATION} | {f"s-{each.shape}" for each in GLYPHS.values()}
