@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 from tests.browser.conftest import Tab
 
 from zcloud.base.ids import new_id
+from zcloud.domain.instance import InstanceStatus
 from zcloud.domain.operation import OperationStatus
 from zcloud.store import Tx
 
@@ -48,3 +49,18 @@ def test_an_operation_that_ended_is_a_notice_until_it_was_seen(tab: SignIn) -> N
     expect(page.locator("#notices")).to_contain_text("shown-soon")
     page.reload()
     expect(page.locator("#noticelist")).to_have_attribute("data-new", re.compile("0"))
+
+
+def test_what_changes_before_the_stream_opens_is_not_missed(tab: SignIn) -> None:
+    it = tab()
+    page, cloud = it.page, it.site.cloud
+    page.route("**/live", lambda route: route.abort())
+    it.open("/instances?q=n-00007")
+    expect(page.locator("#live")).to_have_text("Not live")
+    with cloud.store.read() as tx:
+        found = tx.instances.find("n-00007", cloud.home.id)
+    assert found is not None
+    cloud.store.transact(lambda tx: tx.instances.update(found.id, status=InstanceStatus.STOPPED))
+    page.unroute("**/live")
+    expect(page.locator("#list tbody tr")).to_contain_text("Stopped", timeout=15_000)
+    it.troubles.clear()  # the connection was cut on purpose

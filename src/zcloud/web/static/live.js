@@ -3,9 +3,11 @@ const channel = new BroadcastChannel("zcloud-live");
 
 // onEvent gets an event, or null where something may have been missed; onState whether the stream is open.
 export function listen(onEvent, onState) {
+  let wasLive = false; // until then changes since the page was made went by unheard
   const tell = ({ event, live }) => {
     if (live !== undefined) onState(live);
-    if (event !== undefined) onEvent(event);
+    if (event !== undefined || (live && !wasLive)) onEvent(event ?? null);
+    wasLive ||= live === true;
   };
   channel.addEventListener("message", (message) => (message.data.ask ? answer?.() : tell(message.data)));
   channel.postMessage({ ask: true });
