@@ -96,6 +96,36 @@ def test_the_screen_changes_when_keys_are_pressed(page: Page, trial: Trial) -> N
     wait_for(lambda: picture() not in seen, 30, "another picture")
 
 
+def test_a_host_shows_what_it_has(page: Page, trial: Trial) -> None:
+    page.goto(f"{_url(trial)}/hosts")
+    page.locator("#list tbody a").first.click()
+    expect(page.locator("header .zc-pill")).to_contain_text("Up")
+    for card, text in (("numa", "Node 0"), ("kvm", "kernel"), ("machine", "x86_64"), ("guests", "web")):
+        expect(page.locator(f"section[aria-labelledby={card}]")).to_contain_text(text, ignore_case=True)
+
+
+def test_a_network_is_made_and_deleted(page: Page, trial: Trial) -> None:
+    page.goto(f"{_url(trial)}/networks/new")
+    page.fill("[name=name]", "second")
+    page.fill("[name=cidr]", "10.211.7.0/24")
+    page.get_by_role("button", name="Add the network").click()
+    expect(page.locator("header .zc-pill")).to_contain_text("Ready", timeout=ANSWER_MS)
+    page.get_by_role("button", name="Delete…").click()
+    page.locator("dialog[open]").get_by_role("button", name="Delete").click()
+    expect(page.locator("header .zc-pill")).to_contain_text("Succeeded", timeout=ANSWER_MS)
+
+
+def test_a_file_is_sent_and_becomes_an_image(page: Page, trial: Trial, tmp_path: Path) -> None:
+    file = tmp_path / "empty.qcow2"
+    run(["qemu-img", "create", "-q", "-f", "qcow2", str(file), "64M"])
+    page.goto(f"{_url(trial)}/images/new")
+    page.get_by_label("This computer").check()
+    page.set_input_files("[data-file]", file)
+    page.get_by_role("button", name="Add the image").click()
+    expect(page.locator("header .zc-pill")).to_contain_text("Ready", timeout=ANSWER_MS)
+    expect(page.get_by_role("heading", level=1)).to_have_text("empty")
+
+
 def test_it_is_stopped_and_its_page_says_so(page: Page, trial: Trial) -> None:
     page.goto(f"{_url(trial)}/instances/web")
     page.get_by_role("button", name="Stop…").click()
