@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.real.cloud.conftest import ADMIN, Cloud, wait_for
+from tests.real.lab.test_lab import SEED
 
 from zcloud.domain.instance import Firmware, Instance, InstanceSpec, InstanceStatus, NicRequest, Ready
 from zcloud.domain.pending import pending
+from zcloud.drivers.compute.devices import find_drivers
+from zcloud.drivers.guest.seed import build_iso
 from zcloud.libvirtxml.domain import Domain
 from zcloud.services.hardware import HardwareChange, HardwareService
+from zcloud.services.lifecycle import Lifecycle
 from zcloud.services.sizes import SizeChange, Sizes
 
 TUNED = {
@@ -68,10 +73,19 @@ def read_in_guest(cloud: Cloud, instance: Instance, path: str) -> str:
     return base64.b64decode(answer["buf-b64"]).decode()
 
 
-def test_a_guest_has_what_was_chosen(cloud: Cloud, gone: list[str]) -> None:
+def test_a_guest_has_what_was_chosen(cloud: Cloud, gone: list[str], tmp_path: Path) -> None:
+    disc = tmp_path / "drivers.iso"
+    disc.write_bytes(build_iso(SEED))
+    image = cloud.import_image("drivers", disc)
     spec = InstanceSpec(
-        name="tuned", image="tiny", vcpus=2, memory_mib=256, nics=(NicRequest(""),), hardware=TUNED, headless=False
-    )
+        name="tuned",
+        image="tiny",
+        vcpus=2,
+        memory_mib=256,
+        nics=(NicRequest(""),),
+        hardware=TUNED,
+        driver_iso="drivers",
+    )  # fmt: skip
     instance = made(cloud, spec)
     gone.append("tuned")
     ready(cloud, "tuned")
@@ -81,6 +95,14 @@ def test_a_guest_has_what_was_chosen(cloud: Cloud, gone: list[str]) -> None:
     assert [(each.vcpu, each.cpuset) for each in domain.cpu_tune.vcpu_pins] == [(0, "0"), (1, "0-1")]
     assert (domain.watchdogs[0].action, domain.rngs[0].rate, len(domain.tpms)) == ("poweroff", 4096, 1)
     assert cloud.host.run(["test", "-d", f"/var/lib/libvirt/swtpm/{instance.id}"], check=False).returncode == 0
+    drive = find_drivers(domain.to_xml())
+    assert drive is not None
+    assert str(drive.source.file).endswith(f"/{image.digest}.iso")
+    cloud.done(Lifecycle(cloud.runtime.services).act(ADMIN, "", "tuned", "eject"))
+    look = cloud.runtime.pool.link(instance.host_id).hypervisor.domain_xml
+    assert [find_drivers(look(instance.id, inactive=each) or "") for each in (True, False)] == [None, None]
+    assert not cloud.instance("tuned").observed.get("drift")
+    cloud.done(cloud.images.delete(ADMIN, image.id))
     change = HardwareChange({"screen": "none", "rng": False}, ("tpm",))
     cloud.done(HardwareService(cloud.runtime.services).change(ADMIN, "", "tuned", change))
     assert set(pending(cloud.instance("tuned"))) == {"screen", "rng", "tpm"}
