@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +18,10 @@ _LOOK_S = 0.05
 _GROWTH_MIB = 32
 ABOUT = (
     "`zcloud image import FILE --no-wait` of 2 GiB that do not compress, to `zcloud serve` over TLS on the loopback, "
-    "until all bytes are there and hashed on both sides; beside `cp` of the same file on the same file system, and "
-    "`cp` with the data on the disk (`sync -d`). One raw image; what is kept is removed after each round."
+    "until all bytes are there and hashed on both sides; beside `cp` of the same file on the same file system, "
+    "`cp` with the data on the disk (`sync -d`), and the same bytes through one bare TLS connection between two "
+    "processes that hash them, without HTTP (`bench/bare.py`): what no upload gets below. One raw image; what is "
+    "kept is removed after each round."
 )
 
 
@@ -32,6 +35,7 @@ def measure(rounds: int) -> Part:
             costs = alternate(
                 {
                     "zcloud image import": lambda: _upload(server, source),
+                    "bare TLS, hashed": lambda: _bare(server, source),
                     "cp": lambda: _copy(source),
                     "cp and sync": lambda: _copy(source, sync=True),
                 },
@@ -39,7 +43,8 @@ def measure(rounds: int) -> Part:
             )
     rates = {name: [SIZE / each.wall / (1 << 20) for each in found] for name, found in costs.items()}
     times = {name: [each.wall for each in found] for name, found in costs.items()}
-    ours, theirs, _ = times.values()
+    ours, _, theirs, _ = times.values()
+    cpu = {name: [each.cpu for each in found] for name, found in costs.items()}
     growth = max(most) - before
     return Part(
         "upload",
@@ -52,6 +57,20 @@ def measure(rounds: int) -> Part:
                 "s",
                 times,
                 [ratio("at most 3 times that of `cp` (TLS and two digests included)", ours, theirs, 3.0)],
+            ),
+            Figure(
+                "upload.cpu",
+                "CPU of both sides",
+                "s",
+                cpu,
+                [
+                    ratio(
+                        "at most 1.5 times that of bare TLS with both digests",
+                        cpu["zcloud image import"],
+                        cpu["bare TLS, hashed"],
+                        1.5,
+                    )
+                ],
             ),
             Figure("upload.rate", "Throughput", "MiB/s", rates),
             Figure(
@@ -74,12 +93,22 @@ def _fill(path: Path) -> None:
 
 
 def _upload(server: Served, source: Path) -> Cost:
-    cost = server.cli("image", "import", str(source), "--name", "bench", "--no-wait")
+    begun = server.cpu
+    sent = server.cli("image", "import", str(source), "--name", "bench", "--no-wait")
+    cost = Cost(sent.wall, sent.cpu + server.cpu - begun)
     for image in server.client.get("/v1/images")["items"]:
         operation = image["operation_id"]
         if operation:
             server.client.wait(operation)
         server.done(server.client.delete(f"/v1/images/{image['id']}"))
+    return cost
+
+
+def _bare(server: Served, source: Path) -> Cost:
+    target, tls = source.with_suffix(".bare"), server.config.tls_dir
+    files = [str(each) for each in (source, target, tls / "server.pem", tls / "server.key")]
+    cost = command([sys.executable, "-m", "bench.bare", *files])
+    target.unlink()
     return cost
 
 

@@ -43,7 +43,7 @@ def take_inventory(link: HostLink) -> dict[str, Any]:
 
 def _capabilities(hypervisor: Hypervisor) -> HostCapabilities:
     """Read what the host offers; under KVM it is asked only where libvirt knows KVM."""
-    host = hypervisor.capabilities_xml()
+    host = hypervisor.capabilities_xml(fresh=True)
     emulated = hypervisor.domain_capabilities_xml(accel="tcg", machine="q35")
     found = parse_capabilities(host, emulated)
     if not found.kvm:

@@ -74,6 +74,7 @@ def build(plan: Plan) -> None:
     run(Command(("mount", "-t", "proc", "proc", str(root / "proc"))))
     run(Command(("mount", "-t", "sysfs", "sysfs", str(root / "sys"))))
     run(Command(("mount", "-t", "tmpfs", "-o", "mode=755", "run", str(root / "run"))))
+    _mount_huge_pages(root / "run/hugepages")
     run(Command(("mount", "-t", "tmpfs", "-o", "mode=755", "cgroup", str(root / "sys/fs/cgroup"))))
     cgroups.mount_again(groups, root)
     _write_files(root, plan)
@@ -129,6 +130,13 @@ def make_kvm_node(node: Path, *, works: bool) -> None:
     os.mknod(node, stat.S_IFCHR | mode, device)
     node.chmod(mode)
     shutil.chown(node, "root", "kvm")
+
+
+def _mount_huge_pages(target: Path) -> None:
+    """Mount the kernel's huge pages, where it has them: libvirtd looks for them when it starts."""
+    if "hugetlbfs" in Path("/proc/filesystems").read_text():
+        target.mkdir()
+        run(Command(("mount", "-t", "hugetlbfs", "hugetlbfs", str(target))))
 
 
 def write_libvirt(root: Path) -> None:

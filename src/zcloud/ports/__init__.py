@@ -80,7 +80,9 @@ class Hypervisor(
         """Give what the host's CPUs and memory do."""
         ...
 
-    def capabilities_xml(self) -> str: ...
+    def capabilities_xml(self, *, fresh: bool = False) -> str:
+        """Give the host's capabilities; unless ``fresh``, they may be a minute old."""
+        ...
 
     def domain_capabilities_xml(self, *, accel: str, machine: str = "q35") -> str:
         """Give the domain capabilities for ``accel`` (``kvm`` or ``tcg``)."""

@@ -65,7 +65,7 @@ class FakeHypervisor(FakeCopying, FakeHardware, FakeScreen, FakeNetworks):
         memory = self._node.memory_kib
         return NodeLoad(0, 0, 0, 1000 * 10**9 * self._node.cpus, memory, memory // 2)
 
-    def capabilities_xml(self) -> str:
+    def capabilities_xml(self, *, fresh: bool = False) -> str:  # noqa: ARG002
         """Give the capabilities of a small x86-64 host whose QEMU runs as uid 64055."""
         self.enter("capabilities_xml")
         return _data("capabilities.xml")

@@ -14,7 +14,7 @@ import pytest
 from zcloud.base.config import Config, Observer, Workers
 from zcloud.domain.host import HostKind
 from zcloud.domain.image import Image
-from zcloud.domain.instance import Instance
+from zcloud.domain.instance import DiskRequest, Firmware, Instance, InstanceSpec, NicRequest, Ready
 from zcloud.domain.network import NetworkKind
 from zcloud.domain.operation import ENDED, Operation, OperationStatus
 from zcloud.domain.people import Actor, Role
@@ -29,8 +29,12 @@ from zcloud.services.launch import Launch
 from zcloud.services.networks import Networks, NetworkSpec
 from zcloud.services.pools import Pools, PoolSpec
 from zcloud.services.uploads import Uploads
+from zcloud.services.volumes import Volumes
 
 T = TypeVar("T")
+
+OWN_DISK = 48 << 20
+"""How large the data disk is, in bytes, that a shared guest has from its birth."""
 
 ADMIN = Actor(user_id="u-admin", user_name="admin", role=Role.ADMIN)
 
@@ -65,6 +69,13 @@ class Cloud:
             return now if now.status in ENDED else None
 
         return wait_for(look, timeout_s, f"the end of {operation.workflow}")
+
+    def ready(self, name: str, timeout_s: float = 180.0) -> Instance:
+        """Wait until the guest says that it is ready."""
+        wait_for(lambda: self.instance(name).ready in (Ready.READY, Ready.FAILED), timeout_s, "readiness")
+        instance = self.instance(name)
+        assert instance.ready is Ready.READY, instance.ready_detail
+        return instance
 
     def instance(self, name: str) -> Instance:
         """Give an instance's record now."""
@@ -114,6 +125,53 @@ def cloud(
         yield made
     finally:
         runtime.stop()
+
+
+@pytest.fixture(scope="session", params=list(Firmware))
+def owned(cloud: Cloud, request: pytest.FixtureRequest) -> Iterator[Instance]:
+    """Give a guest with room to grow: all tests of a firmware share it, for a boot costs more than most of them.
+
+    In the end it is deleted, and nothing of it may be left on its host.
+    """
+    spec = InstanceSpec(
+        name=f"owned-{request.param}",
+        image="tiny",
+        vcpus=1,
+        memory_mib=256,  # what GRUB needs under UEFI
+        max_vcpus=2,
+        max_memory_mib=512,
+        firmware=request.param,
+        nics=(NicRequest(""),),
+        disks=(DiskRequest(OWN_DISK),),
+        commands=("echo first >/run/ran", "echo second >>/run/ran"),
+    )
+    made, operation = cloud.launch.launch(ADMIN, "", spec)
+    cloud.done(operation)
+    cloud.ready(made.id)
+    yield cloud.instance(made.id)
+    ports = cloud.instances.show(ADMIN, "", made.id).ports
+    cloud.done(cloud.instances.delete(ADMIN, "", made.id))
+    for volume in cloud.runtime.store.transact(lambda tx: tx.volumes.page(limit=100).items):
+        if volume.instance_id is None:
+            cloud.done(Volumes(cloud.runtime.services).delete(ADMIN, "", volume.id))
+    left = "\n".join(traces(cloud).values())
+    words = [made.id, made.domain_name, *(each for port in ports for each in (port.mac, port.tap, port.address))]
+    assert [word for word in words if word in left] == [], left
+
+
+def traces(cloud: Cloud) -> dict[str, str]:
+    """Give everything that instances leave on the host."""
+    host = cloud.host
+    listing = (
+        "ls -A /var/lib/libvirt/images/zcloud/volumes /var/lib/libvirt/images/zcloud/artifacts /var/log/libvirt/qemu"
+    )
+    return {
+        "domains": host.virsh("list", "--all", "--name"),
+        "files": host.run(["sh", "-c", listing]).stdout,
+        "network": host.virsh("net-dumpxml", f"zc-{cloud.networks.show(ADMIN, 'nat')[0].id[:8]}"),
+        "guard": host.run(["nft", "-s", "list", "table", "bridge", "zcloud"]).stdout,
+        "links": host.run(["sh", "-c", "ls /sys/class/net"]).stdout,
+    }
 
 
 def _enlist(cloud: Cloud) -> None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from tests.real.cloud.conftest import ADMIN, Cloud, wait_for
+from tests.real.cloud.conftest import ADMIN, OWN_DISK, Cloud, wait_for
 from tests.real.cloud.insides import Inside
 
 from zcloud.domain.attachment import Attachment, DiskBus, IoLimits
 from zcloud.domain.errors import WrongState
-from zcloud.domain.instance import Firmware, Instance, InstanceSpec, NicRequest, Ready
+from zcloud.domain.instance import Instance
 from zcloud.domain.operation import Operation, OperationStatus
 from zcloud.domain.storage import Volume
+from zcloud.libvirtxml.domain import Domain
 from zcloud.services.direct import Direct
 from zcloud.services.disks import Disks, DiskSpec, Parting
 from zcloud.services.freezing import Freezing
@@ -23,27 +22,6 @@ MIB = 1 << 20
 NOW, FORCED = Parting(deadline_s=30), Parting(force=True, deadline_s=30)
 
 
-@pytest.fixture(scope="module", params=list(Firmware))
-def guest(cloud: Cloud, request: pytest.FixtureRequest) -> Iterator[Instance]:
-    """Give a guest that is ready."""
-    name = f"disks-{request.param}"
-    spec = InstanceSpec(
-        name=name, image="tiny", vcpus=1, memory_mib=256, firmware=request.param, nics=(NicRequest(""),)
-    )  # fmt: skip
-    instance, operation = cloud.launch.launch(ADMIN, "", spec)
-    cloud.done(operation)
-    _until_ready(cloud, name)
-    yield instance
-    cloud.done(cloud.instances.delete(ADMIN, "", name))
-    for volume in cloud.runtime.store.transact(lambda tx: tx.volumes.page(limit=100).items):
-        if volume.instance_id is None:
-            cloud.done(Volumes(cloud.runtime.services).delete(ADMIN, "", volume.id))
-
-
-def _until_ready(cloud: Cloud, name: str) -> None:
-    wait_for(lambda: cloud.instance(name).ready is Ready.READY, 90, "readiness")
-
-
 def _failed(cloud: Cloud, operation: Operation) -> dict[str, object]:
     ended = cloud.ended(operation)
     assert ended.status is OperationStatus.FAILED
@@ -51,15 +29,15 @@ def _failed(cloud: Cloud, operation: Operation) -> dict[str, object]:
     return dict(ended.error)
 
 
-def test_the_life_of_a_disk(cloud: Cloud, guest: Instance) -> None:
+def test_the_life_of_a_disk(cloud: Cloud, owned: Instance) -> None:
     inside, disks, volumes = (
-        Inside(cloud.host, guest.id),
+        Inside(cloud.host, owned.id),
         Disks(cloud.runtime.services),
         Volumes(cloud.runtime.services),
     )
-    volume, made = volumes.create(ADMIN, "", VolumeSpec(f"{guest.name}-archive", 64 * MIB, "default"))
+    volume, made = volumes.create(ADMIN, "", VolumeSpec(f"{owned.name}-archive", 64 * MIB, "default"))
     cloud.done(made)
-    cloud.done(disks.attach(ADMIN, "", guest.id, DiskSpec(volume.id, attachment=Attachment(serial="archive")))[1])
+    cloud.done(disks.attach(ADMIN, "", owned.id, DiskSpec(volume.id, attachment=Attachment(serial="archive")))[1])
     device = wait_for(lambda: inside.disk("archive"), 10, "the disk in the guest")
     assert _size(inside, device) == 64 * MIB
 
@@ -67,83 +45,83 @@ def test_the_life_of_a_disk(cloud: Cloud, guest: Instance) -> None:
     wait_for(lambda: _size(inside, device) == 96 * MIB, 10, "the new size in the guest")
 
     unlimited = inside.seconds(_write(device))
-    cloud.done(disks.limit(ADMIN, "", guest.id, volume.name, IoLimits(write_bytes=4 * MIB)))
+    cloud.done(disks.limit(ADMIN, "", owned.id, volume.name, IoLimits(write_bytes=4 * MIB)))
+    assert "write_bytes_sec: 4194304" in " ".join(
+        cloud.host.virsh("blkdeviotune", owned.id, _target(cloud, owned)).split()
+    )
     limited = inside.seconds(_write(device))
-    cloud.done(disks.limit(ADMIN, "", guest.id, volume.name, IoLimits()))
+    cloud.done(disks.limit(ADMIN, "", owned.id, volume.name, IoLimits()))
     free_again = inside.seconds(_write(device))
     print(f"\n16 MiB in {unlimited:.2f} s, at 4 MiB/s in {limited:.2f} s, unlimited again in {free_again:.2f} s")
     assert limited > 2.5
     assert max(unlimited, free_again) < limited
 
     inside.sh(f"dd if=/dev/{inside.disk('seed')} of=/dev/{device} bs=64k && mount -t iso9660 -o ro /dev/{device} /mnt")
-    error = _failed(cloud, disks.detach(ADMIN, "", guest.id, volume.id, NOW))
+    error = _failed(cloud, disks.detach(ADMIN, "", owned.id, volume.id, NOW))
     assert (error["code"], error["details"]) == ("disk_mounted", {"mounts": ["/mnt"]})
     assert inside.disk("archive") == device
     inside.sh("umount /mnt")
-    cloud.done(disks.detach(ADMIN, "", guest.id, volume.id, NOW))
+    cloud.done(disks.detach(ADMIN, "", owned.id, volume.id, NOW))
     assert inside.disk("archive") == ""
     assert volumes.show(ADMIN, "", volume.id).instance_id is None
 
-    _plug_by_scsi(cloud, inside, volume, guest)
-    _while_it_is_off(cloud, inside, volume, guest)
-    _freeze_and_thaw(cloud, inside, guest)
-    assert "definition_changed_at" not in cloud.instance(guest.name).observed  # all of it was ours
+    _plug_by_scsi(cloud, inside, volume, owned)
+    _freeze_and_thaw(cloud, inside, owned)
+    assert "definition_changed_at" not in cloud.instance(owned.name).observed  # all of it was ours
 
 
-def _plug_by_scsi(cloud: Cloud, inside: Inside, volume: Volume, guest: Instance) -> None:
+def _plug_by_scsi(cloud: Cloud, inside: Inside, volume: Volume, owned: Instance) -> None:
     """Mounted, and taken away by force."""
     disks = Disks(cloud.runtime.services)
     by_scsi = Attachment(DiskBus.SCSI, serial="second", read_only=True)
-    cloud.done(disks.attach(ADMIN, "", guest.id, DiskSpec(volume.id, attachment=by_scsi))[1])
+    cloud.done(disks.attach(ADMIN, "", owned.id, DiskSpec(volume.id, attachment=by_scsi))[1])
     device = wait_for(lambda: inside.disk("second"), 10, "the SCSI disk in the guest")
     assert inside.sh(f"cat /sys/block/{device}/ro") == "1"
     inside.sh(f"mount -t iso9660 -o ro /dev/{device} /mnt")
-    assert _failed(cloud, disks.detach(ADMIN, "", guest.id, volume.id, NOW))["code"] == "disk_mounted"
-    cloud.done(disks.detach(ADMIN, "", guest.id, volume.id, FORCED))
+    assert _failed(cloud, disks.detach(ADMIN, "", owned.id, volume.id, NOW))["code"] == "disk_mounted"
+    cloud.done(disks.detach(ADMIN, "", owned.id, volume.id, FORCED))
     assert inside.disk("second") == ""
     inside.sh("umount -l /mnt")
 
 
-def _while_it_is_off(cloud: Cloud, inside: Inside, volume: Volume, guest: Instance) -> None:
-    """What a running guest cannot have: SATA."""
-    disks = Disks(cloud.runtime.services)
-    by_sata = DiskSpec(volume.id, attachment=Attachment(DiskBus.SATA))
-    with pytest.raises(WrongState, match="runs"):
-        disks.attach(ADMIN, "", guest.id, by_sata)
-    cloud.done(cloud.instances.stop(ADMIN, "", guest.id))
-    cloud.done(disks.attach(ADMIN, "", guest.id, by_sata)[1])
-    cloud.done(disks.attach(ADMIN, "", guest.id, DiskSpec(size=32 * MIB, attachment=Attachment(serial="cold")))[1])
-    cloud.done(cloud.instances.start(ADMIN, "", guest.id))
-    _until_ready(cloud, guest.name)
-    assert _size(inside, inside.disk("cold")) == 32 * MIB
-    assert "bus='sata'" in cloud.host.virsh("dumpxml", guest.id)
-
-
-def _freeze_and_thaw(cloud: Cloud, inside: Inside, guest: Instance) -> None:
+def _freeze_and_thaw(cloud: Cloud, inside: Inside, owned: Instance) -> None:
     """By hand, and by itself when its time is over."""
-    services, device = cloud.runtime.services, inside.disk("cold")
+    services, device = cloud.runtime.services, _own_disk(inside)
     freezing, insides = Freezing(services), Insides(services, Direct(lambda id: cloud.runtime.pool.link(id).hypervisor))
-    assert _failed(cloud, freezing.freeze(ADMIN, "", guest.id, 60))["code"] == "guest_refused"  # nothing is mounted
-    assert cloud.instance(guest.name).frozen_until is None
+    assert _failed(cloud, freezing.freeze(ADMIN, "", owned.id, 60))["code"] == "guest_refused"  # nothing is mounted
+    assert cloud.instance(owned.name).frozen_until is None
     modules = "crc16 mbcache jbd2 ext4"
     inside.sh(f"for each in {modules}; do [ ! -e /lib/modules/$each.ko ] || insmod /lib/modules/$each.ko; done")
     inside.sh(f"mke2fs /dev/{device} && mount -t ext2 /dev/{device} /mnt")
-    (place,) = insides.filesystems(ADMIN, "", guest.id)
+    (place,) = insides.filesystems(ADMIN, "", owned.id)
     assert (place.filesystem.mountpoint, place.filesystem.kind) == ("/mnt", "ext2")
 
     def is_frozen() -> bool:
-        return "frozen" in cloud.host.virsh("qemu-agent-command", guest.id, '{"execute":"guest-fsfreeze-status"}')
+        return "frozen" in cloud.host.virsh("qemu-agent-command", owned.id, '{"execute":"guest-fsfreeze-status"}')
 
-    cloud.done(freezing.freeze(ADMIN, "", guest.id, 60))
+    cloud.done(freezing.freeze(ADMIN, "", owned.id, 60))
     assert is_frozen()
     with pytest.raises(WrongState, match="frozen until"):
-        cloud.instances.stop(ADMIN, "", guest.id)
-    cloud.done(freezing.thaw(ADMIN, "", guest.id))
+        cloud.instances.stop(ADMIN, "", owned.id)
+    cloud.done(freezing.thaw(ADMIN, "", owned.id))
     assert not is_frozen()
-    cloud.done(freezing.freeze(ADMIN, "", guest.id, 3))
-    wait_for(lambda: cloud.instance(guest.name).frozen_until is None, 60, "the thaw by itself")
+    cloud.done(freezing.freeze(ADMIN, "", owned.id, 3))
+    wait_for(lambda: cloud.instance(owned.name).frozen_until is None, 60, "the thaw by itself")
     assert not is_frozen()
     inside.sh("umount /mnt")
+
+
+def _target(cloud: Cloud, owned: Instance) -> str:
+    """Give libvirt's name of the disk with the serial ``archive``."""
+    domain = Domain.parse(cloud.host.virsh("dumpxml", owned.id))
+    (disk,) = [each for each in domain.disks if each.serial == "archive"]
+    assert disk.target
+    return disk.target
+
+
+def _own_disk(inside: Inside) -> str:
+    """Give the guest's name of the disk that it has from its birth."""
+    return inside.sh(f"grep -lx {OWN_DISK // 512} /sys/block/vd*/size").split("/")[3]
 
 
 def _size(inside: Inside, device: str) -> int:

@@ -35,6 +35,8 @@ TUNED = {
     "clock": "localtime",
 }
 
+PAGES = 64
+
 
 @pytest.fixture
 def gone(cloud: Cloud) -> Iterator[list[str]]:
@@ -148,3 +150,37 @@ def test_a_windows_guest_s_hardware_starts(cloud: Cloud, gone: list[str]) -> Non
     assert (domain.interfaces[0].model, domain.videos[0].model, len(domain.inputs)) == ("e1000e", "vga", 3)
     nvram = f"/var/lib/libvirt/images/zcloud/artifacts/{instance.id}.nvram.fd"
     assert cloud.host.run(["test", "-s", nvram], check=False).returncode == 0
+
+
+@pytest.fixture
+def huge_pages() -> Iterator[None]:
+    """Reserve as many huge pages as a guest of 128 MiB takes, beside those that others have reserved."""
+    count = Path("/proc/sys/vm/nr_hugepages")
+    before = int(count.read_text()) if count.exists() else 0
+    try:
+        if count.exists():
+            count.write_text(str(before + PAGES))
+        if not count.exists() or int(count.read_text()) < before + PAGES:
+            pytest.skip(f"the kernel reserves no {PAGES} huge pages of 2 MiB")
+        yield
+    finally:
+        if count.exists():
+            count.write_text(str(before))
+
+
+@pytest.mark.usefixtures("huge_pages")
+def test_its_memory_is_of_huge_pages(cloud: Cloud, gone: list[str]) -> None:
+    spec = InstanceSpec(name="huge", image="tiny", vcpus=1, memory_mib=2 * PAGES, hardware={"huge_pages": "2M"})
+    cloud.done(cloud.hosts.refresh(ADMIN, "alpha"))
+    free = _free_pages()
+    instance = made(cloud, spec)
+    gone.append("huge")
+    assert [each.size for each in live(cloud, instance).memory_backing.huge_pages] == [2048]
+    ready(cloud, "huge")
+    assert _free_pages() < free
+
+
+def _free_pages() -> int:
+    """Give how many huge pages nobody uses, reserved or not (Linux, admin-guide/mm/hugetlbpage)."""
+    lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    return int(lines["HugePages_Free"])

@@ -7,7 +7,6 @@ import contextlib
 import struct
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,32 +16,12 @@ from tests.real.hosts.pools import watched_pool
 
 from zcloud.domain.errors import GuestSilent, HostUnreachable, HypervisorFailed
 from zcloud.domain.host import HostKind
-from zcloud.domain.instance import Firmware, Instance, InstanceSpec, InstanceStatus, NicRequest, Ready
+from zcloud.domain.instance import Firmware, Instance, InstanceStatus, Ready
 from zcloud.hosts.address import HostAddress
 from zcloud.libvirtxml.domain import Domain
 from zcloud.services.direct import Direct
 from zcloud.services.lifecycle import Lifecycle
-from zcloud.services.naming import Naming
 from zcloud.services.screens import Screens
-from zcloud.services.trash import Trash
-
-
-@pytest.fixture(scope="module", params=list(Firmware))
-def guest(cloud: Cloud, request: pytest.FixtureRequest) -> Iterator[Instance]:
-    """Give an instance whose guest is ready."""
-    spec = InstanceSpec(
-        name=f"owned-{request.param}",
-        image="tiny",
-        vcpus=1,
-        memory_mib=256,  # what GRUB needs under UEFI
-        firmware=request.param,
-        nics=(NicRequest(""),),
-    )
-    made, operation = cloud.launch.launch(ADMIN, "", spec)
-    cloud.done(operation)
-    wait_for(lambda: cloud.instance(made.id).ready is Ready.READY, 180, "readiness")
-    yield cloud.instance(made.id)
-    cloud.done(cloud.instances.delete(ADMIN, "", made.id))
 
 
 class Inside:
@@ -96,16 +75,16 @@ def act(cloud: Cloud, ref: str, verb: str) -> None:
     cloud.done(Lifecycle(cloud.runtime.services).act(ADMIN, "", ref, verb))
 
 
-def nvram(cloud: Cloud, guest: Instance) -> str:
+def nvram(cloud: Cloud, owned: Instance) -> str:
     """Give the digest of a guest's UEFI variables."""
-    if guest.firmware is Firmware.BIOS:
+    if owned.firmware is Firmware.BIOS:
         return ""
-    path = Domain.parse(cloud.host.virsh("dumpxml", guest.id)).os.nvram
+    path = Domain.parse(cloud.host.virsh("dumpxml", owned.id)).os.nvram
     return cloud.host.run(["sha256sum", str(path)]).stdout
 
 
-def test_its_screen_is_a_socket_that_only_root_and_qemu_reach(cloud: Cloud, guest: Instance) -> None:
-    domain = Domain.parse(cloud.host.virsh("dumpxml", guest.id))
+def test_its_screen_is_a_socket_that_only_root_and_qemu_reach(cloud: Cloud, owned: Instance) -> None:
+    domain = Domain.parse(cloud.host.virsh("dumpxml", owned.id))
     (screen,) = domain.graphics
     assert (screen.type, screen.port, [each.type for each in screen.listens]) == ("vnc", None, ["socket"])
     socket = screen.listens[0].socket
@@ -118,12 +97,12 @@ def test_its_screen_is_a_socket_that_only_root_and_qemu_reach(cloud: Cloud, gues
 
 
 def test_its_screen_is_reached_over_ssh_and_on_the_machine_itself(
-    cloud: Cloud, guest: Instance, tmp_path: Path
+    cloud: Cloud, owned: Instance, tmp_path: Path
 ) -> None:
     here = HostAddress("here", HostKind.LOCAL, libvirt_socket=str(cloud.host.libvirt_socket))
     with watched_pool({"here": here}, tmp_path / "r") as watched:
-        for hypervisor in (cloud.runtime.pool.link(guest.host_id).hypervisor, watched.pool.link("here").hypervisor):
-            first, second = hypervisor.open_screen(guest.id), hypervisor.open_screen(guest.id)
+        for hypervisor in (cloud.runtime.pool.link(owned.host_id).hypervisor, watched.pool.link("here").hypervisor):
+            first, second = hypervisor.open_screen(owned.id), hypervisor.open_screen(owned.id)
             for stream in (first, second):
                 assert stream.read() == b"RFB 003.008\n"  # RFC 6143, 7.1.1
                 stream.write(b"RFB 003.008\n")
@@ -138,68 +117,42 @@ def test_its_screen_is_reached_over_ssh_and_on_the_machine_itself(
                 second.write(b"x")
 
 
-def test_its_screen_is_seen_and_its_keys_are_pressed(cloud: Cloud, guest: Instance) -> None:
+def test_its_screen_is_seen_and_its_keys_are_pressed(cloud: Cloud, owned: Instance) -> None:
     direct = Direct(lambda host_id: cloud.runtime.pool.link(host_id).hypervisor)
-    screens, shell = Screens(cloud.runtime.services, direct), Inside(cloud, guest.id)
-    picture = screens.picture(ADMIN, "", guest.id)
+    screens, shell = Screens(cloud.runtime.services, direct), Inside(cloud, owned.id)
+    picture = screens.picture(ADMIN, "", owned.id)
     width, height = struct.unpack(">II", picture[16:24])
     assert width >= 320
     assert height >= 200
     before = shell.keyboard_interrupts()
-    screens.press(ADMIN, "", guest.id, text="zcloud was here\n")
+    screens.press(ADMIN, "", owned.id, text="zcloud was here\n")
     wait_for(lambda: shell.keyboard_interrupts() > before, 30, "a key")
 
 
-def test_pause_reset_save_and_restore(cloud: Cloud, guest: Instance) -> None:
+def test_pause_reset_save_and_restore(cloud: Cloud, owned: Instance) -> None:
     """A number in the guest's memory tells what kept it: pause and save do, a reset does not."""
-    shell = Inside(cloud, guest.id)
+    shell = Inside(cloud, owned.id)
     shell.write("/run/number", "41")
     shell.set_clock_back()
-    act(cloud, guest.id, "pause")
-    assert cloud.host.virsh("domstate", guest.id, "--reason").strip() == "paused (user)"
-    act(cloud, guest.id, "resume")
+    act(cloud, owned.id, "pause")
+    assert cloud.host.virsh("domstate", owned.id, "--reason").strip() == "paused (user)"
+    act(cloud, owned.id, "resume")
     assert shell.read("/run/number") == "41"
     assert abs(shell.clock_ahead_s()) < 60  # a guest that was held is told the time
-    variables = nvram(cloud, guest)
-    act(cloud, guest.id, "save")
-    held = cloud.instance(guest.id)
+    variables, incarnation = nvram(cloud, owned), cloud.instance(owned.id).incarnation
+    shell.set_clock_back()
+    act(cloud, owned.id, "save")
+    held = cloud.instance(owned.id)
     assert (held.status, held.ready) == (InstanceStatus.SAVED, Ready.READY)
-    assert cloud.host.virsh("domstate", guest.id).strip() == "shut off"
-    act(cloud, guest.id, "restore")
+    assert cloud.host.virsh("domstate", owned.id).strip() == "shut off"
+    act(cloud, owned.id, "restore")
     assert shell.read("/run/number") == "41"
-    now = cloud.instance(guest.id)
-    assert (now.status, now.incarnation, now.saved) == (InstanceStatus.RUNNING, 2, {})
-    assert nvram(cloud, guest) == variables
-    assert Domain.parse(cloud.host.virsh("dumpxml", guest.id)).mark.incarnation == 2
-    act(cloud, guest.id, "reset")
-    wait_for(lambda: cloud.instance(guest.id).ready is Ready.READY, 90, "readiness after the reset")
+    assert abs(shell.clock_ahead_s()) < 60
+    now = cloud.instance(owned.id)
+    assert (now.status, now.incarnation, now.saved) == (InstanceStatus.RUNNING, incarnation + 1, {})
+    assert nvram(cloud, owned) == variables
+    assert Domain.parse(cloud.host.virsh("dumpxml", owned.id)).mark.incarnation == incarnation + 1
+    act(cloud, owned.id, "reset")
+    wait_for(lambda: cloud.instance(owned.id).ready is Ready.READY, 90, "readiness after the reset")
     assert shell.read("/run/number") is None
-    assert cloud.instance(guest.id).incarnation == 2
-
-
-def test_rename_trash_and_the_way_back(cloud: Cloud, guest: Instance) -> None:
-    """Names reach the network's DNS; what comes back from the trash boots with its variables and its address."""
-    services = cloud.runtime.services
-    naming, trash = Naming(services), Trash(services)
-    network = f"zc-{cloud.networks.show(ADMIN, 'nat')[0].id[:8]}"
-    address = cloud.instances.show(ADMIN, "", guest.id).ports[0].address
-    name = f"shop-{guest.firmware}"
-    cloud.done(naming.rename(ADMIN, "", guest.id, name, hostname=True))
-    assert f"<hostname>{name}.default.cloud.internal</hostname>" in cloud.host.virsh("net-dumpxml", network)
-    assert cloud.host.virsh("domname", guest.id).strip() == guest.domain_name
-    variables = nvram(cloud, guest)
-    cloud.done(trash.delete(ADMIN, "", name))
-    assert cloud.instance(guest.id).status is InstanceStatus.TRASHED
-    assert cloud.host.virsh("domstate", guest.id).strip() == "shut off"
-    assert name not in cloud.host.virsh("net-dumpxml", network)
-    assert nvram(cloud, guest) == variables
-    cloud.done(trash.restore(ADMIN, "", name))
-    cloud.done(cloud.instances.start(ADMIN, "", name))
-    ready = wait_for(lambda: _ready(cloud, guest.id), 90, "readiness after the trash")
-    assert address in {each["address"] for each in ready.observed["addresses"]}
-    assert Inside(cloud, guest.id).read("/proc/sys/kernel/hostname") == f"{name}\n"
-
-
-def _ready(cloud: Cloud, ref: str) -> Instance | None:
-    instance = cloud.instance(ref)
-    return instance if instance.ready is Ready.READY else None
+    assert cloud.instance(owned.id).incarnation == incarnation + 1

@@ -8,8 +8,7 @@ import signal
 import time
 
 import pytest
-from tests.real.cloud.conftest import ADMIN, wait_for
-from tests.real.cloud.test_life import traces
+from tests.real.cloud.conftest import ADMIN, traces, wait_for
 from tests.real.crash.conftest import Site
 
 from zcloud.domain.host import HostState

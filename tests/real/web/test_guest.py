@@ -16,6 +16,7 @@ from zcloud.lab.hosts import wait_for
 from zcloud.lab.trial import Trial, command, environment
 
 ANSWER_MS = 60_000
+SPICE = "import gi; gi.require_version('SpiceClientGLib', '2.0')"
 
 __all__ = ["browser"]
 
@@ -131,3 +132,24 @@ def test_it_is_stopped_and_its_page_says_so(page: Page, trial: Trial) -> None:
     page.get_by_role("button", name="Stop…").click()
     page.locator("#dialog").get_by_role("button", name="Stop").click()
     expect(page.locator("header .zc-pill")).to_contain_text("Stopped", timeout=ANSWER_MS)
+
+
+def test_a_spice_viewer_gets_a_picture_through_the_ticket(trial: Trial, tmp_path: Path) -> None:
+    """The guest that is off by now gets another kind of screen; a real client opens the connection file."""
+    if subprocess.run(["/usr/bin/python3", "-c", SPICE], capture_output=True, check=False).returncode:
+        pytest.skip("the library of SPICE viewers is not installed (gir1.2-spiceclientglib-2.0)")
+    run(command("instance", "hardware", "web", "--set", "screen=spice"), trial)
+    run(command("start", "web"), trial)
+    file = tmp_path / "web.vv"
+    opened = subprocess.Popen(
+        command("console", "web", "--spice", "--vv", str(file)), env=environment() | settings(trial)
+    )
+    try:
+        wait_for(lambda: file.exists() and "type=spice" in file.read_text(), 60, "the connection file")
+        viewer = ["/usr/bin/python3", str(Path(__file__).with_name("spice_viewer.py")), str(file)]
+        seen = subprocess.run(viewer, capture_output=True, text=True, check=False, timeout=120)
+        kind, width, height = seen.stdout.split() or ["", "0", "0"]
+        assert (kind, int(width) >= 320, int(height) >= 200) == ("spice", True, True), seen
+    finally:
+        opened.terminate()
+        opened.wait()

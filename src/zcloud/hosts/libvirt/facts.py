@@ -53,14 +53,14 @@ class Facts:
         """Give what the host's CPUs and memory do (virNodeGetCPUStats, virNodeGetMemoryStats)."""
         return self._watch.call(_load)
 
-    def capabilities_xml(self) -> str:
-        """Give the host's capabilities, as this connection gave them at most a minute ago.
+    def capabilities_xml(self, *, fresh: bool = False) -> str:
+        """Give the host's capabilities; unless ``fresh``, as this connection gave them at most a minute ago.
 
         Every launch asks who runs QEMU, and libvirt writes the whole answer anew each time.
         """
 
         def read(raw: libvirt.virConnect) -> _Known:
-            known = self._known
+            known = None if fresh else self._known
             if known is None or known.source is not raw or time.monotonic() - known.read_at > _KNOWN_S:
                 known = self._known = _Known(raw, time.monotonic(), raw.getCapabilities())
             return known
