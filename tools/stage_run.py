@@ -114,7 +114,7 @@ class StageRun:
             self._process = subprocess.Popen(
                 argv,
                 cwd=ROOT,
-                env={**os.environ, **self.stage.env},
+                env={**_environment(), **self.stage.env},
                 stdin=subprocess.DEVNULL,
                 stdout=self._output,
                 stderr=self._output and subprocess.STDOUT,
@@ -178,6 +178,11 @@ def read_report(text: str) -> Counts:
         failed = failures + errors
         total += Counts(max(tests - failed - skipped, 0), failed, skipped)
     return total
+
+
+def _environment() -> dict[str, str]:
+    """Give ours, but let Python keep what it compiles: it starts a thousand times, a tenth of it compiling."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _missing(stage: Stage) -> str:
