@@ -107,7 +107,8 @@ FILES = Workflow(
     fail=_fail,
 )
 STUBBORN = replace(FILES, name="stubborn_v1", cancellable=False)
-WORKFLOWS = {workflow.name: workflow for workflow in (FILES, STUBBORN)}
+TIDY = replace(FILES, name="tidy_v1", steps=(*FILES.steps[:-1], replace(FILES.steps[-1], undo=None, tidies=True)))
+WORKFLOWS = {workflow.name: workflow for workflow in (FILES, STUBBORN, TIDY)}
 
 
 def queue(store: Store, workflow: str = FILES.name, **args: Any) -> Operation:

@@ -103,5 +103,5 @@ class Recorder:
 
 
 def errors_of(workflow: Workflow[Any]) -> list[str]:
-    """Give the places where an error is planned: every step, when it has done all that it does."""
-    return [f"{workflow.name}.{step.name}.after" for step in workflow.steps]
+    """Give the places where an error is planned: every step that can be undone, when it has done all that it does."""
+    return [f"{workflow.name}.{step.name}.after" for step in workflow.steps if not step.tidies]

@@ -79,7 +79,7 @@ def _facts(request: dict[str, Any]) -> dict[str, Any]:
 def _check_format(found: Format, claimed: str) -> None:
     if found not in {Format.QCOW2, Format.RAW, Format.ISO}:
         raise ImageRefused(
-            f"The file is {found.value}, neither a qcow2 or raw disk image nor a CD.",
+            f"The file is {found.value}: not a qcow2 or raw disk image, nor a CD.",
             hint="Unpack or convert it first, e.g. `qemu-img convert -O qcow2 OLD NEW`.",
         )
     if claimed and claimed != found.value:

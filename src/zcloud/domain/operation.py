@@ -33,7 +33,7 @@ class StepStatus(StrEnum):
     DONE = "done"
     FAILED = "failed"
     UNDONE = "undone"
-    LEFT = "left"  # could not be undone
+    LEFT = "left"  # could not be undone, or tidied up
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,7 @@ class Ledger:
         self.cancellable = False
 
     def settle(self, seq: int, status: StepStatus, detail: str = "") -> None:
-        """Write how the undoing of a step went."""
+        """Write how the undoing of a step went, or that its tidying was left."""
         step = self._steps[seq]
 
         def write(tx: Tx) -> None:

@@ -30,12 +30,17 @@ class Waiting(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Step(Generic[C]):
-    """One step: what it does, how it is undone, and the sentence that people read while it runs."""
+    """One step: what it does, how it is undone, and the sentence that people read while it runs.
+
+    One that ``tidies`` removes what was kept for the way back, so there is none from there: what it cannot do is left,
+    with its sentence, and the operation goes on to its good end.
+    """
 
     name: str
     title: str
     do: Callable[[C], None]
     undo: Callable[[C], None] | None = None
+    tidies: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,15 +83,18 @@ class Run(Generic[C]):
         """Do what is not done yet; gives the error that stops it."""
         last = len(self._workflow.steps) - 1
         for seq, step in enumerate(self._workflow.steps):
-            if self._ledger.status(seq) is StepStatus.DONE:
+            if self._ledger.status(seq) in (StepStatus.DONE, StepStatus.LEFT):
                 continue
             self._yield_to(stopping)
             if not self._ledger.advance(seq, last=seq == last):
                 return OperationCancelled(f"The operation was cancelled before the step {step.title!r}.")
             error = self._attempt(step.name, step.do)
-            if error is not None:
+            if error is None:
+                self._ledger.finish()
+            elif step.tidies:
+                self._ledger.settle(seq, StepStatus.LEFT, error.message)
+            else:
                 return error
-            self._ledger.finish()
         return None
 
     def _succeed(self) -> ZcloudError | None:

@@ -195,7 +195,7 @@ INSTANCE_REVERT = Workflow(
         Step("keep", "Mark what its disks have now", keep, forget),
         Step("revert", "Have its disks as they were then", go_back, come_back),
         Step("start", "Start the guest, if it ran", start, take_power),
-        Step("forget", "Forget what its disks had before", forget),
+        Step("forget", "Forget what its disks had before", forget, tidies=True),
     ),
     succeed=_reverted,
     fail=_not_reverted,

@@ -10,6 +10,7 @@ from tests.conftest import NewUrl, open_store
 from tests.effects import (
     NAMES,
     STUBBORN,
+    TIDY,
     check_whole_or_nothing,
     effects_of,
     files_of,
@@ -108,6 +109,14 @@ def test_what_cannot_be_undone_is_left_with_its_sentence(store: Store, tmp_path:
     assert operation.error["left"] == "This could not be undone: Make the file two: two sticks."
     assert operation.steps[1].status is StepStatus.LEFT
     assert files_of(tmp_path, operation) == {"two"}
+
+
+@pytest.mark.usefixtures("engine")
+def test_what_cannot_be_tidied_up_is_left_and_the_operation_ends_well(store: Store, tmp_path: Path) -> None:
+    operation = until_ended(store, queue(store, TIDY.name, fail_at="eight"))
+    assert (operation.status, operation.error) == (OperationStatus.SUCCEEDED, None)
+    assert (operation.steps[7].status, operation.steps[7].detail) == (StepStatus.LEFT, "eight failed.")
+    assert files_of(tmp_path, operation) == set(NAMES)
 
 
 @pytest.mark.usefixtures("engine")
