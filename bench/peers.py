@@ -29,6 +29,7 @@ def measure(rounds: int) -> Part:
         server.client.images.upload(image, _GOLDEN, public=True).wait()
         _define_golden(raw, image)
         ours = Ours(server)
+        ours.make_template()
         remove = {"zcloud": ours.remove, "kcli": kcli.remove, "virt-clone": raw.remove}
         figures = [
             _create(_turns({
@@ -44,6 +45,14 @@ def measure(rounds: int) -> Part:
                 "kcli clone": lambda name: kcli.clone(_GOLDEN, name),
                 "virt-clone": lambda name: _virt_clone(raw, name),
             }, {**remove, "kcli": raw.remove}, rounds), size_mib),  # kcli leaves the disk of a copy behind
+            _linked(_turns({
+                "zcloud clone --linked --no-start": ours.clone,
+                "virt-clone": lambda name: _virt_clone(raw, name),
+            }, remove, rounds), size_mib),
+            _copy(_turns({
+                "zcloud volume clone": ours.copy,
+                "virt-clone": lambda name: _virt_clone(raw, name),
+            }, {**remove, "zcloud": ours.remove_copy}, rounds), size_mib),
         ]  # fmt: skip
     return Part("peers", "Beside kcli and virt-clone", _about(kcli.version, size_mib), figures)
 
@@ -58,6 +67,23 @@ class Ours:
         """Make a guest from an image, and wait until that is done."""
         size = ("--vcpus", "1", "--memory", f"{MEMORY_MIB}M", "--disk-size", "1G", "--quiet")
         return self._server.cli("launch", name, "--image", image, *size, *options)
+
+    def make_template(self) -> None:
+        """Make the template of which clones are made."""
+        self.launch(_GOLDEN, _GOLDEN, "--no-start")
+        self._server.done(self._server.client.post(f"/v1/instances/{_GOLDEN}/template", {"on": True}))
+
+    def clone(self, name: str) -> Cost:
+        """Make a linked clone of the template."""
+        return self._server.cli("clone", _GOLDEN, name, "--linked", "--no-start", "--quiet")
+
+    def copy(self, name: str) -> Cost:
+        """Make a whole copy of the template's disk."""
+        return self._server.cli("volume", "clone", f"{_GOLDEN}-root", name, "--quiet")
+
+    def remove_copy(self, name: str) -> None:
+        """Remove such a copy."""
+        self._server.done(self._server.client.delete(f"/v1/volumes/{name}"))
 
     def remove(self, name: str) -> None:
         """Remove it at once."""
@@ -128,3 +154,15 @@ def _clone(times: dict[str, list[float]], size_mib: int) -> Figure:
         at_most("a linked copy within 150 ms", median(ours), 150),
     ]
     return Figure("peers.clone", f"A copy of a guest with {size_mib} MiB of data", "ms", times, checks)
+
+
+def _linked(times: dict[str, list[float]], size_mib: int) -> Figure:
+    ours, virt_clone = times.values()
+    checks = [ratio("faster than virt-clone", ours, virt_clone, 1.0)]
+    return Figure("peers.linked", f"A linked clone of a template with {size_mib} MiB of data", "ms", times, checks)
+
+
+def _copy(times: dict[str, list[float]], size_mib: int) -> Figure:
+    ours, virt_clone = times.values()
+    checks = [ratio("at most 1.2 x virt-clone", ours, virt_clone, 1.2)]
+    return Figure("peers.copy", f"A whole copy of a disk with {size_mib} MiB of data", "ms", times, checks)
