@@ -76,7 +76,7 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("GET", "/v1/users/{ref}"): ADMIN,
     ("PATCH", "/v1/users/{ref}"): Rule(Scope.GLOBAL, Role.ADMIN, always=True),
     ("DELETE", "/v1/users/{ref}"): ADMIN,
-    ("DELETE", "/v1/users/{ref}/second-factor"): Rule(Scope.GLOBAL, Role.ADMIN, always=True),
+    ("DELETE", "/v1/users/{ref}/second-factor"): ADMIN,
     ("GET", "/v1/projects"): VIEWER,
     ("POST", "/v1/projects"): ADMIN,
     ("GET", "/v1/projects/{ref}"): VIEWER,

@@ -106,4 +106,6 @@ def _kinds(method: str, rule: Rule) -> list[Kind]:
         found += [Kind.CONFLICT, Kind.TOO_LARGE, Kind.MISMATCH, Kind.PRECONDITION]
     if rule.reveals and rule.scope is Scope.PUBLIC:
         found += [Kind.THROTTLED, Kind.UNAUTHENTICATED]
+    if rule.scope is Scope.SESSION:
+        found.append(Kind.THROTTLED)  # who is signed in says the password again, and can guess
     return found
