@@ -9,6 +9,7 @@ from tests import builders
 
 from zcloud.base.clock import SystemClock
 from zcloud.base.config import Config
+from zcloud.domain.addresses import AGENT, Sight, merge
 from zcloud.domain.host import Host
 from zcloud.domain.image import Image
 from zcloud.domain.instance import InstanceStatus, Power, Ready
@@ -54,12 +55,13 @@ def _add_instances(tx: Tx, numbers: Sequence[int]) -> None:
         place, host = divmod(number, len(hosts))
         host_id, name = hosts[host].id, f"web-{number:05}"
         address = f"10.{host}.{place // 250}.{place % 250 + 2}"
+        mac = f"52:54:00:{number >> 16:02x}:{number >> 8 & 255:02x}:{number & 255:02x}"
+        seen = merge([], [Sight(mac, address, AGENT, tx.now)], tx.now)
         instance = builders.instance(
             project.id, host_id, image.id, name=name, tags=("bench",), status=InstanceStatus.RUNNING,
-            desired=Power.RUNNING, ready=Ready.READY, incarnation=1, observed={"addresses": [{"address": address}]},
+            desired=Power.RUNNING, ready=Ready.READY, incarnation=1, observed={"addresses": seen},
         )  # fmt: skip
         tx.instances.add(instance)
-        mac = f"52:54:00:{number >> 16:02x}:{number >> 8 & 255:02x}:{number & 255:02x}"
         changes = {"mac": mac, "address": address, "hostname": f"{name}.default.x"}
         port = builders.port(instance.id, networks[host_id].id, **changes)
         tx.ports.add(port)
