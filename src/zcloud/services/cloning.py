@@ -245,6 +245,7 @@ class _Order:
         source, spec, identity, now = self._source, self._spec, new_id(), self._tx.now
         options = {key: value for key, value in source.guest.get("options", {}).items() if key in _KEPT_OPTIONS}
         origin = {"id": source.id, "name": source.name, "linked": spec.linked}
+        as_large = (spec.vcpus, spec.memory_mib) == (source.vcpus, source.memory_mib)
         return replace(
             source,
             id=identity,
@@ -256,7 +257,7 @@ class _Order:
             memory_mib=spec.memory_mib,
             max_vcpus=_most(source.max_vcpus, spec.vcpus),
             max_memory_mib=_most(source.max_memory_mib, spec.memory_mib),
-            flavor=spec.flavor or (source.flavor if not (self._spec.vcpus - source.vcpus) else ""),
+            flavor=spec.flavor or (source.flavor if as_large else ""),
             protected=False,
             incarnation=0,
             revision=1,

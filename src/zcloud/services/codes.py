@@ -68,6 +68,12 @@ def take(tx: Tx, user_id: str, code: str) -> bool:
     return after is not None
 
 
+def forget(tx: Tx, user_id: str) -> bool:
+    """Forget a user's second factor with its secret, and say whether there was one."""
+    tx.secrets.delete(user_id, KIND)
+    return tx.second_factors.delete(user_id)
+
+
 def advance(factor: SecondFactor, key: bytes, code: str, now: datetime) -> SecondFactor | None:
     """Give the factor after a code was taken, None where it is not one now."""
     given, present = _plain(code), int(now.timestamp()) // PERIOD_S

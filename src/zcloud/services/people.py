@@ -11,9 +11,9 @@ from zcloud.base.ids import new_id
 from zcloud.domain.errors import Forbidden, InUse, InvalidInput, NotFound
 from zcloud.domain.names import check_name
 from zcloud.domain.people import Actor, Member, Project, Quota, Role, SshKey, User
+from zcloud.services.codes import forget
 from zcloud.services.context import Services, authorize, expect, resolve_project, visible_projects
 from zcloud.services.passwords import hash_password
-from zcloud.services.secondfactor import forget
 from zcloud.store import Tx
 
 _KEY_KINDS = ("ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521",

@@ -98,7 +98,7 @@ class SecondFactorService:
                 raise NotFound("You have no second factor.")
             taken = codes.take(tx, actor.user_id, code)
             if taken:
-                forget(tx, actor.user_id)
+                codes.forget(tx, actor.user_id)
             return taken
 
         self._prove(actor, origin, work)
@@ -109,7 +109,7 @@ class SecondFactorService:
 
         def work(tx: Tx) -> None:
             user = tx.users.resolve(ref)
-            if not forget(tx, user.id):
+            if not codes.forget(tx, user.id):
                 raise NotFound(f"{user.name} has no second factor.")
             tx.sessions.delete_of_user(user.id)
 
@@ -122,9 +122,3 @@ class SecondFactorService:
         if not self._store.transact(work):
             self._store.transact(lambda tx: count_failure(tx, keys, actor.user_name, origin))
             raise InvalidInput("The code is wrong, or was used already.", hint="Wait for the next one.", field="code")
-
-
-def forget(tx: Tx, user_id: str) -> bool:
-    """Forget a user's second factor with its secret, and say whether there was one."""
-    tx.secrets.delete(user_id, codes.KIND)
-    return tx.second_factors.delete(user_id)

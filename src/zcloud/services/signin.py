@@ -193,8 +193,7 @@ def reset_password(store: Store, name: str, password: str) -> None:
         user = tx.users.resolve(name)
         tx.users.update(user.id, bump=True, password_hash=hashed, disabled=False)
         tx.sessions.delete_of_user(user.id)
-        tx.secrets.delete(user.id, codes.KIND)
-        tx.second_factors.delete(user.id)
+        codes.forget(tx, user.id)
         tx.sessions.clear_failures(throttle_keys(user.name, Origin(""))[0])
         tx.audit.add("password reset", actor="(the server's machine)", resource=f"user {user.name}", outcome="ok")
 

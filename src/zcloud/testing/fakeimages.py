@@ -79,7 +79,8 @@ def _snapshot(disk: FakeDisk, argv: Sequence[str]) -> bytes:
 
 def change_snapshot(file: FakeFile, verb: str, name: str) -> None:
     """Make (``-c``), go back to (``-a``) or forget (``-d``) a snapshot of an image."""
-    assert file.image is not None
+    if file.image is None or file.image.format is DiskFormat.RAW:
+        raise FakeError("Image is not in qcow2 format")
     if verb == "-c":
         file.snapshots[name] = file.image
     elif name not in file.snapshots:

@@ -54,7 +54,8 @@ def _started(run: Run, tx: Tx) -> None:
     mark_running(run, tx)
 
 
-def _start_failed(run: Run, tx: Tx, error: ZcloudError) -> None:
+def start_failed(run: Run, tx: Tx, error: ZcloudError) -> None:
+    """It is off, takes nothing of its host, and says why."""
     tx.claims.release(run.resource_id, ProviderKind.HOST)
     tx.instances.update(
         run.resource_id,
@@ -77,7 +78,7 @@ def _restart_failed(run: Run, tx: Tx, error: ZcloudError) -> None:
     """Which half failed decides: a guest that never went down runs on, one that did not come up is off."""
     steps = {each.name: each.status for each in tx.operations.get(run.operation.id).steps}
     if steps[_WAIT.name] is StepStatus.DONE:
-        _start_failed(run, tx, error)
+        start_failed(run, tx, error)
     else:
         _stop_failed(run, tx, error)
 
@@ -93,7 +94,7 @@ INSTANCE_START = Workflow(
     title="Start an instance",
     steps=(_FIT, _PORTS, _START),
     succeed=_started,
-    fail=_start_failed,
+    fail=start_failed,
 )
 
 INSTANCE_STOP = Workflow(

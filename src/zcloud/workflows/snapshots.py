@@ -6,16 +6,19 @@ instance goes back, what it has is marked, too: the way there can be undone.
 
 from __future__ import annotations
 
-from zcloud.domain.claims import BYTES, Claim, ProviderKind
+from zcloud.domain.claims import BYTES, Claim
 from zcloud.domain.errors import ZcloudError
-from zcloud.domain.instance import InstanceStatus, Power, Ready
+from zcloud.domain.instance import InstanceStatus
+from zcloud.domain.operation import StepStatus
 from zcloud.domain.snapshot import Snapshot, SnapshotState
+from zcloud.drivers.storage.base import StorageDriver, VolumeSpec
 from zcloud.operations.model import Step, Workflow
 from zcloud.store import Tx
 from zcloud.workflows import parts
 from zcloud.workflows.context import Run, Whole, load_whole
 from zcloud.workflows.design import nvram_copy_name, nvram_name
 from zcloud.workflows.instance_create import mark_running
+from zcloud.workflows.instance_power import start_failed
 from zcloud.workflows.quiet import held_still, thaw
 
 
@@ -83,17 +86,23 @@ def start(run: Run) -> None:
         parts.power_on(run)
 
 
+def _disks(run: Run, whole: Whole) -> list[tuple[StorageDriver, VolumeSpec]]:
+    """Give the disks that the snapshot has; others came later, and may lie where there are no snapshots."""
+    disks, host_id = _snapshot(run).disks, whole.instance.host_id
+    return [(run.storage(pool, host_id), whole.volume_spec(each)) for each, pool in whole.volumes if each.id in disks]
+
+
 def _mark(run: Run, whole: Whole, name: str) -> None:
-    for volume, pool in whole.volumes:
-        run.storage(pool, whole.instance.host_id).take_snapshot(whole.volume_spec(volume), name)
+    for driver, spec in _disks(run, whole):
+        driver.take_snapshot(spec, name)
 
 
 def _drop(run: Run, whole: Whole, name: str) -> None:
     instance = whole.instance
     hypervisor = run.link(instance.host_id).hypervisor
     if parts.is_off(hypervisor, instance.id):
-        for volume, pool in whole.volumes:
-            run.storage(pool, instance.host_id).drop_snapshot(whole.volume_spec(volume), name)
+        for driver, spec in _disks(run, whole):
+            driver.drop_snapshot(spec, name)
     else:
         hypervisor.drop_disk_snapshots(instance.id, _paths(run, whole), name)
     _, pool = whole.root
@@ -101,11 +110,9 @@ def _drop(run: Run, whole: Whole, name: str) -> None:
 
 
 def _revert(run: Run, name: str) -> None:
-    """Revert the disks that the snapshot has."""
-    whole, disks = load_whole(run), _snapshot(run).disks
-    for volume, pool in whole.volumes:
-        if volume.id in disks:
-            run.storage(pool, whole.instance.host_id).revert_volume(whole.volume_spec(volume), name)
+    whole = load_whole(run)
+    for driver, spec in _disks(run, whole):
+        driver.revert_volume(spec, name)
     _copy_variables(run, whole, nvram_copy_name(whole.instance, name), nvram_name(whole.instance))
 
 
@@ -115,8 +122,7 @@ def _copy_variables(run: Run, whole: Whole, name: str, copy: str) -> None:
 
 
 def _paths(run: Run, whole: Whole) -> list[str]:
-    host_id = whole.instance.host_id
-    return [run.storage(pool, host_id).disk_source(whole.volume_spec(volume)).path for volume, pool in whole.volumes]
+    return [driver.disk_source(spec).path for driver, spec in _disks(run, whole)]
 
 
 def _taken(run: Run, tx: Tx) -> None:
@@ -125,8 +131,10 @@ def _taken(run: Run, tx: Tx) -> None:
 
 
 def _not_taken(run: Run, tx: Tx, error: ZcloudError) -> None:
-    """Nothing is left of it, so nothing is kept."""
-    del error
+    """Forget it, but where some disks have it still: then it can be deleted, and keeps what it claims."""
+    if any(each.status is StepStatus.LEFT for each in tx.operations.get(run.operation.id).steps):
+        _not_dropped(run, tx, error)
+        return
     tx.claims.release(run.args["snapshot"])
     tx.snapshots.delete(run.args["snapshot"])
 
@@ -144,18 +152,6 @@ def _reverted(run: Run, tx: Tx) -> None:
         mark_running(run, tx)
     else:
         tx.instances.update(run.resource_id, status=InstanceStatus.STOPPED, error=None)
-
-
-def _not_reverted(run: Run, tx: Tx, error: ZcloudError) -> None:
-    """It has what it had, and is off."""
-    tx.claims.release(run.resource_id, ProviderKind.HOST)
-    tx.instances.update(
-        run.resource_id,
-        status=InstanceStatus.STOPPED,
-        desired=Power.STOPPED,
-        ready=Ready.NONE,
-        error=error.to_record(),
-    )
 
 
 def _dropped(run: Run, tx: Tx) -> None:
@@ -198,7 +194,7 @@ INSTANCE_REVERT = Workflow(
         Step("forget", "Forget what its disks had before", forget, tidies=True),
     ),
     succeed=_reverted,
-    fail=_not_reverted,
+    fail=start_failed,  # it has what it had, and is off
 )
 
 INSTANCE_DELETE_SNAPSHOT = Workflow(

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from zcloud.base.ids import new_id
+from zcloud.domain.claims import BYTES
 from zcloud.domain.errors import AlreadyExists, CommandFailed, HypervisorFailed, InUse, NotFound, PoolCannot
 from zcloud.domain.instance import DiskRequest, InstanceSpec, InstanceStatus, NicRequest
 from zcloud.domain.operation import Operation, OperationStatus
 from zcloud.domain.snapshot import Snapshot, SnapshotState, as_tree
-from zcloud.domain.storage import GIB, Volume
-from zcloud.services.disks import Disks, Parting
+from zcloud.domain.storage import GIB, Pool, Volume
+from zcloud.drivers import registry
+from zcloud.operations.run import UNDO_BACKOFF_S
+from zcloud.services.disks import Disks, DiskSpec, Parting
 from zcloud.services.snapshots import Snapshots
 from zcloud.services.volumes import Growth, Volumes
-from zcloud.store import Store
+from zcloud.store import Store, Tx
 from zcloud.testing.cloud import ADMIN, FakeCloud
 
 
@@ -30,8 +35,8 @@ class Owner:
             name="web", image="tiny", vcpus=1, memory_mib=256, nics=(NicRequest(""),), disks=(DiskRequest(GIB),)
         )
         self.id = self.launch(spec)
-        link = cloud.links.hosts[host_id]
-        self.hypervisor, self.shell = link.hypervisor, link.shell
+        self.link = cloud.links.hosts[host_id]
+        self.hypervisor, self.shell = self.link.hypervisor, self.link.shell
 
     def launch(self, spec: InstanceSpec) -> str:
         instance, operation = self.cloud.launch.launch(ADMIN, "", spec)
@@ -51,6 +56,24 @@ class Owner:
 
     def data(self) -> Volume:
         return self.cloud.read(lambda tx: tx.volumes.of_instance(self.id)[1])
+
+    def raw_pool(self) -> str:
+        """Add a pool of raw files to its host and give the pool's name."""
+
+        def add(tx: Tx) -> Pool:
+            options = {"path": "/var/lib/libvirt/images/raw", "format": "raw"}
+            made = tx.pools.add(replace(tx.pools.all()[0], id=new_id(), name="raw", options=options, is_default=False))
+            tx.claims.set_capacity(made.ref, {BYTES: 100 * GIB})
+            return made
+
+        pool = self.cloud.store.transact(add)
+        registry.storage(pool, self.link).ensure_pool()
+        return pool.name
+
+    def claimed(self, id: str) -> int:
+        """Give the bytes that are claimed for something."""
+        claims = self.cloud.read(lambda tx: tx.claims.held_by(id))
+        return sum(each.amount for each in claims)
 
     def marks(self) -> set[int]:
         """Give how many snapshots the images of the disks have."""
@@ -112,6 +135,30 @@ def test_one_that_cannot_be_taken_leaves_nothing(owner: Owner) -> None:
     assert owner.cloud.wait(owner.snapshots.create(ADMIN, "", "web", "one")[1]).status is OperationStatus.FAILED
     assert (owner.tree(), owner.marks()) == ([], {0})
     assert owner.cloud.instances.show(ADMIN, "", "web").instance.frozen_until is None
+
+
+def test_one_that_can_be_neither_taken_nor_undone_stays_to_be_deleted(owner: Owner) -> None:
+    owner.done(owner.cloud.instances.stop(ADMIN, "", "web"))
+    owner.cloud.store.transact(lambda tx: tx.volumes.update(owner.data().id, allocated=GIB))
+    for _ in range(2 + len(UNDO_BACKOFF_S)):  # it comes last: the disks have been marked, and unmarked
+        owner.shell.fail("remove", CommandFailed("no"))
+    snapshot, operation = owner.snapshots.create(ADMIN, "", "web", "one")
+    assert owner.cloud.wait(operation).status is OperationStatus.FAILED
+    assert [each.state for _, each, _ in owner.snapshots.all(ADMIN, "", "web")] == [SnapshotState.ERROR]
+    assert owner.claimed(snapshot.id)
+    owner.done(owner.snapshots.delete(ADMIN, "", "web", "one"))
+    assert (owner.tree(), owner.marks(), owner.claimed(snapshot.id)) == ([], {0}, 0)
+
+
+def test_a_disk_that_came_later_is_left_alone(owner: Owner) -> None:
+    owner.take("one")
+    spec = DiskSpec(size=GIB, pool=owner.raw_pool())
+    owner.done(Disks(owner.cloud.services).attach(ADMIN, "", "web", spec)[1])
+    owner.done(owner.snapshots.revert(ADMIN, "", "web", "one"))
+    owner.done(owner.snapshots.delete(ADMIN, "", "web", "one"))
+    owner.done(owner.cloud.instances.stop(ADMIN, "", "web"))
+    assert owner.marks() == {0}
+    assert len(owner.cloud.read(lambda tx: tx.volumes.of_instance(owner.id))) == 3
 
 
 def test_what_snapshots_have_is_not_taken_away_but_goes_with_its_instance(owner: Owner) -> None:
