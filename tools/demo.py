@@ -271,8 +271,9 @@ def tell() -> None:
   all there is   zcloud list
   (zcloud is {ZCLOUD})
 
-  the API        {url()}/v1/openapi.json (authority {DATA / "tls/ca.pem"})
+  in a browser   {url()}    (its certificate is of an authority of its own: {DATA / "tls/ca.pem"})
   first login    admin, password in {PASSWORD}
+  the API        {url()}/v1/openapi.json
   remove it all  scripts/demo --clean
 """)
 

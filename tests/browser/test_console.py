@@ -106,6 +106,16 @@ def test_a_row_changes_by_itself(tab: SignIn) -> None:
     expect(page.locator("#list tbody tr")).to_contain_text("Running")
 
 
+def test_times_stay_the_viewer_s_when_a_part_comes_anew(tab: SignIn) -> None:
+    it = tab(timezone_id="Asia/Tokyo")
+    page = it.open(f"/instances/{it.site.cloud.running.id}")
+    part = page.locator("[data-live] time:not([data-age])").first
+    part.evaluate("each => each.closest('[data-live]').setAttribute('data-old', '')")
+    part.evaluate("each => htmx.trigger(each.closest('[data-live]'), 'live')")
+    expect(page.locator("[data-old]")).to_have_count(0)
+    expect(part).not_to_contain_text("UTC")
+
+
 def test_what_went_wrong_is_told_with_what_to_do(tab: SignIn) -> None:
     page = tab().open("/instances?view=problems")
     page.locator("#list tbody a").first.click()

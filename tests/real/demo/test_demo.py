@@ -71,7 +71,14 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
 def test_one_command_makes_a_cloud(newcomer: Newcomer) -> None:
     told = newcomer.run("scripts/demo")
     assert "demo is running and ready on this machine" in told
-    for line in ("its address", "zcloud ssh", "zcloud console demo", "first login", "instance demo, until its guest"):
+    for line in (
+        "its address",
+        "zcloud ssh",
+        "zcloud console demo",
+        "in a browser",
+        "first login",
+        "instance demo, until its guest",
+    ):
         assert line in told
 
 

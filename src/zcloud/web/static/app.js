@@ -65,8 +65,8 @@ async function copy(button) {
 }
 
 // ---- dialogs and messages --------------------------------------------------------------------------
+document.addEventListener("htmx:load", (event) => localTimes(event.detail.elt)); // a swap's target is what was there before
 document.addEventListener("htmx:afterSwap", (event) => {
-  localTimes(event.detail.target);
   const dialog = $("#dialog");
   if (event.detail.target === dialog && !dialog.open) dialog.showModal();
   if (event.detail.target.id === "toasts") fade($("#toasts").firstElementChild);
