@@ -100,7 +100,7 @@ def test_base_arrives_once_and_whole(driver: StorageDriver) -> None:
         raise AssertionError("a base that is there is not sent again")
 
     driver.ensure_base(BASE, never)
-    assert BASE.digest in driver.base_path(BASE)
+    assert BASE.digest in driver.base_source(BASE).path
     driver.delete_base(BASE.digest)
     driver.delete_base(BASE.digest)
     assert not driver.has_base(BASE)
@@ -183,6 +183,23 @@ def test_a_hypervisor_s_copy_becomes_a_volume(driver: StorageDriver) -> None:
     driver.seal_volume(spec, True)
     driver.seal_volume(spec, False)
     assert driver.arriving(spec).path != driver.disk_source(spec).path
+
+
+def test_a_volume_that_somebody_else_fills(driver: StorageDriver) -> None:
+    small = VolumeSpec(str(uuid4()), 4 * MIB)
+    spec = VolumeSpec(small.id, 8 * MIB)
+    for _ in range(2):
+        assert driver.prepare_arrival(small) == driver.arriving(spec)
+        assert driver.arrival(spec) is Arrival.BEGUN
+    assert spec.id not in volume_ids(driver)
+    driver.settle_volume(spec)
+    driver.settle_volume(spec)
+    assert driver.arrival(spec) is Arrival.WHOLE
+    assert driver.ensure_volume(spec) == driver.disk_source(spec)
+    driver.delete_volume(spec.id)
+    driver.prepare_arrival(spec)
+    driver.delete_volume(spec.id)
+    assert driver.arrival(spec) is Arrival.NONE
 
 
 def test_a_volume_over_another_one(driver: StorageDriver) -> None:

@@ -12,10 +12,11 @@ from zcloud.domain.attachment import PLAIN, SERIAL_LENGTH, Attachment, disk_targ
 
 
 class DiskKind(StrEnum):
-    """What a disk's path is on the host."""
+    """What a disk's path is: a file or a device of the host, or a name on a server that QEMU itself talks to."""
 
     FILE = "file"
     BLOCK = "block"
+    NETWORK = "network"
 
 
 class DiskFormat(StrEnum):
@@ -26,8 +27,28 @@ class DiskFormat(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkDisk:
+    """How QEMU reaches a disk on the network (https://libvirt.org/formatdomain.html#hard-drives-floppy-disks-cdroms).
+
+    ``hosts`` are names or addresses with their ports, none where the server is known otherwise; ``secret`` is the uuid
+    of libvirt's secret of the kind ``secret_kind`` with which ``user`` signs in, empty where nobody does. ``tool`` is
+    how qemu-img names the same disk on this host.
+    """
+
+    protocol: str
+    hosts: tuple[tuple[str, int], ...]
+    tool: str
+    user: str = ""
+    secret: str = ""
+    secret_kind: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DiskSource:
-    """Where a volume is on its host. ``direct_io`` is False where the file system has no O_DIRECT."""
+    """Where a volume is on its host. ``direct_io`` is False where the file system has no O_DIRECT.
+
+    ``network`` goes with a path on the network, and only with it.
+    """
 
     volume_id: str
     path: str
@@ -35,6 +56,12 @@ class DiskSource:
     kind: DiskKind = DiskKind.FILE
     read_only: bool = False
     direct_io: bool = True
+    network: NetworkDisk | None = None
+
+    @property
+    def image(self) -> str:
+        """Give how qemu-img names it on its host."""
+        return self.network.tool if self.network else self.path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""A libvirt backup job (https://libvirt.org/formatbackup.html), as far as disks are pushed into files."""
+"""A libvirt backup job (https://libvirt.org/formatbackup.html), as far as disks are pushed somewhere."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from zcloud.libvirtxml.mapping import Children, Node
 
 
 class BackupDisk(Node):
-    """A disk by its target's name, and the file that it is copied into."""
+    """A disk by its target's name, and the file or device that it is copied into."""
 
     TAG = "disk"
     name = Text("./@name")
     backup = YesNo("./@backup")
     type = Text("./@type")
     target = Text("./target/@file")
+    device = Text("./target/@dev")
     format = Text("./driver/@type")
 
 

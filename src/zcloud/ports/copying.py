@@ -33,9 +33,9 @@ class CopyControl(Protocol):
     """Copies of the disks of one host's domains, named by uuid. Raises NotFound, HypervisorFailed, HostUnreachable."""
 
     def begin_copy(self, uuid: str, copies: Mapping[str, DiskSource]) -> None:
-        """Begin to copy disks (by target) of a running domain into files, all as they are when this returns.
+        """Begin to copy disks (by target) of a running domain, all as they are when this returns.
 
-        What the guest writes later is in no copy. The files are made whole, flat, and of the format that is said.
+        What the guest writes later is in no copy. Each goes into a file or device that is there, of the disk's size.
         """
         ...
 

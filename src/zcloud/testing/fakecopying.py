@@ -21,7 +21,7 @@ class FakeCopying(FakePower):
     copied: set[str]
 
     def begin_copy(self, uuid: str, copies: Mapping[str, DiskSource]) -> None:
-        """Write the files."""
+        """Write the files, which are there and as large as the disks."""
         self.enter("begin_copy")
         domain = self._domain(uuid)
         if domain.state in OFF:
@@ -31,6 +31,9 @@ class FakeCopying(FakePower):
         for target, copy in copies.items():
             source = self.disk.file(str(sources[target]))
             size = source.image.size if source.image else source.size
+            place = self.disk.file(copy.path).image
+            if place is None or place.size != size:
+                raise HypervisorFailed("libvirt: internal error: Source and target image have different sizes")
             self.disk.put(copy.path, replace(source, image=ImageFacts(copy.format, size)))
         self.copied.add(uuid)
 

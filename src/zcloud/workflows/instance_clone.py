@@ -7,6 +7,7 @@ cloud-init's instance id) is in its record and seed, as at a launch; its UEFI va
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from functools import wraps
 
@@ -87,7 +88,7 @@ def _copy_live(run: Run, source: Whole, clone: Whole, live: str) -> None:
     if job.active:
         run.control.progress(job.done, job.total)
         raise Waiting("The disks are being copied.", run.now() + (_SOON if job.total < _QUICK else _LATER))
-    if Arrival.NONE not in arrived:
+    if "quiesced" in parts.load_instance(next(_clones(run))).guest["clone_of"]:  # it was begun
         if not job.succeeded:
             raise StorageFailed(f"The copy of the disks of {source.instance.name} broke off.")
         for _, spec, driver in pairs:
@@ -98,8 +99,7 @@ def _copy_live(run: Run, source: Whole, clone: Whole, live: str) -> None:
         disk = find_disk(live, origin.serial)
         if disk is None or not disk.target:
             raise StorageFailed(f"The running guest of {source.instance.name} does not have {origin.name}.")
-        driver.delete_volume(spec.id)
-        copies[disk.target] = driver.arriving(spec)
+        copies[disk.target] = driver.prepare_arrival(replace(spec, size=origin.size))
     with held_still(run, source.instance) as quiet:
         hypervisor.begin_copy(uuid, copies)
     _note(run, quiet=quiet)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from zcloud.domain.attachment import Attachment, Discard, DiskBus, DiskCache, DiskIo, IoLimits
 from zcloud.domain.hardware import Hardware, settle
 from zcloud.domain.host import Accel
-from zcloud.domain.plug import DiskFormat, DiskKind, DiskPlug, DiskSource, NicKind, NicPlug
+from zcloud.domain.plug import DiskFormat, DiskKind, DiskPlug, DiskSource, NetworkDisk, NicKind, NicPlug
 from zcloud.domain.size import Size
 from zcloud.drivers.compute.design import DomainPlan, UefiFirmware
 
@@ -26,6 +26,31 @@ SHARED_TOOLS = DiskSource(
     path="/srv/tools.qcow2",
     read_only=True,
     direct_io=False,
+)
+CEPH = DiskSource(
+    volume_id="0d5c3a52-6c0a-4f43-9d5a-000000000004",
+    path="vms/0d5c3a52-6c0a-4f43-9d5a-000000000004",
+    format=DiskFormat.RAW,
+    kind=DiskKind.NETWORK,
+    network=NetworkDisk(
+        protocol="rbd",
+        hosts=(("192.0.2.1", 6789), ("192.0.2.2", 6789)),
+        tool="rbd:vms/0d5c3a52-6c0a-4f43-9d5a-000000000004:conf=/etc/ceph/one.conf",
+        user="zcloud",
+        secret="5a2e6a4c-7d1f-4c62-9f0e-00000000000c",
+        secret_kind="ceph",
+    ),
+)
+ISCSI = DiskSource(
+    volume_id="0d5c3a52-6c0a-4f43-9d5a-000000000005",
+    path="iqn.2026-01.org.example:disks/1",
+    format=DiskFormat.RAW,
+    kind=DiskKind.NETWORK,
+    network=NetworkDisk(
+        protocol="iscsi",
+        hosts=(("192.0.2.3", 3260),),
+        tool="iscsi://192.0.2.3/iqn.2026-01.org.example:disks/1",
+    ),
 )
 LIMITED_ROOT = DiskPlug(
     source=ROOT,
@@ -132,9 +157,15 @@ CASES: dict[str, DomainPlan] = {
     "drivers": replace(
         DEMO,
         disks=(DiskPlug(source=ROOT, slot=0, attachment=Attachment(DiskBus.SATA)),),
-        drivers=f"/var/lib/zcloud/pools/default/base/{'0' * 64}.iso",
+        drivers=DiskSource(
+            volume_id="0" * 64,
+            path=f"/var/lib/zcloud/pools/default/base/{'0' * 64}.iso",
+            format=DiskFormat.RAW,
+            read_only=True,
+        ),
         hardware=settle({"os": "windows", "disk_bus": "sata", "nic_model": "e1000e"}),
     ),
+    "network-disks": replace(DEMO, disks=(DiskPlug(source=CEPH, slot=0), DiskPlug(source=ISCSI, slot=1))),
     "windows-kvm": replace(DEMO, accel=Accel.KVM, hardware=settle({"os": "windows", "cpu": "maximum"})),
     "tuned": replace(DEMO, size=Size(4, 512, 4, 1024), hardware=TUNED),
     "spice": replace(DEMO, hardware=Hardware(screen="spice", video="qxl")),

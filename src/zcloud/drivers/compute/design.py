@@ -51,7 +51,7 @@ class UefiFirmware:
 class DomainPlan:
     """All that the design needs. Paths are absolute paths on the host.
 
-    ``disks`` have the root in slot 0; ``drivers`` is a CD with drivers (empty: none). ``machine`` is a canonical q35
+    ``disks`` have the root in slot 0; ``drivers`` is a CD with drivers. ``machine`` is a canonical q35
     type, such as pc-q35-7.2. ``uefi`` None boots by BIOS; ``seed`` empty means no cloud-init disk.
     """
 
@@ -69,7 +69,7 @@ class DomainPlan:
     uefi: UefiFirmware | None = None
     disks: tuple[DiskPlug, ...]
     seed: str = ""
-    drivers: str = ""
+    drivers: DiskSource | None = None
     nics: tuple[NicPlug, ...] = ()
     console_log: str
     free_page_reporting: bool = True
@@ -86,10 +86,11 @@ def design_domain(plan: DomainPlan) -> str:
     for disk in plan.disks:
         _fill_disk(domain.disks.add(), disk)
     if plan.seed:
+        seed = DiskSource(volume_id="seed", path=plan.seed, format=DiskFormat.RAW, read_only=True, direct_io=False)
         if (plan.hardware.os, plan.hardware.disk_bus) == ("linux", "virtio"):
-            _fill_seed(domain.disks.add(), plan.seed)
+            _fill_seed(domain.disks.add(), seed)
         else:
-            _fill_cdrom(domain.disks.add(), plan.seed, SEED_SLOT, _SEED_UNIT)
+            _fill_cdrom(domain.disks.add(), seed, SEED_SLOT, _SEED_UNIT)
     if plan.drivers:
         _fill_cdrom(domain.disks.add(), plan.drivers, DRIVERS_SLOT, _DRIVERS_UNIT)
     for plug in plan.nics:
@@ -169,8 +170,8 @@ def _run(domain: Domain) -> None:
 def _fill_disk(disk: Disk, plug: DiskPlug) -> None:
     source = plug.source
     block, read_only = source.kind is DiskKind.BLOCK, source.read_only or plug.attachment.read_only
-    disk.type, disk.device = source.kind.value, "disk"
-    disk.driver, disk.format = "qemu", source.format.value
+    fill_source(disk, source)
+    disk.device = "disk"
     chosen = plug.attachment
     disk.cache = chosen.cache.value or ("none" if source.direct_io else "writeback")
     # Native I/O needs O_DIRECT and blocks where a file's blocks are yet to be allocated.
@@ -181,13 +182,27 @@ def _fill_disk(disk: Disk, plug: DiskPlug) -> None:
         disk.read_error_policy = "report"
         disk.discard = chosen.discard.value or "unmap"
         disk.detect_zeroes = "unmap" if disk.discard == "unmap" else None
-    disk.source.dev = source.path if block else None
-    disk.source.file = None if block else source.path
     disk.target, disk.bus = plug.target, plug.attachment.bus.value
     disk.read_only = read_only
     disk.serial = plug.serial
     disk.boot_order = 1 if plug.slot == 0 else None
     fill_limits(disk, plug.attachment.limits)
+
+
+def fill_source(disk: Disk, source: DiskSource) -> None:
+    """Write where a disk's bytes are."""
+    disk.type, disk.driver, disk.format = source.kind.value, "qemu", source.format.value
+    disk.source.dev = source.path if source.kind is DiskKind.BLOCK else None
+    disk.source.file = source.path if source.kind is DiskKind.FILE else None
+    if source.network is None:
+        return
+    disk.source.protocol, disk.source.name = source.network.protocol, source.path
+    for name, number in source.network.hosts:
+        host = disk.source.hosts.add()
+        host.name, host.port = name, number
+    if source.network.secret:
+        disk.source.auth_user = source.network.user
+        disk.source.auth_secret_type, disk.source.auth_secret_uuid = source.network.secret_kind, source.network.secret
 
 
 def fill_limits(disk: Disk, limits: IoLimits) -> None:
@@ -199,18 +214,16 @@ def fill_limits(disk: Disk, limits: IoLimits) -> None:
         setattr(disk.iotune, f"{name}_max_length", (limits.burst_s or None) if burst else None)
 
 
-def _fill_seed(disk: Disk, path: str) -> None:
+def _fill_seed(disk: Disk, seed: DiskSource) -> None:
     """A read-only virtio disk: cloud kernels have no AHCI and would never see a CD-ROM on q35."""
-    seed = DiskSource(volume_id="seed", path=path, format=DiskFormat.RAW, read_only=True, direct_io=False)
     _fill_disk(disk, DiskPlug(source=seed, slot=SEED_SLOT))
     disk.snapshot = "no"
 
 
-def _fill_cdrom(disk: Disk, path: str, slot: int, unit: int) -> None:
+def _fill_cdrom(disk: Disk, source: DiskSource, slot: int, unit: int) -> None:
     """A CD that a system sees before it has a driver for virtio."""
-    disk.type, disk.device, disk.snapshot = "file", "cdrom", "no"
-    disk.driver, disk.format = "qemu", "raw"
-    disk.source.file = path
+    fill_source(disk, source)
+    disk.device, disk.snapshot = "cdrom", "no"
     disk.target, disk.bus = disk_target(slot, DiskBus.SATA), "sata"
     place = disk.address
     place.type, place.controller, place.target, place.unit = "drive", 0, 0, unit

@@ -88,7 +88,14 @@ class FilledVolumes(Protocol):
     """Volumes that somebody else fills, or that nobody may write to any more."""
 
     def arriving(self, spec: VolumeSpec) -> DiskSource:
-        """Give where a hypervisor is to write a volume that is not whole yet, without looking."""
+        """Give where a volume that is not whole yet is written by somebody else, without looking."""
+        ...
+
+    def prepare_arrival(self, spec: VolumeSpec) -> DiskSource:
+        """Make the place where it is written, empty and of ``spec.size``; what arrived before is thrown away.
+
+        It stands by itself, whatever the volume would lie over.
+        """
         ...
 
     def arrival(self, spec: VolumeSpec) -> Arrival:
@@ -175,8 +182,8 @@ class StorageDriver(FilledVolumes, VolumeSnapshots, Artifacts, Protocol):
         """Put a read-only base into the pool, named by its digest; ``source`` opens the image's file."""
         ...
 
-    def base_path(self, base: BaseImage) -> str:
-        """Give where a base is on the host, without looking."""
+    def base_source(self, base: BaseImage) -> DiskSource:
+        """Give where a base is, to be read only (a CD), without looking."""
         ...
 
     def delete_base(self, digest: str) -> None: ...

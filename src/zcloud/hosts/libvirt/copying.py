@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import libvirt
 
-from zcloud.domain.plug import DiskSource
+from zcloud.domain.plug import DiskKind, DiskSource
 from zcloud.hosts.libvirt.connection import Connection
 from zcloud.hosts.libvirt.domains import find_domain
 from zcloud.libvirtxml.backup import Backup
@@ -30,7 +30,7 @@ class Copying:
 
         def begin(raw: libvirt.virConnect) -> None:
             domain = find_domain(raw, uuid)
-            domain.backupBegin(_design(domain.XMLDesc(0), copies), None, 0)
+            domain.backupBegin(_design(domain.XMLDesc(0), copies), None, libvirt.VIR_DOMAIN_BACKUP_BEGIN_REUSE_EXTERNAL)
 
         self._jobs.call(begin)
 
@@ -68,5 +68,7 @@ def _design(xml: str, copies: Mapping[str, DiskSource]) -> str:
         each = backup.disks.add()
         each.name, each.backup = disk.target, copy is not None
         if copy is not None:
-            each.type, each.target, each.format = copy.kind.value, copy.path, copy.format.value
+            each.type, each.format = copy.kind.value, copy.format.value
+            block = copy.kind is DiskKind.BLOCK
+            each.target, each.device = (None, copy.path) if block else (copy.path, None)
     return backup.to_xml()
