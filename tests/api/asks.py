@@ -202,6 +202,7 @@ ASKS: dict[tuple[str, str], Ask] = {
     ("POST", "/v1/pools"): Ask(202, "/v1/pools", {"name": "more", "host": "anton", "options": {"path": "/srv/more"}}),
     ("GET", "/v1/pools/{ref}"): Ask(200, "/v1/pools/local"),
     ("PATCH", "/v1/pools/{ref}"): Ask(200, "/v1/pools/local", {"overcommit": 3.5}),
+    ("POST", "/v1/pools/{ref}/refresh"): Ask(202, "/v1/pools/local/refresh"),
     ("DELETE", "/v1/pools/{ref}"): Ask(202, "/v1/pools/idle"),
     ("GET", "/v1/groups"): Ask(200, "/v1/groups"),
     ("POST", "/v1/groups"): Ask(201, "/v1/groups", {"name": "more", "project": "default"}),

@@ -15,7 +15,10 @@ STORAGE: dict[str, tuple[str, dict[str, Any]]] = {
     "directory": ("directory", {}),
     "directory-raw": ("directory", {"format": "raw"}),
     "directory-preallocated": ("directory", {"preallocation": "falloc"}),
+    "nfs": ("nfs", {"server": "files.test"}),
+    "nfs-raw": ("nfs", {"server": "files.test", "version": "4.1", "mount_options": "nconnect=4", "format": "raw"}),
 }
+NEEDS_KERNEL = frozenset({"nfs"})  # kinds of which a namespace host has only the fake
 NETWORK: dict[str, tuple[str, dict[str, Any]]] = {
     "nat": ("nat", {}),
     "nat-open": ("nat", {"port_security": "off", "isolation": "off"}),
@@ -31,12 +34,13 @@ def new_pool(case: str, **changes: Any) -> Pool:
     """Give a pool of a case, in a directory of its own where it has one."""
     driver, options = STORAGE[case]
     identity = str(uuid4())
+    places = {"directory": {"path": f"/var/lib/libvirt/images/pool-{identity[:8]}"}, "nfs": {"export": f"/{identity}"}}
     return Pool(
         id=identity,
         name=case,
         driver=driver,
-        host_id="host",
-        options={"path": f"/var/lib/libvirt/images/pool-{identity[:8]}", **options, **changes},
+        host_id=None if driver == "nfs" else "host",
+        options={**places[driver], **options, **changes},
         overcommit=1.0,
         state=PoolState.READY,
         total=0,

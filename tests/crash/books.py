@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, select
 
 from zcloud.domain.network import Port
+from zcloud.domain.storage import MOUNTS
 from zcloud.drivers import registry
 from zcloud.ports import DomainState, HostLink
 from zcloud.store import Store, schema
@@ -32,7 +33,7 @@ _DOMAIN_STATE = {
 }
 
 _TABLES = (
-    "operations", "events", "hosts", "pools", "networks", "images",
+    "operations", "events", "hosts", "pools", "pool_hosts", "networks", "images",
     "instances", "volumes", "ports", "claims", "secrets",
 )  # fmt: skip
 
@@ -127,8 +128,11 @@ class Books:
     def _check_files(self, rows: Rows, host_id: str, traces: Traces) -> None:
         expected: set[str] = set()
         bases: set[str] = set()
-        for pool in rows.of("pools", host_id=host_id, state="ready"):
-            path = pool["options"]["path"]
+        joined = {row["pool_id"] for row in rows.of("pool_hosts", host_id=host_id)}
+        assert traces.mounts == {f"{MOUNTS}/{id}" for id in joined}
+        here = [row for row in rows.of("pools", state="ready") if row["host_id"] == host_id or row["id"] in joined]
+        for pool in here:
+            path = pool["options"].get("path") or f"{MOUNTS}/{pool['id']}"
             volumes = rows.of("volumes", pool_id=pool["id"])
             expected |= {f"{path}/zcloud-pool"} | {f"{path}/volumes/{row['id']}.qcow2" for row in volumes}
             roots = [row for row in volumes if row["role"] == "root"]

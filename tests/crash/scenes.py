@@ -359,19 +359,34 @@ def _delete_image(stage: Stage, host_id: str) -> Ask:
     return lambda: stage.images.delete(ADMIN, image_id)
 
 
-def _pool_spec(stage: Stage, host_id: str) -> PoolSpec:
+def _pool_spec(stage: Stage) -> PoolSpec:
+    """Give a pool that all hosts share: it is made as one of a host is, and joined as well."""
     name = stage.name("pool")
-    return PoolSpec(name, host=host_id, options={"path": f"/var/lib/libvirt/images/{name}"})
+    return PoolSpec(name, driver="nfs", options={"server": "files.test", "export": f"/{new_id()}"})
 
 
-def _create_pool(stage: Stage, host_id: str) -> Ask:
-    return lambda: stage.pools.create(ADMIN, _pool_spec(stage, host_id))[1]
+def _create_pool(stage: Stage, _host_id: str) -> Ask:
+    return lambda: stage.pools.create(ADMIN, _pool_spec(stage))[1]
 
 
-def _delete_pool(stage: Stage, host_id: str) -> Ask:
-    pool, operation = stage.pools.create(ADMIN, _pool_spec(stage, host_id))
+def _shared_pool(stage: Stage, *hosts: str) -> str:
+    """Give the id of a pool that hosts share, or only some."""
+    pool, operation = stage.pools.create(ADMIN, dataclasses.replace(_pool_spec(stage), hosts=hosts))
     stage.done(operation)
-    return lambda: stage.pools.delete(ADMIN, pool.id)
+    return pool.id
+
+
+def _delete_pool(stage: Stage, _host_id: str) -> Ask:
+    pool_id = _shared_pool(stage)
+    return lambda: stage.pools.delete(ADMIN, pool_id)
+
+
+def _refresh_pool(stage: Stage, host_id: str) -> Ask:
+    """It is not mounted any more on a host."""
+    pool_id = _shared_pool(stage)
+    with stage.cloud.store.read() as tx:
+        registry.storage(tx.pools.get(pool_id), stage.cloud.links.link(host_id)).leave()
+    return lambda: stage.pools.refresh(ADMIN, pool_id)
 
 
 def _delete_volume(stage: Stage, host_id: str) -> Ask:
@@ -485,8 +500,10 @@ def _enlist_host(stage: Stage, _host_id: str) -> Ask:
 
 
 def _remove_host(stage: Stage, _host_id: str) -> Ask:
+    """It shares a pool."""
     host, operation = stage.hosts.add(ADMIN, _host_spec(stage))
     stage.done(operation)
+    _shared_pool(stage, host.id)
     return lambda: stage.hosts.remove(ADMIN, host.id)
 
 
@@ -559,6 +576,7 @@ SCENES: Mapping[str, Callable[[Stage, str], Ask]] = {
     "network_delete_v1": _delete_network,
     "pool_create_v1": _create_pool,
     "pool_delete_v1": _delete_pool,
+    "pool_refresh_v1": _refresh_pool,
     "volume_clone_v1": _clone_volume,
     "volume_create_v1": _create_volume,
     "volume_delete_v1": _delete_volume,

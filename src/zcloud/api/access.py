@@ -104,6 +104,7 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("GET", "/v1/pools/{ref}"): LOOK,
     ("PATCH", "/v1/pools/{ref}"): OPERATOR,
     ("DELETE", "/v1/pools/{ref}"): OPERATOR,
+    ("POST", "/v1/pools/{ref}/refresh"): OPERATOR,
     ("GET", "/v1/groups"): VIEWER,
     ("POST", "/v1/groups"): MEMBER,
     ("GET", "/v1/groups/{ref}"): VIEWER,

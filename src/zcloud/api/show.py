@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,7 +31,7 @@ from zcloud.wire.images import Image, ImageSource, Upload
 from zcloud.wire.instances import Instance, InstanceBrief, Nic, Pending, SeenAddress
 from zcloud.wire.networks import Network, Port, Range
 from zcloud.wire.operations import Operation, OperationError, Resource, Step
-from zcloud.wire.pools import Pool
+from zcloud.wire.pools import Pool, PoolHost
 from zcloud.wire.volumes import Disk, DiskLimits, Volume
 
 _SHOWN_SIZE = ("vcpus", "memory_mib")
@@ -173,13 +173,14 @@ def loss(it: LossPlan) -> HostLoss:
     )  # fmt: skip
 
 
-def pool(it: storage.Pool, promised: int) -> Pool:
-    """Show a pool with the bytes promised to volumes."""
+def pool(it: storage.Pool, promised: int, joins: Iterable[storage.PoolHost] = ()) -> Pool:
+    """Show a pool with the bytes promised to volumes, and how it is on the hosts that share it."""
     return Pool(
         id=it.id, name=it.name, driver=it.driver, host_id=it.host_id, options=it.options, overcommit=it.overcommit,
         state=it.state, total=it.total, available=it.available, promised=promised, promisable=it.capacity[BYTES],
         observed_at=it.observed_at, is_default=it.is_default, operation_id=it.operation_id,
-        created_at=it.created_at, revision=it.revision,
+        created_at=it.created_at, revision=it.revision, only_hosts=it.hosts, draining=it.draining, filling=it.filling,
+        joined=tuple(PoolHost(each.host_id, each.state, each.reason, each.since) for each in joins),
     )  # fmt: skip
 
 

@@ -148,6 +148,8 @@ TREE: Tree = {
             "show": f"{_C}pool:show",
             "create": f"{_C}pool:create",
             "set": f"{_C}pool:change",
+            "refresh": f"{_C}pool:refresh",
+            "drain": f"{_C}pool:drain",
             "delete": f"{_C}pool:delete",
         },
     ),

@@ -1099,7 +1099,9 @@ class Placement(TypedDict):
 
 
 class Pool(TypedDict):
-    """A pool; ``promised`` is the sum of its volumes' sizes, ``available`` what the host saw last."""
+    """A pool; ``promised`` is the sum of its volumes' sizes, ``available`` what the host saw last.  One that hosts
+    share has no ``host_id``: ``only_hosts`` are the ids of those that may use it (none: all), ``joined`` tells how
+    it is on each. ``draining`` takes no new volumes; ``filling`` is nearly full."""
 
     id: str
     name: str
@@ -1117,23 +1119,39 @@ class Pool(TypedDict):
     operation_id: str | None
     created_at: str
     revision: int
+    only_hosts: list[str]
+    joined: list[PoolHost]
+    draining: bool
+    filling: bool
 
 
 class PoolChange(TypedDict):
-    """How much more than there is may be promised."""
+    """How much more than there is may be promised, and whether it takes no new volumes; absent is as before."""
 
-    overcommit: float
+    overcommit: NotRequired[float | None]
+    draining: NotRequired[bool | None]
 
 
 class PoolCreate(TypedDict):
-    """A pool on a host; ``options`` are the driver's own."""
+    """A pool on a ``host``, or of a kind that ``hosts`` share (none named: all); ``options`` are the driver's
+    own."""
 
     name: str
-    host: str
+    host: NotRequired[str]
+    hosts: NotRequired[list[str]]
     driver: NotRequired[str]
     options: NotRequired[dict[str, Any]]
     overcommit: NotRequired[float]
     is_default: NotRequired[bool]
+
+
+class PoolHost(TypedDict):
+    """Whether a shared pool can be used on a host, since when that is so, and why where it cannot."""
+
+    host_id: str
+    state: str
+    reason: str
+    since: str
 
 
 class Port(TypedDict):

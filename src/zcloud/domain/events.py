@@ -40,7 +40,10 @@ EVENT_KINDS: Mapping[str, str] = {
     "host.forgotten": "A lost host was forgotten with all that only it had; `data` says how much.",
     "instance.lost": "An instance is gone with its host, which was lost and is forgotten; `data` has its volumes.",
     "volume.lost": "A volume that no instance had is gone with its host, which was lost and is forgotten.",
-    "host.healed": "Anti-spoofing elements or DHCP entries were missing on a host and were put back.",
+    "host.healed": "Anti-spoofing elements, DHCP entries or a shared pool were missing on a host and were put back.",
+    "pool.usable": "A shared pool can be used on a host from now on, or again.",
+    "pool.unusable": "A shared pool cannot be used on a host; the message says why. It is tried again.",
+    "pool.filling": "A pool is nearly full; `data` has its size and what is free.",
     # The server itself.
     "server.restored": "The server was restored from a backup; it changes nothing until an admin ends that.",
     "server.reconciled": "An admin ended the reconcile mode: what hosts run is taken as it is.",

@@ -13,6 +13,15 @@ from zcloud.domain.claims import BYTES, ProviderKind, ProviderRef
 
 KIB, MIB, GIB, TIB = 1 << 10, 1 << 20, 1 << 30, 1 << 40
 
+FILLING = 0.9
+"""The share of a pool that is taken from which on it is told to be nearly full."""
+
+_SLACK = 0.03
+
+
+MOUNTS = "/var/lib/libvirt/images/zcloud-shared"
+"""Where shared pools that are file systems are mounted on hosts, each below its id."""
+
 
 class PoolState(StrEnum):
     """Whether a pool can be used."""
@@ -21,6 +30,13 @@ class PoolState(StrEnum):
     READY = "ready"
     ERROR = "error"
     DELETING = "deleting"
+
+
+class JoinState(StrEnum):
+    """Whether a shared pool can be used on a host."""
+
+    READY = "ready"
+    ERROR = "error"
 
 
 class VolumeState(StrEnum):
@@ -57,6 +73,9 @@ class Pool:
     operation_id: str | None
     created_at: datetime
     revision: int
+    hosts: tuple[str, ...] = ()  # of a shared pool: the ids of the only ones that use it; none: all do
+    draining: bool = False  # takes no new volumes
+    filling: bool = False  # it was told that it is nearly full
 
     @property
     def ref(self) -> ProviderRef:
@@ -64,9 +83,35 @@ class Pool:
         return ProviderRef(ProviderKind.POOL, self.id)
 
     @property
+    def shared(self) -> bool:
+        """Whether hosts share it."""
+        return self.host_id is None
+
+    def belongs_to(self, host_id: str) -> bool:
+        """Tell whether a host uses it, or is to."""
+        return self.host_id == host_id or (self.shared and (not self.hosts or host_id in self.hosts))
+
+    @property
     def capacity(self) -> dict[str, int]:
         """Give the bytes that can be promised in all, overcommit applied."""
         return {BYTES: int(self.total * self.overcommit)}
+
+
+@dataclass(frozen=True, slots=True)
+class PoolHost:
+    """Where a shared pool was joined: on which host, since when it is as it is, and why where it is not usable."""
+
+    pool_id: str
+    host_id: str
+    state: JoinState
+    reason: str
+    since: datetime
+
+
+def is_filling(pool: Pool, total: int, available: int) -> bool:
+    """Tell whether a pool is nearly full; one that was has to get well below that to be so no more."""
+    least = FILLING - (_SLACK if pool.filling else 0.0)
+    return total > 0 and 1 - available / total >= least
 
 
 @dataclass(frozen=True, slots=True)

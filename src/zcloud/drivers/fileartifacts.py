@@ -6,7 +6,7 @@ import contextlib
 import re
 from functools import cached_property
 
-from zcloud.domain.errors import CommandFailed, InvalidInput, NotFound, PoolFull
+from zcloud.domain.errors import CommandFailed, InvalidInput, NotFound, PoolCannot, PoolFull
 from zcloud.domain.storage import Pool
 from zcloud.drivers import passage
 from zcloud.drivers.poolfiles import PoolFiles
@@ -23,6 +23,20 @@ class FileArtifacts:
         self.name, self.path = pool.name, path
         self._shell, self._hypervisor = link.shell, link.hypervisor
         self._files = PoolFiles(link.shell, path, pool.id)
+
+    def join(self) -> bool:
+        """What a pool of one host needs is there already."""
+        return False
+
+    def leave(self) -> None:
+        """Nothing was made by ``join``."""
+
+    def grow_pool(self, size: int) -> None:
+        """Say what to do: what lies below the pool is not zcloud's."""
+        raise PoolCannot(
+            f"The pool {self.name} cannot be made {size} bytes large: it is as large as its file system.",
+            hint=f"Enlarge the file system of {self.path}; `zcloud pool refresh {self.name}` sees it.",
+        )
 
     def full(self, what: str) -> PoolFull:
         """Give the refusal of a pool without room, with what it still has."""

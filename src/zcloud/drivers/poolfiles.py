@@ -30,6 +30,11 @@ class PoolFiles:
         self._root = root
         self._pool_id = pool_id
 
+    @property
+    def marker(self) -> str:
+        """The path of the file that says whose directory it is."""
+        return self.at(_MARKER)
+
     def at(self, name: str) -> str:
         """Give the path of a name."""
         return posixpath.join(self._root, name)

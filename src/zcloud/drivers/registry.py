@@ -19,9 +19,10 @@ from zcloud.drivers.network.guard_rules import GuardedPort
 from zcloud.drivers.network.nat import NatNetwork
 from zcloud.drivers.storage.base import Feature, StorageDriver, StorageInfo
 from zcloud.drivers.storage.directory import DirectoryPool
+from zcloud.drivers.storage.nfs import NfsPool
 from zcloud.ports import HostLink
 
-_STORAGE: Mapping[str, type[StorageDriver]] = {"directory": DirectoryPool}
+_STORAGE: Mapping[str, type[StorageDriver]] = {"directory": DirectoryPool, "nfs": NfsPool}
 _NETWORK: Mapping[str, type[NetworkDriver]] = {"nat": NatNetwork, "bridge": BridgeNetwork}
 
 
@@ -56,6 +57,17 @@ def check_feature(pool: Pool, feature: Feature, what: str) -> None:
             f"The pool {pool.name} is of the kind {info.kind}, which with its options cannot do {what}.",
             hint=f"Kinds that can: {', '.join(able) or 'none'}.",
         )
+
+
+def is_shared(kind: str) -> bool:
+    """Say whether pools of a kind are for several hosts; raises InvalidInput (no such kind)."""
+    return Feature.SHARED in _storage_class(kind).INFO.features
+
+
+def same_place(pool: Pool, kind: str, options: Mapping[str, Any]) -> bool:
+    """Say whether a pool lies where one of that kind with those options would, where they are on one host."""
+    place = _storage_class(kind).INFO.place or tuple(options)
+    return pool.driver == kind and all(pool.options.get(name) == options.get(name) for name in place)
 
 
 def has_direct_io(pool: Pool) -> bool:

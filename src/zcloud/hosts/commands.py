@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from zcloud.domain.errors import CommandForbidden
+from zcloud.domain.storage import MOUNTS
 from zcloud.hosts.nftscript import check_script
 
 DEFAULT_ROOTS = ("/var/lib/libvirt/images", "/var/lib/libvirt/dnsmasq", "/var/lib/zcloud", "/var/log/libvirt")
@@ -105,6 +106,13 @@ DIRECTORY = Text(r"/|(/[^/]{1,255}){1,32}")
 ADDRESS = Text(r"[0-9]{1,3}(\.[0-9]{1,3}){3}")
 MAC = Text(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
+_MOUNT_OPTION = (
+    r"vers=4\.[0-2]|hard|retry=0|nosuid|nodev|noexec|lookupcache=positive|noatime|nordirplus"
+    r"|(rsize|wsize|timeo|retrans|nconnect|port|acregmin|acregmax|acdirmin|acdirmax)=[0-9]{1,9}"
+    r"|sec=(sys|krb5|krb5i|krb5p)|proto=(tcp|tcp6|rdma)"
+)
+MOUNT_OPTIONS = Text(rf"(?=.*\bhard\b)(?=.*\bnosuid\b)(?=.*\bnodev\b)({_MOUNT_OPTION})(,({_MOUNT_OPTION}))*")
+NFS_SOURCE = Text(r"([A-Za-z0-9][A-Za-z0-9.-]{0,253}|\[[0-9A-Fa-f:.]{2,45}\]):/[A-Za-z0-9._+@/-]{0,1024}")
 _SAVE: Kinds = {"-m": MODE, "-o": OWNER, "-g": OWNER}
 _LINK: Kinds = {"dev": DEVICE, "type": Text("[a-z]{1,15}"), "master": DEVICE}
 _CREATE: Kinds = {"-f": FORMAT, "-b": FILE, "-F": FORMAT, "-o": IMAGE_OPTIONS}
@@ -167,6 +175,9 @@ FORMS: tuple[Form, ...] = (
     Form("find", operands=(PLACE, *(Text(re.escape(w)) for w in
          ("-mindepth", "1", "-maxdepth", "1", "-type", "f", "-printf", r"%p\0%s\0%b\0")))),
     Form("sha256sum", operands=(FILE,)),
+    # Shared file systems, each mounted at a place of ours.
+    Form("mount -t nfs", options={"-o": MOUNT_OPTIONS}, operands=(NFS_SOURCE, Path(within=MOUNTS)), required=("-o",)),
+    Form("umount", operands=(Path(within=MOUNTS),)),
     # Network: our own nftables table, and looking.
     Form("nft -f -", script=True),
     Form("nft -c -f -", script=True),

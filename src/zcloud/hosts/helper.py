@@ -16,11 +16,15 @@ import threading
 from collections.abc import Iterator, Sequence
 
 from zcloud.domain.errors import CommandForbidden, Forbidden, Internal, ZcloudError
+from zcloud.domain.storage import MOUNTS
 from zcloud.hosts import commands, helperwire, process
 
 _IDLE_S = 60.0
 _LONGEST_S = 24 * 3600.0
 _SCRIPT_LIMIT = 8 << 20
+_LOOK_S = 10.0
+_MOUNTING = ("mount", "umount")
+_UNIT = "INVOCATION_ID"  # systemd sets it for what it starts
 
 
 def serve_connection(stream: socket.socket, uid: int, roots: Sequence[str]) -> None:
@@ -58,7 +62,8 @@ def _serve(stream: socket.socket, roots: Sequence[str]) -> None:
         script = _whole(feed)
         feed = iter([script])
     _refuse_links(commands.check(argv, stdin=script, roots=roots), roots)
-    done = process.run(argv, feed, timeout_s=min(timeout_s, _LONGEST_S), caller=stream.fileno())
+    timeout_s = min(timeout_s, _LONGEST_S)
+    done = process.run(_outside(argv, timeout_s), feed, timeout_s=timeout_s, caller=stream.fileno())
     helperwire.send(stream, b"O", done.stdout)
     helperwire.send(stream, b"E", done.stderr)
     helperwire.send(stream, b"D", str(done.code).encode())
@@ -81,11 +86,27 @@ def _whole(feed: Iterator[bytes]) -> bytes:
     return bytes(data)
 
 
+def _outside(argv: Sequence[str], timeout_s: float) -> Sequence[str]:
+    """Give how a mount is made for the whole machine: as a unit of systemd has its own view, systemd itself does it."""
+    if argv[0] not in _MOUNTING or _UNIT not in os.environ:
+        return argv
+    words = ["systemd-run", "--quiet", "--wait", "--pipe", "--collect", "-p", f"RuntimeMaxSec={timeout_s:.0f}"]
+    return [*words, "--", *argv]
+
+
+def _real(path: str) -> str:
+    """Give where a path leads; below a mount another process looks, as it may hang where a server is silent."""
+    if not commands.is_below(path, [MOUNTS]):
+        return os.path.realpath(path)
+    found = process.run(["realpath", "-m", "--", path], timeout_s=_LOOK_S)
+    return found.stdout.decode(errors="surrogateescape").removesuffix("\n")
+
+
 def _refuse_links(paths: Sequence[str], roots: Sequence[str]) -> None:
     """Refuse a path that a symbolic link leads out of the allowed roots."""
     real = [os.path.realpath(root) for root in roots]
     for path in paths:
-        if not commands.is_below(os.path.realpath(path), real, or_same=True):
+        if not commands.is_below(_real(path), real, or_same=True):
             raise CommandForbidden(f"The path {path[:200]!r} leads out of the allowed directories.", path=path[:200])
 
 

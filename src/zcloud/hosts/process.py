@@ -7,6 +7,7 @@ import os
 import selectors
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO
@@ -20,6 +21,7 @@ OUTPUT_LIMIT = 64 << 20
 
 _STDERR_KEPT = 64 << 10
 _PIECE = 1 << 16
+_BURIAL_S = 2.0
 
 
 def run(argv: Sequence[str], feed: Iterable[bytes] = (), *, timeout_s: float, caller: int | None = None) -> Completed:
@@ -49,9 +51,17 @@ def run(argv: Sequence[str], feed: Iterable[bytes] = (), *, timeout_s: float, ca
             os.killpg(process.pid, signal.SIGKILL)
         raise
     finally:
-        process.wait()
+        _bury(process)
         for pipe in (process.stdin, process.stdout, process.stderr):
             _close(pipe)
+
+
+def _bury(process: subprocess.Popen[bytes]) -> None:
+    """Wait for a process that has ended or was killed; one that hangs in the kernel (NFS) is left to a thread."""
+    try:
+        process.wait(_BURIAL_S)
+    except subprocess.TimeoutExpired:
+        threading.Thread(target=process.wait, name="waits for a hung process", daemon=True).start()
 
 
 def _close(pipe: IO[bytes] | None) -> None:

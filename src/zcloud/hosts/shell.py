@@ -19,6 +19,7 @@ from zcloud.ports import Completed, FileFacts, Space
 _PIECE = 1 << 20
 _ABSENT = b"No such file or directory"
 _UPLOAD_TIMEOUT_S = 6 * 3600.0
+_LOOK_S = 10.0  # a file system that does not say in time how full it is has stalled
 _STDERR_SHOWN = 2000
 _FILL = ("dd", "status=none", "bs=1M", "conv=fsync,nocreat")
 
@@ -97,7 +98,7 @@ class CommandShell:
 
     def space(self, path: str) -> Space:
         """Give the size and the free bytes of the file system that holds ``path``; raises NotFound."""
-        done = self.run(["stat", "-f", "-c", "%S %b %a", "--", path], check=False)
+        done = self.run(["stat", "-f", "-c", "%S %b %a", "--", path], check=False, timeout_s=_LOOK_S)
         unit, total, available = (int(word) for word in _found(["space", path], done).stdout.split())
         return Space(total * unit, available * unit)
 

@@ -16,6 +16,7 @@ from zcloud.observer.boot import note_boot, settle
 from zcloud.observer.foreign import ForeignWatch
 from zcloud.observer.heal import Healer
 from zcloud.observer.orphans import OrphanWatch
+from zcloud.observer.pools import PoolWatch
 from zcloud.observer.ready import ReadyWatch, is_due
 from zcloud.observer.reconcile import ReconcileWatch
 from zcloud.observer.sync import PowerSync
@@ -36,6 +37,7 @@ class Looks:
     def __init__(self, store: Store, settings: Settings) -> None:
         self.store, self.settings = store, settings
         self.sync, self.ready, self.tick = PowerSync(store), ReadyWatch(store), Tick(store)
+        self.pools = PoolWatch(store)
         self.healer, self.orphans = Healer(store), OrphanWatch(store)
         self.addresses = AddressWatch(store)
         self.reconcile, self.foreign = ReconcileWatch(store), ForeignWatch(store)
@@ -91,6 +93,7 @@ class HostWatch:
             "devices": Lane(self._devices, float("inf")),
             "ready": Lane(self._ready, settings.readiness_interval_s),
             "tick": Lane(lambda link: self.looks.tick.run(self.host_id, link), settings.interval_s),
+            "pools": Lane(lambda link: self.looks.pools.run(self.host_id, link), settings.interval_s),
             "addresses": Lane(lambda link: self.looks.addresses.run(self.host_id, link), settings.addresses_interval_s),
             "foreign": Lane(lambda link: self.looks.foreign.run(self.host_id, link), settings.interval_s),
             "heal": Lane(lambda link: self.looks.healer.run(self.host_id, link), settings.heal_interval_s),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from zcloud.domain.errors import InvalidXml
+from zcloud.domain.errors import HostUnreachable, InvalidXml
 from zcloud.domain.network import Network
 from zcloud.domain.orphans import Orphan, OrphanKind, orphans_key
 from zcloud.domain.storage import Pool, PoolState
@@ -27,6 +28,7 @@ class _Known:
     """The records that things on a host may belong to."""
 
     instances: frozenset[str]
+    owners: frozenset[str]  # of artifacts: in a shared pool they are of instances of other hosts, too
     volumes: frozenset[str]
     taps: frozenset[str]
 
@@ -52,11 +54,11 @@ class OrphanWatch:
 
     def _find(self, host_id: str, link: HostLink) -> frozenset[Orphan]:
         with self._store.read() as tx:
-            pools = [each for each in tx.pools.all() if each.host_id == host_id and each.state is PoolState.READY]
+            pools = _looked_at(tx, host_id)
             networks = [each for each in tx.networks.all() if each.host_id in (host_id, None)]
         present = _present(pools, networks, link)
         with self._store.read() as tx:  # after the listing: what was made by then has its record by now
-            known = _known(tx, host_id, pools)
+            known = _known(tx, host_id, pools, present)
         strange = [orphan for orphan in present if not _is_known(orphan, known)]
         return frozenset(each for each in strange if each.kind is not OrphanKind.DOMAIN or self._is_ours(each, link))
 
@@ -88,9 +90,21 @@ def _present(pools: Iterable[Pool], networks: Iterable[Network], link: HostLink)
     return found
 
 
-def _known(tx: Tx, host_id: str, pools: Iterable[Pool]) -> _Known:
+def _looked_at(tx: Tx, host_id: str) -> list[Pool]:
+    """Give the pools that are looked at by a host: its own, and shared ones that are measured by it."""
+    found = []
+    for pool in tx.pools.all():
+        with contextlib.suppress(HostUnreachable):
+            if pool.state is PoolState.READY and tx.pool_hosts.way_to(pool) == host_id:
+                found.append(pool)
+    return found
+
+
+def _known(tx: Tx, host_id: str, pools: Iterable[Pool], present: Iterable[Orphan]) -> _Known:
+    owners = {owner[1] for each in present if (owner := _INSTANCE.match(each.name))}
     return _Known(
         instances=frozenset(row.id for row in tx.instances.powers(host_id)),
+        owners=frozenset(tx.instances.many(owners)),
         volumes=frozenset(volume.id for pool in pools for volume in tx.volumes.in_pool(pool.id)),
         taps=frozenset(port.tap for port in tx.ports.on_host(host_id)),
     )
@@ -104,7 +118,7 @@ def _is_known(orphan: Orphan, known: _Known) -> bool:
     if orphan.kind is OrphanKind.TAP:
         return orphan.name in known.taps
     owner = _INSTANCE.match(orphan.name)
-    return owner is None or owner[1] in known.instances
+    return owner is None or owner[1] in known.owners
 
 
 def _is_ours(orphan: Orphan, link: HostLink) -> bool:

@@ -1,4 +1,4 @@
-"""One look at one host: counters in one bulk call, pools, and guests that can go on."""
+"""One look at one host: counters in one bulk call, and guests that can go on."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from typing import Any
 from zcloud.domain.errors import HostUnreachable, ZcloudError
 from zcloud.domain.instance import Instance, InstanceStatus
 from zcloud.domain.samples import pack
-from zcloud.domain.storage import Pool, PoolState
-from zcloud.drivers import registry
-from zcloud.drivers.storage.base import Capacity
 from zcloud.ports import DomainStats, HostLink, NodeLoad
 from zcloud.scheduler.filters import POOL_RESERVE
 from zcloud.store import Store, Tx
@@ -25,29 +22,22 @@ class Tick:
         self._store = store
 
     def run(self, host_id: str, link: HostLink) -> None:
-        """Sample counters and pools, and let guests go on that had paused for want of space."""
+        """Sample counters, and let guests go on that had paused for want of space."""
         blob = pack([node_row(host_id, link.hypervisor.load()), *map(to_row, link.hypervisor.stats())])
-        with self._store.read() as tx:
-            pools = [each for each in tx.pools.all() if each.host_id == host_id and each.state is PoolState.READY]
-        measured = [look for look in (_measure(pool, link) for pool in pools) if look is not None]
 
         def work(tx: Tx) -> None:
             tx.samples.add(host_id, tx.now, blob)
             tx.hosts.update(host_id, seen_at=tx.now)
-            for pool, space, allocated in measured:
-                changed = tx.pools.update(pool.id, total=space.total, available=space.available, observed_at=tx.now)
-                if space.total != pool.total:
-                    tx.claims.set_capacity(changed.ref, changed.capacity)
-                tx.volumes.note_allocation(pool.id, allocated)
 
         self._store.transact(work)
-        self._let_go_on(host_id, link, {pool.id: space.available for pool, space, _ in measured})
+        self._let_go_on(host_id, link)
 
-    def _let_go_on(self, host_id: str, link: HostLink, available: dict[str, int]) -> None:
+    def _let_go_on(self, host_id: str, link: HostLink) -> None:
         with self._store.read() as tx:
             held = [row.id for row in tx.instances.powers(host_id) if row.status is InstanceStatus.PAUSED]
             paused = [each for each in tx.instances.many(held).values() if _waits_for_space(each)]
             volumes = tx.volumes.for_instances([each.id for each in paused])
+            available = {each.id: each.available for each in tx.pools.all()} if paused else {}
         for instance in paused:
             if all(available.get(volume.pool_id, 0) > POOL_RESERVE for volume in volumes.get(instance.id, ())):
                 try:
@@ -75,18 +65,6 @@ def to_row(stats: DomainStats) -> dict[str, Any]:
         "disks": {name: dict(values) for name, values in stats.disks.items()},
         "nics": {name: dict(values) for name, values in stats.nics.items()},
     }
-
-
-def _measure(pool: Pool, link: HostLink) -> tuple[Pool, Capacity, dict[str, int]] | None:
-    """Give a pool's space and what its volumes take, or None where it cannot be read; the others are still read."""
-    try:
-        storage = registry.storage(pool, link)
-        return pool, storage.capacity(), {each.id: each.allocated for each in storage.list_volumes()}
-    except HostUnreachable:
-        raise
-    except ZcloudError as error:
-        _log.warning("The pool %s cannot be read: %s", pool.name, error.message)
-        return None
 
 
 def _waits_for_space(instance: Instance) -> bool:

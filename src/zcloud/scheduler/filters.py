@@ -78,11 +78,18 @@ def memory(host: HostView, demand: Demand) -> Refusal | None:
 
 def pools(host: HostView, demand: Demand) -> Refusal | None:
     """Refuse hosts whose pools are missing or too full for the disks."""
+    for name in (*demand.stores, *demand.disks):
+        there = host.pools.get(name)
+        if there is not None and there.unusable:
+            reason = f"The pool {there.name} cannot be used on it: {there.unusable}"
+            return Refusal(host.name, "pools", reason, f"See `zcloud pool show {there.name}`.")
     for name, size in demand.disks.items():
         pool = host.pools.get(name)
         if pool is None:
             wanted = f"The pool {name}" if name else "A default pool"
             return Refusal(host.name, "pools", f"{wanted} is not on this host.", "Choose a pool of this host.")
+        if pool.closed:
+            return Refusal(host.name, "pools", f"The pool {pool.name} {pool.closed}", "Choose another pool.")
         if size > pool.unclaimed:
             left = max(pool.unclaimed, 0) / (1 << 30)
             return Refusal(

@@ -11,12 +11,17 @@ from zcloud.domain.hardware import Hardware
 
 @dataclass(frozen=True, slots=True)
 class PoolView:
-    """A pool that a host can use: bytes that may still be promised, and bytes that are really free."""
+    """A pool that is a host's: bytes that may still be promised, and bytes that are really free.
+
+    ``unusable`` says why what is in it cannot be used there now, ``closed`` why nothing new is put into it.
+    """
 
     id: str
     name: str
     unclaimed: int
     available: int
+    unusable: str = ""
+    closed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,10 @@ class HostView:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What an instance needs of a host. ``disks`` are bytes per asked pool name (``""``: the default)."""
+    """What an instance needs of a host. ``disks`` are bytes per asked pool name (``""``: the default).
+
+    ``stores`` are the pools in which it has volumes already.
+    """
 
     vcpus: int
     memory_mib: int
@@ -62,6 +70,7 @@ class Demand:
     networks: tuple[str, ...]
     host: str = ""  # pinned: a name or id
     hardware: Hardware | None = None  # None: it was looked at before
+    stores: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from zcloud.domain.instance import Firmware, Instance
 from zcloud.domain.network import Network, NetworkScope, NetworkState
 from zcloud.domain.people import Project, Quota, Usage
 from zcloud.domain.size import Size, run_size
-from zcloud.domain.storage import Pool, PoolState
+from zcloud.domain.storage import JoinState, Pool, PoolHost, PoolState
 from zcloud.scheduler import Demand, HostView, Placement, place
 from zcloud.scheduler.filters import POOL_RESERVE
 from zcloud.scheduler.model import PoolView
@@ -37,6 +37,9 @@ _STATE_REASON = {
 }
 
 
+CLOSED = "takes no new volumes: it is being drained."
+
+
 @dataclass(frozen=True, slots=True)
 class Cloud:
     """A snapshot of everything that placement looks at, with the generations that guard it."""
@@ -46,6 +49,7 @@ class Cloud:
     networks: Mapping[str, Network]
     providers: Mapping[ProviderRef, ProviderView]
     others: Mapping[str, Others] = field(default_factory=dict)  # what domains that are not ours take, by host
+    joins: Mapping[tuple[str, str], PoolHost] = field(default_factory=dict)  # of shared pools, by pool and host
 
     def views(self, project_id: str) -> list[HostView]:
         """Give each host as placement sees it for a project."""
@@ -81,11 +85,18 @@ class Cloud:
     def _pools_of(self, host: Host) -> dict[str, PoolView]:
         found: dict[str, PoolView] = {}
         for pool in self.pools.values():
-            if pool.state is not PoolState.READY or pool.host_id not in (None, host.id):
+            if pool.state is not PoolState.READY or not pool.belongs_to(host.id):
                 continue
             ref = ProviderRef(ProviderKind.POOL, pool.id)
             provider = self.providers.get(ref) or ProviderView(ref, 0, {}, {})
-            view = PoolView(pool.id, pool.name, provider.free(BYTES), pool.available)
+            view = PoolView(
+                pool.id,
+                pool.name,
+                provider.free(BYTES),
+                pool.available,
+                why_unusable(pool, self.joins.get((pool.id, host.id))),
+                CLOSED if pool.draining else "",
+            )
             found[pool.name] = found[pool.id] = view
             if pool.is_default:
                 found[""] = view
@@ -113,7 +124,17 @@ def snapshot(tx: Tx) -> Cloud:
         networks={each.id: each for each in tx.networks.all()},
         providers={each.ref: each for each in views},
         others=tx.foreign.others(),
+        joins=tx.pool_hosts.all(),
     )
+
+
+def why_unusable(pool: Pool, join: PoolHost | None) -> str:
+    """Give why what is in a pool cannot be used on a host, where it is joined like that; empty where it can."""
+    if not pool.shared:
+        return ""
+    if join is None:
+        return "it is just being joined there."
+    return "" if join.state is JoinState.READY else join.reason
 
 
 def choose(cloud: Cloud, project_id: str, demand: Demand) -> Placement:
@@ -151,7 +172,9 @@ def grow(tx: Tx, instance: Instance, size: Size) -> None:
 def admit_run(tx: Tx, instance: Instance) -> Cloud:
     """Let an instance run on its host, if there is room; gives the snapshot for ``take_run``. Raises NoRoom."""
     cloud, size = snapshot(tx), run_size(instance)
-    choose(cloud.only(instance.host_id), instance.project_id, _demand(instance, size.vcpus, size.memory_mib))
+    stores = {each.pool_id for each in tx.volumes.of_instance(instance.id)}
+    demand = replace(_demand(instance, size.vcpus, size.memory_mib), stores=tuple(sorted(stores)))
+    choose(cloud.only(instance.host_id), instance.project_id, demand)
     return cloud
 
 

@@ -14,7 +14,7 @@ from zcloud.drivers import registry
 from zcloud.services.context import Services, expect
 from zcloud.services.owned import begin_verb, check_state, find
 from zcloud.services.snapshots import check_no_snapshot
-from zcloud.services.volumes import VolumeSpec, add_volume, find_pool, find_volume
+from zcloud.services.volumes import VolumeSpec, add_volume, check_usable, find_pool, find_volume
 from zcloud.store import Tx
 
 MAX_DEADLINE_S = 3600
@@ -188,6 +188,7 @@ def _existing(tx: Tx, actor: Actor, instance: Instance, spec: DiskSpec) -> Volum
     if pool.host_id not in (None, instance.host_id):
         place, wanted = (tx.hosts.get(id).name for id in (str(pool.host_id), instance.host_id))
         raise WrongState(f"The volume {volume.name} is on the host {place}; {instance.name} is on {wanted}.")
+    check_usable(tx, pool, instance.host_id)
     return volume
 
 

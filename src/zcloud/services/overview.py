@@ -18,7 +18,7 @@ from zcloud.domain.instance import Instance, InstanceStatus
 from zcloud.domain.network import Network, count_addresses
 from zcloud.domain.operation import ENDED, Event, Operation, OperationStatus
 from zcloud.domain.people import Actor, Project, Usage
-from zcloud.domain.storage import Pool, PoolState
+from zcloud.domain.storage import FILLING, Pool, PoolState
 from zcloud.services.context import Services, visible_projects
 from zcloud.services.load import Load, Loads
 from zcloud.store import InstanceFilter, OperationQuery, Tx
@@ -27,7 +27,6 @@ from zcloud.store.picture import Cell, PortCount, StatusCount
 MAX_CELLS = 280
 _FEWEST_CELLS, _MOST_CELLS = 3, 40
 _SHOWN = 6
-NEARLY_FULL = 0.9
 RECENT = timedelta(days=1)
 _ILL = (InstanceStatus.ERROR, InstanceStatus.MISSING, InstanceStatus.UNKNOWN)
 _UNFINISHED = tuple(each for each in OperationStatus if each not in ENDED)
@@ -237,7 +236,7 @@ def _full(pools: Sequence[PoolPicture]) -> Iterator[Problem]:
         pool = each.pool
         if pool.state is PoolState.ERROR:
             yield Problem("pool", pool.id, pool.name, pool.state, "It could not be made, or is not there any more.")
-        elif pool.state is PoolState.READY and each.taken.share >= NEARLY_FULL:
+        elif pool.state is PoolState.READY and each.taken.share >= FILLING:
             told = f"It is {each.taken.share:.0%} full."
             hint = "Guests are paused when it is full. Delete volumes that nobody needs, or add space or another pool."
             yield Problem("pool", pool.id, pool.name, "degraded", told, "", hint, pool.observed_at)

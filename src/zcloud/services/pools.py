@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zcloud.base.ids import new_id
-from zcloud.domain.errors import AlreadyExists, InUse, InvalidInput
+from zcloud.domain.errors import AlreadyExists, InUse, InvalidInput, WrongState
 from zcloud.domain.names import check_name
 from zcloud.domain.operation import Operation
 from zcloud.domain.people import Actor, Role
-from zcloud.domain.storage import Pool, PoolState
+from zcloud.domain.storage import Pool, PoolHost, PoolState
 from zcloud.drivers import registry
 from zcloud.services.context import (
     Services,
@@ -26,11 +26,12 @@ MAX_OVERCOMMIT = 100.0
 
 @dataclass(frozen=True, slots=True)
 class PoolSpec:
-    """A pool that is to be made; ``host`` is a name or id."""
+    """A pool that is to be made, on ``host``; a kind that hosts share takes ``hosts`` (none: all) instead."""
 
     name: str
     driver: str = "directory"
     host: str = ""
+    hosts: tuple[str, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
     overcommit: float = 2.0
     is_default: bool = False
@@ -64,18 +65,21 @@ class Pools:
         _check_overcommit(spec.overcommit)
 
         def work(tx: Tx) -> tuple[Pool, Operation]:
-            host = tx.hosts.resolve(spec.host)
+            host_id, hosts = _users(tx, spec)
+            users = {host_id} if host_id else {each.id for each in tx.hosts.all() if not hosts or each.id in hosts}
             for other in tx.pools.all():
-                if other.host_id == host.id and other.options == options:
-                    raise AlreadyExists(f"The pool {other.name} on {host.name} has this place already.")
-                if spec.is_default and other.is_default and other.host_id == host.id:
-                    raise AlreadyExists(f"{host.name} has a default pool already: {other.name}.")
+                beside = other.shared or other.host_id in users
+                if beside and registry.same_place(other, spec.driver, options):
+                    raise AlreadyExists(f"The pool {other.name} has this place already.")
+                if spec.is_default and other.is_default and any(map(other.belongs_to, users)):
+                    raise AlreadyExists(f"There is a default pool already: {other.name}.")
             pool = tx.pools.add(
                 Pool(
                     id=new_id(),
                     name=spec.name,
                     driver=spec.driver,
-                    host_id=host.id,
+                    host_id=host_id,
+                    hosts=hosts,
                     options=options,
                     overcommit=spec.overcommit,
                     state=PoolState.CREATING,
@@ -92,18 +96,48 @@ class Pools:
 
         return self._store.transact(work)
 
-    def change(self, actor: Actor, ref: str, overcommit: float, revision: int | None) -> Pool:
-        """Change how much more than there is may be promised; raises InvalidInput, RevisionMismatch."""
+    def change(
+        self,
+        actor: Actor,
+        ref: str,
+        revision: int | None,
+        *,
+        overcommit: float | None = None,
+        draining: bool | None = None,
+    ) -> Pool:
+        """Change how much more than there is may be promised, or whether new volumes are taken.
+
+        Raises InvalidInput, RevisionMismatch.
+        """
         authorize(actor, None, Role.OPERATOR, "Changing pools")
-        _check_overcommit(overcommit)
+        changes: dict[str, Any] = {} if draining is None else {"draining": draining}
+        if overcommit is not None:
+            _check_overcommit(overcommit)
+            changes["overcommit"] = overcommit
+        if not changes:
+            raise InvalidInput("Nothing is to be changed.", hint="Give overcommit or draining.")
 
         def work(tx: Tx) -> Pool:
             pool = tx.pools.resolve(ref)
-            pool = tx.pools.update(pool.id, expect_revision=revision, bump=True, overcommit=overcommit)
+            pool = tx.pools.update(pool.id, expect_revision=revision, bump=True, **changes)
             tx.claims.set_capacity(pool.ref, pool.capacity)
             return pool
 
         return self._store.transact(work)
+
+    def joins(self, actor: Actor) -> dict[str, list[PoolHost]]:
+        """Give by shared pool where it is joined, or why it is not."""
+        authorize(actor, None, Role.VIEWER, "The list of pools")
+        with self._store.read() as tx:
+            found: dict[str, list[PoolHost]] = {}
+            for each in tx.pool_hosts.all().values():
+                found.setdefault(each.pool_id, []).append(each)
+            return found
+
+    def refresh(self, actor: Actor, ref: str) -> Operation:
+        """Look at a pool now: join it where it is not, and measure it. Raises NotFound, WrongState, Busy."""
+        authorize(actor, None, Role.OPERATOR, "Refreshing pools")
+        return self._store.transact(lambda tx: _begin(tx, actor, _ready(tx, ref), "refresh"))
 
     def delete(self, actor: Actor, ref: str, revision: int | None = None) -> Operation:
         """Remove a pool without volumes; its directory goes where zcloud made all that is in it."""
@@ -114,7 +148,11 @@ class Pools:
             expect(pool, revision)
             count = tx.volumes.page(VolumeFilter(pool_id=pool.id), limit=1, count=True).total
             if count:
-                raise InUse(f"The pool {pool.name} has {count} volumes.", hint="Delete them first.")
+                left = ", ".join(each.name for each in tx.volumes.page(VolumeFilter(pool_id=pool.id), limit=5).items)
+                raise InUse(
+                    f"The pool {pool.name} has {count} volumes: {left}{', …' if count > 5 else ''}.",
+                    hint="Delete them, or move them to another pool, first.",
+                )
             operation = _begin(tx, actor, pool, "delete")
             tx.pools.update(pool.id, state=PoolState.DELETING)
             return operation
@@ -122,8 +160,28 @@ class Pools:
         return self._store.transact(work)
 
 
-def _begin(tx: Tx, actor: Actor, pool: Pool, verb: str) -> Operation:
-    operation = begin(tx, actor, verb, f"pool_{verb}_v1", Subject("pool", pool.id, pool.name))
+def _users(tx: Tx, spec: PoolSpec) -> tuple[str | None, tuple[str, ...]]:
+    """Give the host that a pool is on, or the only ones that share it (none: all do); raises InvalidInput, NotFound."""
+    if not registry.is_shared(spec.driver):
+        if spec.hosts or not spec.host:
+            raise InvalidInput(f"A pool of the kind {spec.driver} is on one host.", hint="Name it.", field="host")
+        return tx.hosts.resolve(spec.host).id, ()
+    if spec.host:
+        raise InvalidInput(
+            f"Hosts share a pool of the kind {spec.driver}.", hint="Leave the host out, or name hosts.", field="host"
+        )
+    return None, tuple(sorted({tx.hosts.resolve(each).id for each in spec.hosts}))
+
+
+def _ready(tx: Tx, ref: str) -> Pool:
+    pool = tx.pools.resolve(ref)
+    if pool.state is not PoolState.READY:
+        raise WrongState(f"The pool {pool.name} is {pool.state}, not ready.")
+    return pool
+
+
+def _begin(tx: Tx, actor: Actor, pool: Pool, verb: str, **args: Any) -> Operation:
+    operation = begin(tx, actor, verb, f"pool_{verb}_v1", Subject("pool", pool.id, pool.name), **args)
     tx.pools.lock(pool.id, operation.id)
     return operation
 

@@ -183,7 +183,7 @@ def find_volume(tx: Tx, actor: Actor, project: str, ref: str, needed: Role = Rol
 
 def find_pool(tx: Tx, ref: str, host_id: str | None = None) -> Pool:
     """Give a pool by name or id, or the default one (of a host, where one is given); raises NotFound, InvalidInput."""
-    here = [each for each in tx.pools.all() if host_id is None or each.host_id in (None, host_id)]
+    here = [each for each in tx.pools.all() if host_id is None or each.belongs_to(host_id)]
     found = [each for each in here if (ref in (each.id, each.name) if ref else each.is_default)]
     if not found:
         where = "on the instance's host" if host_id else "here"
@@ -191,9 +191,24 @@ def find_pool(tx: Tx, ref: str, host_id: str | None = None) -> Pool:
     if len(found) > 1:
         names = ", ".join(sorted(each.name for each in found)[:10])
         raise InvalidInput(f"There is more than one default pool: {names}.", hint="Name one.", field="pool")
-    if found[0].state is not PoolState.READY:
-        raise WrongState(f"The pool {found[0].name} is {found[0].state}, not ready.")
-    return found[0]
+    pool = found[0]
+    if pool.state is not PoolState.READY:
+        raise WrongState(f"The pool {pool.name} is {pool.state}, not ready.")
+    if pool.draining:
+        raise WrongState(f"The pool {pool.name} {admission.CLOSED}", hint="Choose another pool.")
+    if host_id is not None:
+        check_usable(tx, pool, host_id)
+    return pool
+
+
+def check_usable(tx: Tx, pool: Pool, host_id: str) -> None:
+    """Go on only where what is in a pool can be used on a host; raises WrongState with the reason."""
+    reason = admission.why_unusable(pool, tx.pool_hosts.of_pool(pool.id).get(host_id))
+    if reason or not pool.belongs_to(host_id):
+        raise WrongState(
+            f"The pool {pool.name} cannot be used on {tx.hosts.get(host_id).name}: {reason or 'it is not for it.'}",
+            hint=f"See `zcloud pool show {pool.name}`.",
+        )
 
 
 def add_volume(tx: Tx, owner: Project, pool: Pool, spec: VolumeSpec) -> Volume:

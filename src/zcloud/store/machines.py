@@ -24,8 +24,9 @@ class Hosts(Lockable[Host, None]):
     sorts = ("name", "created_at", "state", "zone")
 
     def delete(self, id: str) -> None:
-        """Remove a host and what is known of domains there that are not ours; raises NotFound, InUse."""
-        self._db.execute(delete(schema.foreign_domains).where(schema.foreign_domains.c.host_id == id))
+        """Remove a host and what is known of shared pools and foreign domains there; raises NotFound, InUse."""
+        for table in (schema.foreign_domains, schema.pool_hosts):
+            self._db.execute(delete(table).where(table.c.host_id == id))
         super().delete(id)
 
     def any_up(self) -> Host:
@@ -53,6 +54,11 @@ class Pools(Lockable[Pool, PoolFilter]):
     def defaults(self) -> list[Pool]:
         """Give the pools that are taken where none is named (one a host, or a shared one)."""
         return self._all(schema.pools.c.is_default.is_(True), order=[schema.pools.c.name])
+
+    def delete(self, id: str) -> None:
+        """Remove a pool, wherever it was joined; raises NotFound, InUse (volumes are left)."""
+        self._db.execute(delete(schema.pool_hosts).where(schema.pool_hosts.c.pool_id == id))
+        super().delete(id)
 
     def _where(self, filter: PoolFilter) -> list[ColumnElement[bool]]:
         where: list[ColumnElement[bool]] = []

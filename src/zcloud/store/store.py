@@ -30,6 +30,7 @@ from zcloud.store.picture import Pictures
 from zcloud.store.precedence import Precedence
 from zcloud.store.repository import Scope
 from zcloud.store.sealing import Sealer
+from zcloud.store.sharing import PoolHosts
 from zcloud.store.signals import PostgresSignals, Signals
 from zcloud.store.snapshots import Snapshots
 from zcloud.store.storage import Images, Samples, Volumes
@@ -51,6 +52,7 @@ class Tx:
         self.second_factors = SecondFactors(scope)
         self.secrets, self.settings, self.idempotency = Secrets(scope), Settings(scope), Idempotency(scope)
         self.hosts, self.pools, self.networks = Hosts(scope), Pools(scope), Networks(scope)
+        self.pool_hosts = PoolHosts(scope)
         self.claims, self.foreign = Claims(scope), ForeignDomains(scope)
         self.flavors, self.images, self.instances = Flavors(scope), Images(scope), Instances(scope)
         self.briefs, self.groups = InstanceBriefs(scope), Groups(scope)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
 
 from zcloud.drivers.qemu_img import ImageFacts
 
@@ -39,14 +42,35 @@ class FakeDirectory:
     names: set[str] = field(default_factory=set)
 
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+EXPORTS: dict[str, FakeDisk] = {}
+"""What file servers export, by ``SERVER:/PATH``; every fake host can mount it."""
+
+
+def _routed(verb: Callable[Concatenate[FakeDisk, str, P], R]) -> Callable[Concatenate[FakeDisk, str, P], R]:
+    """Have a verb done by the disk that is mounted where its path lies."""
+
+    @wraps(verb)
+    def routed(disk: FakeDisk, path: str, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return verb(disk.holding(path), path, *args, **kwargs)
+
+    return routed
+
+
 class FakeDisk:
-    """The tree. ``total`` is the room in bytes; what is over it raises as a full disk does."""
+    """The tree. ``total`` is the room in bytes; what is over it raises as a full disk does.
+
+    ``mounts`` are the disks that are mounted, by their places.
+    """
 
     def __init__(self, total: int = 1 << 40, kind: str = "ext2/ext3") -> None:
         self.total = total
         self.kind = kind
         self.used = 0
         self.files: dict[str, FakeFile] = {}
+        self.mounts: dict[str, tuple[str, FakeDisk]] = {}
         self.directories: dict[str, FakeDirectory] = {"/": FakeDirectory()}
         self.make_directory("/var/lib/libvirt/images")
 
@@ -55,6 +79,26 @@ class FakeDisk:
         """Free bytes."""
         return max(0, self.total - self.used)
 
+    def holding(self, path: str) -> FakeDisk:
+        """Give the disk on which a path lies."""
+        for place, (_, disk) in self.mounts.items():
+            if path == place or path.startswith(f"{place}/"):
+                return disk
+        return self
+
+    def mount(self, source: str, place: str) -> None:
+        """Mount what a server exports; the same one everywhere."""
+        self.directory(place)
+        disk = EXPORTS.setdefault(source, FakeDisk(kind="nfs"))
+        disk.make_directory(place)
+        self.mounts[place] = source, disk
+
+    def unmount(self, place: str) -> None:
+        """Unmount what is there."""
+        if self.mounts.pop(place, None) is None:
+            raise FakeError(f"umount: {place}: not mounted.")
+
+    @_routed
     def make_directory(self, path: str, mode: int = 0o755) -> None:
         """Make a directory with those above it; one that is there stays as it is."""
         if path in self.directories:
@@ -64,6 +108,7 @@ class FakeDisk:
         self.directories[path] = FakeDirectory(mode)
         self.directories[parent].names.add(name)
 
+    @_routed
     def remove_directory(self, path: str) -> None:
         """Remove an empty directory."""
         directory = self.directory(path)
@@ -73,18 +118,21 @@ class FakeDisk:
         del self.directories[path]
         self.directories[parent].names.discard(name)
 
+    @_routed
     def directory(self, path: str) -> FakeDirectory:
         """Give a directory."""
         if path not in self.directories:
             raise FakeError(f"'{path}': No such file or directory")
         return self.directories[path]
 
+    @_routed
     def file(self, path: str) -> FakeFile:
         """Give a file."""
         if path not in self.files:
             raise FakeError(f"'{path}': No such file or directory")
         return self.files[path]
 
+    @_routed
     def put(self, path: str, file: FakeFile) -> None:
         """Put a file in its place, over an older one."""
         parent, name = posixpath.split(path)
@@ -97,6 +145,7 @@ class FakeDisk:
         self.files[path] = file
         directory.names.add(name)
 
+    @_routed
     def write(self, path: str, data: bytes, mode: int, owner: str = "") -> None:
         """Write a file whole, making its directory."""
         self.make_directory(posixpath.dirname(path))
@@ -104,6 +153,7 @@ class FakeDisk:
         room = -(-len(data) // _BLOCK) * _BLOCK
         self.put(path, FakeFile(data[:KEPT], len(data), room, digest, mode, owner))
 
+    @_routed
     def remove(self, path: str) -> None:
         """Remove a file; absent is fine."""
         file = self.files.pop(path, None)
@@ -112,14 +162,17 @@ class FakeDisk:
             parent, name = posixpath.split(path)
             self.directories[parent].names.discard(name)
 
+    @_routed
     def copy(self, source: str, target: str) -> None:
         """Copy a file, over an older one."""
         self.put(target, replace(self.file(source)))
 
+    @_routed
     def change_mode(self, path: str, mode: str) -> None:
         """Set a file's mode, given as octal digits."""
         self.file(path).mode = int(mode, 8)
 
+    @_routed
     def rename(self, source: str, target: str) -> None:
         """Rename a file, over an older one."""
         file = self.file(source)
@@ -127,6 +180,7 @@ class FakeDisk:
         self.remove(target)
         self.put(target, file)
 
+    @_routed
     def files_in(self, path: str) -> list[tuple[str, FakeFile]]:
         """Give the files directly in a directory with their paths."""
         names = self.directories[path].names if path in self.directories else ()

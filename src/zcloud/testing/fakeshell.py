@@ -57,6 +57,9 @@ class FakeShell:
             "cp": lambda argv, _: self._quietly(self.disk.copy, argv[-2], argv[-1]),
             "chmod": lambda argv, _: self._quietly(self.disk.change_mode, argv[-1], argv[1]),
             "sha256sum": lambda argv, _: f"{self.disk.file(argv[-1]).digest}  {argv[-1]}\n".encode(),
+            "mount": lambda argv, _: self._quietly(self.disk.mount, argv[-2], argv[-1]),
+            "umount": lambda argv, _: self._quietly(self.disk.unmount, argv[-1]),
+            "cat": self._cat,
             **fakeimages.handlers(self.disk),
             "nft -f": lambda _, stdin: self.nft.apply(stdin.decode()),
             "nft -j": lambda argv, _: self.nft.listing(" ".join(argv[-2:])),
@@ -142,9 +145,10 @@ class FakeShell:
     def space(self, path: str) -> Space:
         """Give the size and the free bytes."""
         with self._entered("space", path):
-            if path not in self.disk.directories and path not in self.disk.files:
+            disk = self.disk.holding(path)
+            if path not in disk.directories and path not in disk.files:
                 raise NotFound(f"There is no {path!r} on the host.", path=path)
-            return Space(self.disk.total, self.disk.available)
+            return Space(disk.total, disk.available)
 
     # -- within --------------------------------------------------------------------------------
 
@@ -176,6 +180,12 @@ class FakeShell:
         work(*arguments)
         return b""
 
+    def _cat(self, argv: Sequence[str], _stdin: bytes) -> bytes:
+        if argv[-1] != "/proc/mounts":
+            raise FakeError(f"cat: {argv[-1]}: No such file or directory")
+        lines = [f"{source} {place} nfs4 rw,hard 0 0\n" for place, (source, _) in self.disk.mounts.items()]
+        return "".join(["/dev/sda1 / ext4 rw 0 0\n", *lines]).encode()
+
     def _mkdir(self, argv: Sequence[str], _stdin: bytes) -> bytes:
         mode = int(argv[argv.index("-m") + 1], 8) if "-m" in argv else 0o755
         self.disk.make_directory(argv[-1], mode)
@@ -185,9 +195,11 @@ class FakeShell:
         path, format = argv[-1], argv[argv.index("-c") + 1]
         if "-f" in argv:
             self.disk.directory(path)
-            return f"{self.disk.kind}\n".encode()
+            return f"{self.disk.holding(path).kind}\n".encode()
         if format == "%s":
             return f"{self.disk.file(path).size}\n".encode()
+        if format == "%u":
+            return f"{self.disk.file(path).owner.partition(':')[0] or 0}\n".encode()
         directory = self.disk.directory(path)
         return f"{directory.mode:o}:{directory.owner}\n".encode()
 

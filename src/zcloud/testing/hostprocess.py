@@ -45,11 +45,15 @@ class Call(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Traces:
-    """What is on a fake host: domains with state and number of starts, files, names of networks with addresses."""
+    """What is on a fake host: domains with state and number of starts, files, names of networks with addresses, mounts.
+
+    Files are its own and those of what is mounted.
+    """
 
     domains: dict[str, tuple[DomainState, int]]
     files: frozenset[str]
     networks: dict[str, frozenset[str]]
+    mounts: frozenset[str]
 
 
 class HostServer:
@@ -77,7 +81,9 @@ class HostServer:
             for name, network in link.hypervisor.networks.items()
         }
         domains = {uuid: (each.state, each.starts) for uuid, each in link.hypervisor.domains.items()}
-        return Traces(domains, frozenset(link.shell.disk.files), networks)
+        mounts = link.shell.disk.mounts
+        files = [*link.shell.disk.files, *(path for _, disk in mounts.values() for path in disk.files)]
+        return Traces(domains, frozenset(files), networks, frozenset(mounts))
 
     def _answer(self, client: Connection[Any, Any]) -> None:
         with client:

@@ -68,7 +68,7 @@ def add_pool(visit: Visit) -> Response:
 def change_pool(visit: Visit) -> Response:
     """Change how much more than there is may be promised."""
     wanted = visit.ratio("overcommit", 2.0)
-    visit.parts.pools.change(visit.actor, _ref(visit), wanted, visit.number("revision"))
+    visit.parts.pools.change(visit.actor, _ref(visit), visit.number("revision"), overcommit=wanted)
     return RedirectResponse(f"/pools/{_ref(visit)}", 303)
 
 

@@ -9,14 +9,15 @@ from typing import Any
 
 from pydantic import Field
 
-from zcloud.wire.base import Flag, Name, Options, Ratio, Ref, Request
+from zcloud.wire.base import Flag, Name, OptionalRef, Options, Ratio, Ref, Request
 
 
 class PoolCreate(Request):
-    """A pool on a host; ``options`` are the driver's own."""
+    """A pool on a ``host``, or of a kind that ``hosts`` share (none named: all); ``options`` are the driver's own."""
 
     name: Name
-    host: Ref
+    host: OptionalRef = ""
+    hosts: list[Ref] = Field(default_factory=list, max_length=100)
     driver: Ref = "directory"
     options: Options = Field(default_factory=dict)
     overcommit: Ratio = 2.0
@@ -24,14 +25,29 @@ class PoolCreate(Request):
 
 
 class PoolChange(Request):
-    """How much more than there is may be promised."""
+    """How much more than there is may be promised, and whether it takes no new volumes; absent is as before."""
 
-    overcommit: Ratio
+    overcommit: Ratio | None = None
+    draining: Flag | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PoolHost:
+    """Whether a shared pool can be used on a host, since when that is so, and why where it cannot."""
+
+    host_id: str
+    state: str
+    reason: str
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """A pool; ``promised`` is the sum of its volumes' sizes, ``available`` what the host saw last."""
+    """A pool; ``promised`` is the sum of its volumes' sizes, ``available`` what the host saw last.
+
+    One that hosts share has no ``host_id``: ``only_hosts`` are the ids of those that may use it (none: all), ``joined``
+    tells how it is on each. ``draining`` takes no new volumes; ``filling`` is nearly full.
+    """
 
     id: str
     name: str
@@ -49,3 +65,7 @@ class Pool:
     operation_id: str | None
     created_at: datetime
     revision: int
+    only_hosts: tuple[str, ...]
+    joined: tuple[PoolHost, ...]
+    draining: bool
+    filling: bool

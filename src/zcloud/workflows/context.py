@@ -103,7 +103,14 @@ class Run:
         return FencedLink(self._links.link(host_id), self.control)
 
     def storage(self, pool: Pool, host_id: str) -> StorageDriver:
-        """Give the driver of a pool on a host."""
+        """Give the driver of a pool on a host; a shared one is joined there, or files would land beside it."""
+        driver = self.unjoined(pool, host_id)
+        if pool.shared:
+            driver.join()
+        return driver
+
+    def unjoined(self, pool: Pool, host_id: str) -> StorageDriver:
+        """Give the driver of a pool on a host as it is, to join or to leave it there."""
         return registry.storage(pool, self.link(host_id))
 
     def network(self, network: Network, host_id: str) -> NetworkDriver:

@@ -10,6 +10,7 @@ from zcloud.hosts import scan_host_key
 from zcloud.operations.model import Step, Workflow
 from zcloud.store import Tx
 from zcloud.workflows.context import Run
+from zcloud.workflows.pools import leave_on
 
 
 def _host(run: Run) -> Host:
@@ -64,7 +65,11 @@ def _removed(run: Run, tx: Tx) -> None:
 
 
 def take_leave(run: Run) -> None:
-    """Take our nftables table and the probe's kernel off the host."""
+    """Take shared pools, our nftables table and the probe's kernel off the host."""
+    with run.store.read() as tx:
+        joined = tx.pools.many(tx.pool_hosts.on_host(run.resource_id))
+    for pool in joined.values():
+        leave_on(run, pool, run.resource_id)
     run.guard(run.resource_id).remove()
     remove_kit(run.link(run.resource_id).shell)
 

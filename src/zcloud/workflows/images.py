@@ -118,11 +118,10 @@ def drop_bases(run: Run) -> None:
     image = _image(run)
     if not image.digest or _shared(run, image):
         return
-    with run.store.read() as tx:
-        pools = [(pool, tx.hosts.get(pool.host_id)) for pool in tx.pools.all() if pool.host_id]
-    for pool, host in pools:
+    for pool in run.read(lambda tx: tx.pools.all()):
         with contextlib.suppress(HostUnreachable):
-            run.storage(pool, host.id).delete_base(base_image(image).digest)
+            host_id = run.read(lambda tx, pool=pool: tx.pool_hosts.way_to(pool))  # type: ignore[misc]
+            run.storage(pool, host_id).delete_base(base_image(image).digest)
 
 
 def _limits(run: Run) -> ImageLimits:

@@ -182,11 +182,21 @@ def power_on(run: Run) -> None:
     instance = load_instance(run)
     with run.store.write() as tx:
         tx.instances.begin_incarnation(instance.id, run.args["incarnation"], instance.host_id)
+    join_stores(run, instance)
     link = run.link(instance.host_id)
     if run.args["incarnation"] > 1 and not instance.adopted and is_off(link.hypervisor, instance.id):
         log = console_log(instance)  # the log of one run; the one before is kept beside it
         link.shell.run(["mv", "-f", "-T", log, f"{log}.previous"], check=False)
     link.hypervisor.start(instance.id)
+
+
+def join_stores(run: Run, instance: Instance) -> None:
+    """Have the shared pools of an instance's volumes usable on its host: it may have been booted a moment ago."""
+    with run.store.read() as tx:
+        pools = tx.pools.many({each.pool_id for each in tx.volumes.of_instance(instance.id)})
+    for pool in pools.values():
+        if pool.shared:
+            run.storage(pool, instance.host_id)
 
 
 def power_off(run: Run) -> None:

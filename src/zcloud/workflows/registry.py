@@ -26,7 +26,7 @@ from zcloud.workflows.instance_save import INSTANCE_DISCARD, INSTANCE_RESTORE, I
 from zcloud.workflows.names import INSTANCE_RENAME, INSTANCE_TRASH, INSTANCE_UNTRASH
 from zcloud.workflows.networks import NETWORK_CREATE, NETWORK_DELETE
 from zcloud.workflows.nics import NIC_ATTACH, NIC_DETACH, NIC_LINK
-from zcloud.workflows.pools import POOL_CREATE, POOL_DELETE
+from zcloud.workflows.pools import POOL_CREATE, POOL_DELETE, POOL_REFRESH
 from zcloud.workflows.snapshots import INSTANCE_DELETE_SNAPSHOT, INSTANCE_REVERT, INSTANCE_SNAPSHOT
 from zcloud.workflows.volumes import VOLUME_CLONE, VOLUME_CREATE, VOLUME_DELETE, VOLUME_RESIZE
 
@@ -77,6 +77,7 @@ WORKFLOWS: Mapping[str, Workflow[Run]] = {
         NIC_LINK,
         POOL_CREATE,
         POOL_DELETE,
+        POOL_REFRESH,
         VOLUME_CLONE,
         VOLUME_CREATE,
         VOLUME_DELETE,

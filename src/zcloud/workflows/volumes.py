@@ -24,9 +24,7 @@ def _load(run: Run) -> tuple[Volume, Pool, VolumeSpec]:
 
 
 def _driver(run: Run, pool: Pool) -> StorageDriver:
-    # A pool that several hosts share is changed through any of them that is up.
-    host_id = pool.host_id or run.read(lambda tx: tx.hosts.any_up()).id
-    return run.storage(pool, host_id)
+    return run.storage(pool, run.read(lambda tx: tx.pool_hosts.way_to(pool)))
 
 
 def make(run: Run) -> None:

@@ -25,6 +25,7 @@ from zcloud.hosts.commands import (
 from zcloud.hosts.nftscript import check_script
 
 I = "/var/lib/libvirt/images"  # noqa: E741 - the short name keeps the tables readable
+M = f"{I}/zcloud-shared"
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 PROBE = (
     "qemu-system-x86_64 -nodefaults -nographic -no-reboot -accel kvm -cpu host -m 128 "
@@ -58,6 +59,10 @@ ALLOWED = {
     "stat -L -c %a:%u:%g -- /var/lib": [],
     f"realpath -m -- {I}/x": [f"{I}/x"],
     f"ls -A1 -- {I}": [I],
+    f"mount -t nfs -o vers=4.2,hard,retry=0,nosuid,nodev,noexec,timeo=600 -- files.test:/srv/a {M}/x": [f"{M}/x"],
+    f"mount -t nfs -o vers=4.0,hard,nosuid,nodev -- [fd00::1]:/ {M}/x": [f"{M}/x"],
+    f"umount -- {M}/x": [f"{M}/x"],
+    "cat -- /proc/mounts": [],
     "ip link set dev zbr-11111111 type bridge no_linklocal_learn 1": [],
     "dhcp_release": [],
     "dhcp_release zbr-11111111 10.5.0.9 52:54:00:00:00:09": [],
@@ -86,6 +91,18 @@ REFUSED = [
     "/bin/true",
     "qemu-img",
     "qemu-img amend x",
+    # mounts
+    f"mount -t nfs -o vers=4.2,soft,nosuid,nodev -- files.test:/srv/a {M}/x",
+    f"mount -t nfs -o vers=4.2,hard,nodev -- files.test:/srv/a {M}/x",
+    f"mount -t nfs -o vers=4.2,hard,nosuid,nodev,suid -- files.test:/srv/a {M}/x",
+    f"mount -t nfs -o vers=4.2,hard,nosuid,nodev -- files.test:/srv/a {I}/x",
+    f"mount -t nfs -o vers=4.2,hard,nosuid,nodev -- files.test:/srv/a {M}",
+    f"mount -t nfs -o vers=4.2,hard,nosuid,nodev -- /dev/sda1 {M}/x",
+    f"mount -t nfs -- files.test:/srv/a {M}/x",
+    f"mount -t ext4 -o vers=4.2,hard,nosuid,nodev -- files.test:/srv/a {M}/x",
+    f"mount --bind /etc {M}/x",
+    f"umount -- {I}",
+    "umount -- /",
     "-f qemu-img",
     # paths
     f"rm -f -- {I}",

@@ -19,29 +19,42 @@ router = routes("storage")
 @router.get("/pools", response_model=Listing[Pool])
 def list_pools(call: Calling) -> Response:
     """List all pools."""
-    return listing(Pool, call.parts.pools.all(call.actor), lambda each: show.pool(*each))
+    joins = call.parts.pools.joins(call.actor)
+    return listing(Pool, call.parts.pools.all(call.actor), lambda each: show.pool(*each, joins.get(each[0].id, ())))
 
 
 @router.post("/pools", status_code=202, response_model=Accepted)
 def create_pool(call: Calling, body: PoolCreate) -> Response:
-    """Make a pool on a host."""
-    return accepted(call, call.parts.pools.create(call.actor, PoolSpec(**body.model_dump()))[1])
+    """Make a pool on a host, or one that hosts share."""
+    wanted = body.model_dump() | {"hosts": tuple(body.hosts)}
+    return accepted(call, call.parts.pools.create(call.actor, PoolSpec(**wanted))[1])
 
 
 @router.get("/pools/{ref}", response_model=Pool)
 def show_pool(call: Calling, ref: RefPath) -> Response:
     """Show a pool."""
-    return one(Pool, show.pool(*call.parts.pools.show(call.actor, ref)))
+    return _one(call, ref)
 
 
 @router.patch("/pools/{ref}", response_model=Pool)
 def change_pool(call: Calling, ref: RefPath, body: PoolChange) -> Response:
-    """Change a pool's overcommit."""
-    changed = call.parts.pools.change(call.actor, ref, body.overcommit, call.revision)
-    return one(Pool, show.pool(*call.parts.pools.show(call.actor, changed.id)))
+    """Change a pool's overcommit, or whether it takes new volumes."""
+    changes = body.model_dump(exclude_none=True)
+    return _one(call, call.parts.pools.change(call.actor, ref, call.revision, **changes).id)
+
+
+@router.post("/pools/{ref}/refresh", status_code=202, response_model=Accepted)
+def refresh_pool(call: Calling, ref: RefPath) -> Response:
+    """Look at a pool now: join it where it is not, and measure it."""
+    return accepted(call, call.parts.pools.refresh(call.actor, ref))
 
 
 @router.delete("/pools/{ref}", status_code=202, response_model=Accepted)
 def delete_pool(call: Calling, ref: RefPath) -> Response:
     """Remove a pool that has no volumes."""
     return accepted(call, call.parts.pools.delete(call.actor, ref, call.revision))
+
+
+def _one(call: Calling, ref: str) -> Response:
+    pool, promised = call.parts.pools.show(call.actor, ref)
+    return one(Pool, show.pool(pool, promised, call.parts.pools.joins(call.actor).get(pool.id, ())))

@@ -23,6 +23,7 @@ class Feature(StrEnum):
     """What a kind of pool can do."""
 
     SHARED = "shared"  # the same volumes on several hosts
+    GROW_POOL = "grow_pool"  # the pool itself, out of what lies below it
     THIN = "thin"
     COPY_ON_WRITE = "copy_on_write"
     GROW_LIVE = "grow_live"
@@ -38,6 +39,7 @@ class StorageInfo:
     title: str
     doc: str
     features: frozenset[Feature]
+    place: tuple[str, ...] = ()  # the options that say where it is: two pools cannot have the same; none: all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,22 @@ class StorageDriver(FilledVolumes, VolumeSnapshots, Artifacts, Protocol):
         """Check the prerequisites without changing anything (tools, permissions, search bits for QEMU)."""
         ...
 
+    def join(self) -> bool:
+        """Make the pool usable on this host (a mount, a secret), quickly; gives whether that had to be done.
+
+        Called before ``ensure_pool`` at the pool's making, on every host that shares it, and again after a boot.
+        """
+        ...
+
+    def leave(self) -> None:
+        """Take back what ``join`` made; absent is fine. Raises InUse where something still uses it."""
+        ...
+
     def ensure_pool(self) -> None: ...
+
+    def grow_pool(self, size: int) -> None:
+        """Make the pool ``size`` bytes large (``GROW_POOL``), never smaller; PoolCannot says what else to do."""
+        ...
 
     def remove_pool(self) -> None:
         """Remove what ``ensure_pool`` made; raises InUse where anything not ours is in it."""

@@ -17,6 +17,7 @@ class DirectoryPool(filepool.FilePool):
         title="Directory",
         doc="Volumes are files in a directory of the host; root volumes are copy-on-write over their image.",
         features=filepool.FEATURES,
+        place=("path",),
     )
     OPTIONS: ClassVar[tuple[Option, ...]] = (
         Option("path", OptionType.PATH, "The pool's directory, its own.", "/var/lib/libvirt/images/zcloud"),

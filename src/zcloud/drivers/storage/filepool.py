@@ -138,7 +138,7 @@ class FilePool(_Filled):
 
     def __init__(self, pool: Pool, link: HostLink) -> None:
         options = check_options(self.OPTIONS, pool.options)
-        super().__init__(pool, link, self.place(options))
+        super().__init__(pool, link, self.place(pool, options))
         self._format = DiskFormat(options["format"])
         self._preallocation = options["preallocation"]
         self._direct_io = options["direct_io"]
@@ -146,8 +146,9 @@ class FilePool(_Filled):
             raise InvalidInput("A raw volume has no metadata to preallocate.", field="preallocation")
 
     @staticmethod
-    def place(options: Options) -> str:
+    def place(pool: Pool, options: Options) -> str:
         """Give the pool's directory."""
+        del pool
         return str(options["path"]).rstrip("/")
 
     @classmethod

@@ -14,7 +14,17 @@ from zcloud.store.schema.instances import (
     snapshots,
     volumes,
 )
-from zcloud.store.schema.machines import claims, fences, foreign_domains, hosts, macs, networks, pools, providers
+from zcloud.store.schema.machines import (
+    claims,
+    fences,
+    foreign_domains,
+    hosts,
+    macs,
+    networks,
+    pool_hosts,
+    pools,
+    providers,
+)
 from zcloud.store.schema.people import (
     login_failures,
     members,
@@ -63,6 +73,7 @@ __all__ = [
     "networks",
     "operation_steps",
     "operations",
+    "pool_hosts",
     "pools",
     "ports",
     "projects",

@@ -67,6 +67,21 @@ pools = Table(
     key("operation_id", nullable=True),
     time("created_at"),
     revision(),
+    json("hosts"),
+    flag("draining"),
+    flag("filling"),
+)
+
+# Where shared pools are joined.
+pool_hosts = Table(
+    "pool_hosts",
+    metadata,
+    ref("pool_id", "pools.id"),
+    ref("host_id", "hosts.id"),
+    key("state"),
+    text("reason"),
+    time("since"),
+    PrimaryKeyConstraint("pool_id", "host_id"),
 )
 
 networks = Table(
