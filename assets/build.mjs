@@ -16,10 +16,10 @@ const PARTS = [
 // Symbols of icons.svg; the marks of states are our own, in assets/marks.svg.
 const ICONS = [
   "activity", "arrow-down", "arrow-right", "arrow-up", "bell", "bookmark", "camera", "chevron-down", "chevron-left",
-  "chevron-right", "circle-help", "columns-3", "copy", "database", "disc-3", "ellipsis", "hard-drive", "key-round",
+  "chevron-right", "circle-help", "columns-3", "copy", "corner-down-right", "database", "disc-3", "ellipsis", "hard-drive", "key-round",
   "keyboard", "layers", "layout-dashboard", "list-filter", "lock", "log-out", "menu", "monitor", "network", "pause",
   "pencil", "play", "plus", "power", "rotate-cw", "scroll-text", "search", "server", "settings", "square",
-  "sun-moon", "tag", "terminal", "trash-2", "triangle-alert", "users", "x",
+  "stamp", "sun-moon", "tag", "terminal", "trash-2", "triangle-alert", "users", "x",
 ];
 
 async function styles() {

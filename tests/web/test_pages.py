@@ -25,7 +25,7 @@ def paths(web: Web) -> list[str]:
     id, operation = web.cloud.instance.id, web.cloud.operation.id
     return [
         *LISTS,
-        *(f"/instances/{id}{more}" for more in ("", "/change", "/console", "/events", "/xml")),
+        *(f"/instances/{id}{more}" for more in ("", "/change", "/console", "/events", "/snapshots", "/xml")),
         f"/operations/{operation}",
         "/launch",
         f"/projects/{web.cloud.home.id}",

@@ -23,6 +23,7 @@ from zcloud.web import (
     search,
     session,
     settings,
+    snapshots,
     views,
 )
 
@@ -54,6 +55,7 @@ PAGES = (
     *reports.ROUTES,
     *instances.ROUTES,
     *instance_change.ROUTES,
+    *snapshots.ROUTES,
     *launch.ROUTES,
     *operations.ROUTES,
     *log.ROUTES,
