@@ -7,6 +7,9 @@ Object.assign(htmx.config, {
   selfRequestsOnly: true,
   historyCacheSize: 0,
   scrollIntoViewOnBoost: false,
-  responseHandling: [{ code: "204", swap: false }, { code: "...", swap: true }],
+  responseHandling: [
+    { code: "204", swap: false },
+    { code: "...", swap: true },
+  ],
 });
 window.htmx = htmx;

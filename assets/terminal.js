@@ -12,5 +12,6 @@ document.createElement = (name, options) => {
   };
   return stand;
 };
+
 export { FitAddon } from "@xterm/addon-fit";
 export { Terminal } from "@xterm/xterm";

@@ -53,6 +53,7 @@ def _static() -> tuple[Stage, ...]:
                 (str(BIN / "ruff"), "check", *sources),
                 (str(BIN / "ruff"), "format", "--check", *sources),
                 ("shellcheck", "-x", *shell),
+                (str(BIN / "biome"), "ci", "--error-on-warnings"),
             ),
         ),
         Stage(

@@ -124,13 +124,27 @@ def test_every_class_of_patternfly_that_a_template_names_is_in_its_sheet() -> No
 
 
 def test_every_class_of_our_sheet_is_used() -> None:
-    sheet = (Path(assets.__file__).with_name("static") / "zcloud.css").read_text()
+    sheet = assets.files()["zcloud.css"].body.decode()
     files = [*TEMPLATES.glob("*.html"), *TEMPLATES.parent.glob("static/*.js"), *TEMPLATES.parent.glob("*.py")]
     used = {name for file in files for name in re.findall(r"zc-[a-z0-9-]+", file.read_text())}
     used |= {f"zc-{each.tone}" for each in GLYPHS.values()}
     begun = tuple(name for name in used if name.endswith("-"))  # the rest is a value
     there = set(re.findall(r"\.(zc-[a-z0-9-]+)", sheet))
-    assert sorted(name for name in there - used if not name.startswith(begun)) == [], "take it out of zcloud.css"
+    assert sorted(name for name in there - used if not name.startswith(begun)) == [], "take it out of static/styles"
+
+
+def test_every_sheet_is_sent() -> None:
+    sent = assets.files()["zcloud.css"].body
+    sheets = list((Path(assets.__file__).with_name("static") / "styles").glob("*.css"))
+    assert sheets
+    assert [sheet.name for sheet in sheets if sheet.read_bytes() not in sent] == [], "name it in assets.py"
+
+
+def test_a_selector_has_one_place_in_our_sheet() -> None:
+    """Outside media queries, where a rule begins at the line's begin; rules of one selector are one rule."""
+    rules = re.findall(r"^([^\s@][^{}@;]*?)\s*\{", assets.files()["zcloud.css"].body.decode(), re.MULTILINE)
+    assert rules
+    assert sorted({rule for rule in rules if rules.count(rule) > 1}) == []
 
 
 def test_every_symbol_that_is_drawn_is_there() -> None:

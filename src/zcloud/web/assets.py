@@ -14,6 +14,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 _ROOT = Path(__file__).with_name("static")
+_STYLES = _ROOT / "styles"
+# In this order: later ones have the last word.
+_SHEETS = (
+    "base", "controls", "frame", "parts", "charts", "tables", "forms", "launch", "overview", "infrastructure",
+    "instance", "console", "helpers",
+)  # fmt: skip
 _PACKED = (".css", ".js", ".svg", ".txt")
 _FOREVER = "public, max-age=31536000, immutable"
 
@@ -28,8 +34,14 @@ class File(NamedTuple):
 
 @cache
 def files() -> dict[str, File]:
-    """Give every file by its name below ``static``; they are a megabyte in all."""
-    return {path.relative_to(_ROOT).as_posix(): _file(path) for path in sorted(_ROOT.rglob("*")) if path.is_file()}
+    """Give every file by its name below ``static``; they are a megabyte in all.
+
+    The sheets of ``styles`` are one file, ``zcloud.css``: a page asks once for them.
+    """
+    paths = [path for path in sorted(_ROOT.rglob("*")) if path.is_file() and path.parent != _STYLES]
+    found = {path.relative_to(_ROOT).as_posix(): _file(path.name, path.read_bytes()) for path in paths}
+    sheets = b"".join((_STYLES / f"{name}.css").read_bytes() for name in _SHEETS)
+    return found | {"zcloud.css": _file("zcloud.css", sheets)}
 
 
 @cache
@@ -57,11 +69,11 @@ async def _serve(request: Request) -> Response:
     return Response(file.body, headers=headers, media_type=file.media_type)
 
 
-def _file(path: Path) -> File:
-    body = path.read_bytes()
-    packed = gzip.compress(body, 9, mtime=0) if path.suffix in _PACKED else b""
-    kind = "font/woff2" if path.suffix == ".woff2" else mimetypes.guess_type(path.name)[0] or "text/plain"
-    return File(body, packed, "text/javascript" if path.suffix == ".js" else kind)
+def _file(name: str, body: bytes) -> File:
+    suffix = Path(name).suffix
+    packed = gzip.compress(body, 9, mtime=0) if suffix in _PACKED else b""
+    kind = "font/woff2" if suffix == ".woff2" else mimetypes.guess_type(name)[0] or "text/plain"
+    return File(body, packed, "text/javascript" if suffix == ".js" else kind)
 
 
 ROUTES = (Route("/static/{digest}/{name:path}", _serve, methods=["GET"]),)

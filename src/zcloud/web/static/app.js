@@ -83,7 +83,9 @@ function fade(message) {
   if (!message || "stays" in message.dataset) return;
   let timer = setTimeout(() => message.remove(), 8000);
   message.addEventListener("pointerenter", () => clearTimeout(timer));
-  message.addEventListener("pointerleave", () => (timer = setTimeout(() => message.remove(), 4000)));
+  message.addEventListener("pointerleave", () => {
+    timer = setTimeout(() => message.remove(), 4000);
+  });
 }
 
 // ---- keys ------------------------------------------------------------------------------------------
@@ -147,35 +149,53 @@ function countNew() {
   $("#new").textContent = count;
 }
 document.addEventListener("htmx:afterSettle", countNew);
-$("#notices")?.addEventListener("toggle", (event) => (event.newState === "open" ? ($("#new").hidden = true) : refresh($("#noticelist"))));
+$("#notices")?.addEventListener("toggle", (event) => {
+  if (event.newState === "open") $("#new").hidden = true;
+  else refresh($("#noticelist"));
+});
 
 // ---- live parts ---------------------------------------------------------------------------------------
 // An event only says that something changed: the part asks for the truth again, at most twice a second.
 const PAUSE_MS = 500;
 const waiting = new Map();
+const asked = new Map(); // when a part asked last
 
 function refresh(part) {
   if (waiting.has(part.id)) return;
-  const since = performance.now() - (refresh.at?.[part.id] ?? -PAUSE_MS);
-  waiting.set(part.id, setTimeout(() => {
-    waiting.delete(part.id);
-    (refresh.at ??= {})[part.id] = performance.now();
-    const now = document.getElementById(part.id);
-    if (now) htmx.trigger(now, "live");
-  }, Math.max(100, PAUSE_MS - since)));
+  const since = performance.now() - (asked.get(part.id) ?? -PAUSE_MS);
+  waiting.set(
+    part.id,
+    setTimeout(
+      () => {
+        waiting.delete(part.id);
+        asked.set(part.id, performance.now());
+        const now = document.getElementById(part.id);
+        if (now) htmx.trigger(now, "live");
+      },
+      Math.max(100, PAUSE_MS - since),
+    ),
+  );
 }
 
 function concerns(part, event) {
   const wanted = part.dataset.live;
-  return !event || wanted === "*" || wanted === "operation" || [event.resource_kind, event.resource_id].includes(wanted);
+  return (
+    !event || wanted === "*" || wanted === "operation" || [event.resource_kind, event.resource_id].includes(wanted)
+  );
 }
 
 if ($("#live")) {
-  listen((event) => $$("[data-live]").filter((part) => concerns(part, event)).forEach(refresh), (live) => {
-    const told = $("#live");
-    told.textContent = live ? told.dataset.liveText : told.dataset.staleText;
-    told.classList.toggle("zc-warn", !live);
-  });
+  listen(
+    (event) =>
+      $$("[data-live]")
+        .filter((part) => concerns(part, event))
+        .forEach(refresh),
+    (live) => {
+      const told = $("#live");
+      told.textContent = live ? told.dataset.liveText : told.dataset.staleText;
+      told.classList.toggle("zc-warn", !live);
+    },
+  );
 }
 
 localTimes(document);

@@ -23,8 +23,13 @@ function tell(text, good) {
 }
 
 function serial(url) {
-  const terminal = new parts.Terminal({ fontFamily: "JetBrains Mono, monospace", fontSize: 13, screenReaderMode: true,
-    cursorBlink: true, theme: { background: "#0b0b0b", foreground: "#e0e0e0" } });
+  const terminal = new parts.Terminal({
+    fontFamily: "JetBrains Mono, monospace",
+    fontSize: 13,
+    screenReaderMode: true,
+    cursorBlink: true,
+    theme: { background: "#0b0b0b", foreground: "#e0e0e0" },
+  });
   const fit = new parts.FitAddon();
   const socket = new WebSocket(url);
   const bytes = new TextEncoder();
@@ -34,19 +39,29 @@ function serial(url) {
   const resize = () => fit.fit();
   addEventListener("resize", resize);
   socket.binaryType = "arraybuffer";
-  socket.addEventListener("open", () => (tell(frame.dataset.open, true), terminal.focus()));
+  socket.addEventListener("open", () => {
+    tell(frame.dataset.open, true);
+    terminal.focus();
+  });
   socket.addEventListener("message", (message) => terminal.write(new Uint8Array(message.data)));
   socket.addEventListener("close", (event) => tell(event.reason || frame.dataset.lost, false));
   terminal.onData((data) => socket.readyState === WebSocket.OPEN && socket.send(bytes.encode(data)));
   terminal.onBinary((data) => socket.send(Uint8Array.from(data, (each) => each.charCodeAt(0))));
-  return () => (removeEventListener("resize", resize), socket.close(), terminal.dispose());
+  return () => {
+    removeEventListener("resize", resize);
+    socket.close();
+    terminal.dispose();
+  };
 }
 
 function picture(url) {
   const rfb = new parts.RFB(screen, url);
   rfb.scaleViewport = true;
   rfb.background = "#0b0b0b";
-  rfb.addEventListener("connect", () => (tell(frame.dataset.open, true), rfb.focus()));
+  rfb.addEventListener("connect", () => {
+    tell(frame.dataset.open, true);
+    rfb.focus();
+  });
   rfb.addEventListener("disconnect", () => tell(frame.dataset.lost, false));
   picture.rfb = rfb;
   return () => rfb.disconnect();

@@ -16,7 +16,8 @@ form.addEventListener("click", (event) => {
 
 // Which images and networks there are depends on the project: the page is asked for anew.
 form.addEventListener("change", (event) => {
-  if ("anew" in event.target.dataset) location.search = new URLSearchParams({ project: event.target.value, name: form.elements.name.value });
+  if ("anew" in event.target.dataset)
+    location.search = new URLSearchParams({ project: event.target.value, name: form.elements.name.value });
 });
 
 document.addEventListener("keydown", (event) => {

@@ -9,7 +9,8 @@ const idOf = (place) => place.closest("tr").id.slice(2);
 
 function line(values) {
   const step = 480 / Math.max(values.length - 1, 1);
-  return "M" + values.map((value, at) => `${(at * step).toFixed(0)} ${(120 - 1.2 * Math.min(value, 100)).toFixed(0)}`).join("L");
+  const height = (value) => (120 - 1.2 * Math.min(value, 100)).toFixed(0);
+  return `M${values.map((value, at) => `${(at * step).toFixed(0)} ${height(value)}`).join("L")}`;
 }
 
 function make(name, attributes) {
@@ -19,7 +20,12 @@ function make(name, attributes) {
 }
 
 function draw(place, values) {
-  const svg = make("svg", { class: "zc-spark", viewBox: "0 0 480 120", preserveAspectRatio: "none", "aria-hidden": "true" });
+  const svg = make("svg", {
+    class: "zc-spark",
+    viewBox: "0 0 480 120",
+    preserveAspectRatio: "none",
+    "aria-hidden": "true",
+  });
   const d = line(values);
   svg.append(make("path", { class: "a", d: `${d}L480 120L0 120Z` }), make("path", { class: "l", d }));
   const now = document.createElement("span");

@@ -7,7 +7,6 @@ const frame = document.querySelector("[data-upload]");
 const part = (name) => frame.querySelector(`[data-${name}]`);
 const button = (name) => frame.querySelector(`[data-do="${name}"]`);
 const form = frame.closest("form");
-const say = (name) => (part("status").textContent = frame.dataset[`say${name}`]);
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 let file = null;
 let id = frame.dataset.id;
@@ -15,6 +14,10 @@ let stop = null; // ends the piece that is on its way
 let began = null; // where and when this page began to send
 
 class Refused extends Error {}
+
+function say(name) {
+  part("status").textContent = frame.dataset[`say${name}`];
+}
 
 async function ask(path, options = {}) {
   const answer = await fetch(path, { ...options, headers: { ...OURS, ...options.headers } });
@@ -35,7 +38,8 @@ function show(offset) {
   const seconds = (performance.now() - began.at) / 1000;
   const speed = seconds > 1 ? (offset - began.offset) / seconds : 0;
   part("bar").value = file.size ? offset / file.size : 0;
-  part("figures").textContent = `${size(offset)} / ${size(file.size)}` + (speed > 0 ? ` · ${size(speed)}/s` : "");
+  const told = speed > 0 ? ` · ${size(speed)}/s` : "";
+  part("figures").textContent = `${size(offset)} / ${size(file.size)}${told}`;
 }
 
 function sending(yes) {
@@ -52,7 +56,8 @@ async function digest(blob) {
 async function offset(signal) {
   const there = await ask(`/images/${id}/upload`, { signal });
   const tail = file.slice(Math.max(0, there.offset - TAIL), there.offset);
-  const other = (there.size && there.size !== file.size) || (there.tail_sha256 && (await digest(tail)) !== there.tail_sha256);
+  const other =
+    (there.size && there.size !== file.size) || (there.tail_sha256 && (await digest(tail)) !== there.tail_sha256);
   if (other) throw new Refused(frame.dataset.sayOther);
   return there.offset;
 }
@@ -98,7 +103,13 @@ function refused(error) {
 }
 
 // A name that an image can have, of a file's.
-const named = (text) => text.toLowerCase().replace(/\.(qcow2|raw|img)$/, "").replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 63);
+const named = (text) =>
+  text
+    .toLowerCase()
+    .replace(/\.(qcow2|raw|img)$/, "")
+    .replace(/[^a-z0-9]+/g, "-")
+    .replace(/^-+|-+$/g, "")
+    .slice(0, 63);
 
 async function create() {
   const fields = new URLSearchParams(new FormData(form));
@@ -125,11 +136,12 @@ form?.addEventListener("submit", async (event) => {
   }
 });
 
-if (!form) part("file").addEventListener("change", () => {
-  stop?.abort();
-  file = part("file").files[0] ?? null;
-  if (file) run();
-});
+if (!form)
+  part("file").addEventListener("change", () => {
+    stop?.abort();
+    file = part("file").files[0] ?? null;
+    if (file) run();
+  });
 
 button("hold").addEventListener("click", () => {
   stop?.abort();
