@@ -111,6 +111,7 @@ def stock(cloud: Cloud) -> Stock:
         whole = instance(
             "whole", status=InstanceStatus.RUNNING, hardware={"screen": "vnc"}, driver_image_id=cloud.image.id
         )
+        tx.images.add(builders.image(name="disc", project_id=home, format="iso"))
         tx.snapshots.add(
             Snapshot(new_id(), whole.id, "before", None, SnapshotState.READY, quiesced=True, created_by="x",
                      created_at=tx.now, disks={})
@@ -288,6 +289,7 @@ ASKS: dict[tuple[str, str], Ask] = {
         200, "/v1/instances/{s.whole.id}/guest/file", {"path": "/etc/hostname"}
     ),
     ("POST", "/v1/instances/{ref}/keys"): Ask(204, "/v1/instances/{s.whole.id}/keys", {"keys": ["ctrl-alt-del"]}),
+    ("POST", "/v1/instances/{ref}/insert"): Ask(202, "/v1/instances/{s.whole.id}/insert", {"image": "disc"}),
     ("POST", "/v1/instances/{ref}/eject"): Ask(202, "/v1/instances/{s.whole.id}/eject"),
     ("POST", "/v1/instances/{ref}/forget"): Ask(204, "/v1/instances/{s.adopted.id}/forget"),
     ("POST", "/v1/instances/{ref}/clone"): Ask(202, "/v1/instances/{s.whole.id}/clone", {"names": ["twin"]}),

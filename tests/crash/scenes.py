@@ -38,6 +38,7 @@ from zcloud.services.hardware import HardwareChange, HardwareService
 from zcloud.services.hosts import Hosts, HostSpec
 from zcloud.services.images import Images, ImageSpec
 from zcloud.services.lifecycle import Lifecycle
+from zcloud.services.media import Media
 from zcloud.services.naming import Naming
 from zcloud.services.networks import Networks, NetworkSpec
 from zcloud.services.nics import Nics
@@ -76,6 +77,7 @@ class Stage:
         self.sizes, self.hardware = Sizes(services), HardwareService(services)
         self.lifecycle, self.naming, self.trash = Lifecycle(services), Naming(services), Trash(services)
         self.volumes, self.disks, self.nics = Volumes(services), Disks(services), Nics(services)
+        self.media = Media(services)
         self.cloning, self.snapshots = Cloning(services), Snapshots(services)
         self.numbers = itertools.count()
         self._place_kit(self.cloud.config.probe_dir)
@@ -122,6 +124,15 @@ class Stage:
         (self.cloud.config.image_dir / f"{facts['digest']}.iso").write_bytes(_CD)
         return self.cloud.store.transact(work)
 
+    def drop_bases(self, host_id: str, kept: str = "") -> None:
+        """Have no image in the host's pools, but for one."""
+        link = self.cloud.links.link(host_id)
+        for pool in self.cloud.read(lambda tx: [each for each in tx.pools.all() if each.host_id == host_id]):
+            driver = registry.storage(pool, link)
+            for digest in driver.list_bases():
+                if digest != kept:
+                    driver.delete_base(digest)
+
     def uploads(self) -> Uploads:
         """Give what takes uploads, as a process has it that has just begun."""
         return Uploads(self.cloud.services, Arrivals(self.cloud.config.upload_dir, ArrivalLimits(1 << 30)))
@@ -150,11 +161,7 @@ Ask = Callable[[], Operation]
 
 def _create(stage: Stage, host_id: str) -> Ask:
     """The image is not in the pool yet."""
-    link = stage.cloud.links.link(host_id)
-    for pool in stage.cloud.read(lambda tx: [each for each in tx.pools.all() if each.host_id == host_id]):
-        driver = registry.storage(pool, link)
-        for digest in driver.list_bases():
-            driver.delete_base(digest)
+    stage.drop_bases(host_id)
     spec = stage.spec(host_id)
     return lambda: stage.cloud.launch.launch(ADMIN, "", spec)[1]
 
@@ -455,7 +462,14 @@ def _eject(stage: Stage, host_id: str) -> Ask:
     cd = stage.drivers()
     instance, launched = stage.cloud.launch.launch(ADMIN, "", dataclasses.replace(stage.spec(host_id), driver_iso=cd))
     stage.done(launched)
-    return lambda: stage.lifecycle.act(ADMIN, "", instance.id, "eject")
+    return lambda: stage.media.eject(ADMIN, "", instance.id)
+
+
+def _insert(stage: Stage, host_id: str) -> Ask:
+    """A guest that runs and has no drive yet, nor its pool the CD that all scenes share."""
+    cd, instance = stage.drivers(), stage.instance(host_id)
+    stage.drop_bases(host_id)
+    return lambda: stage.media.insert(ADMIN, "", instance.id, cd)[0]
 
 
 def _attach_nic(stage: Stage, host_id: str) -> Ask:
@@ -556,6 +570,7 @@ SCENES: Mapping[str, Callable[[Stage, str], Ask]] = {
     "instance_thaw_v1": _thaw,
     "instance_discard_v1": _discard,
     "instance_eject_v1": _eject,
+    "instance_insert_v1": _insert,
     "instance_edit_v1": _edit,
     "instance_pause_v1": _pause,
     "instance_rename_v1": _rename,

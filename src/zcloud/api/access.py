@@ -194,6 +194,7 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("POST", "/v1/instances/{ref}/save"): MEMBER,
     ("POST", "/v1/instances/{ref}/restore"): MEMBER,
     ("POST", "/v1/instances/{ref}/discard-saved"): MEMBER,
+    ("POST", "/v1/instances/{ref}/insert"): MEMBER,
     ("POST", "/v1/instances/{ref}/eject"): MEMBER,
     ("GET", "/v1/trash"): VIEWER,
     ("POST", "/v1/trash/empty"): MEMBER,

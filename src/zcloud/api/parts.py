@@ -40,6 +40,7 @@ from zcloud.services.instances import Instances
 from zcloud.services.launch import Launch
 from zcloud.services.lifecycle import Lifecycle
 from zcloud.services.maintenance import Maintenance
+from zcloud.services.media import Media
 from zcloud.services.metrics import Metrics, MetricsOptions
 from zcloud.services.naming import Naming
 from zcloud.services.networks import Networks
@@ -99,6 +100,7 @@ class Owner:
     """What owners do with instances that are there, beyond starting and stopping them."""
 
     lifecycle: Lifecycle
+    media: Media
     naming: Naming
     trash: Trash
     actions: Actions
@@ -175,6 +177,7 @@ def build_owner(services: Services, direct: Direct) -> Owner:
     """Make the services of ``Owner``."""
     return Owner(
         lifecycle=Lifecycle(services),
+        media=Media(services),
         naming=Naming(services),
         trash=Trash(services),
         actions=Actions(services),

@@ -43,7 +43,7 @@ def instance(view: InstanceView) -> Instance:
     return Instance(
         id=it.id, name=it.name, project=names.project, project_id=it.project_id, host=names.host, host_id=it.host_id,
         host_state=names.host_state, accel=names.accel, image=names.image, image_id=it.image_id,
-        driver_iso=names.driver_iso,
+        driver_iso=names.driver_iso, cd=names.cd,
         default_user=names.default_user, status=it.status, desired=it.desired, vcpus=it.vcpus,
         memory_mib=it.memory_mib, max_vcpus=it.max_vcpus, max_memory_mib=it.max_memory_mib,
         pending={name: Pending(**each) for name, each in pending(it).items()},

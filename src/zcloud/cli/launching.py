@@ -22,7 +22,7 @@ _OWN_KEYS = ("id_ed25519.pub", "id_ecdsa.pub", "id_rsa.pub")
 _MAX_KEY = 8192
 _MAX_USER_DATA = 256 << 10
 ON_BOOT = ("last", "start", "stay-off")
-_PLAIN = ("name", "image", "project", "flavor", "pool", "firmware", "host", "on_boot", "driver_iso")
+_PLAIN = ("name", "image", "project", "flavor", "pool", "firmware", "host", "on_boot", "driver_iso", "cd")
 
 
 def parse_nic(text: str) -> dict[str, str]:

@@ -292,6 +292,12 @@ class DiskRequest(TypedDict):
     mount: NotRequired[str]
 
 
+class EjectRequest(TypedDict):
+    """Which drive is emptied; empty: the owner's, or else that with drivers."""
+
+    drive: NotRequired[Literal["", "cd", "drivers"]]
+
+
 class Emptied(TypedDict):
     """The operations that remove what was in the trash."""
 
@@ -672,16 +678,22 @@ class ImageSource(TypedDict):
     verified_by: str
 
 
+class InsertRequest(TypedDict):
+    """The CD to put in: an image of format iso."""
+
+    image: str
+
+
 class Instance(TypedDict):
     """An instance; ``observed`` is what its host said last, ``host_state`` tells how far that can be trusted.
     ``defaults`` says why of the ``hardware`` that nobody chose and the guest's system has otherwise than most.
     ``vcpus``, ``memory_mib`` and the like are what is wanted; ``pending`` has those that the present run has
     otherwise. ``screen`` is how its screen is reached (``vnc``); empty: it is headless. ``saved_at``: since when
     its memory is in a file; empty: it is not. ``template``: clones are made of it, and it never runs.
-    ``driver_iso``: the image in its CD drive. ``address``: where people reach it. ``addresses``: those that its
-    guest was seen with; ``address_notes``: in words, how they differ from what its NICs were given. ``adopted``: of
-    a domain that zcloud took over, its disks and NICs as they are, and what of it is ``unmapped``; empty: it is
-    zcloud's own."""
+    ``driver_iso`` and ``cd``: the images in its drive for drivers and in its owner's. ``address``: where people
+    reach it. ``addresses``: those that its guest was seen with; ``address_notes``: in words, how they differ from
+    what its NICs were given. ``adopted``: of a domain that zcloud took over, its disks and NICs as they are, and
+    what of it is ``unmapped``; empty: it is ours."""
 
     id: str
     name: str
@@ -694,6 +706,7 @@ class Instance(TypedDict):
     image: str
     image_id: str | None
     driver_iso: str
+    cd: str
     default_user: str
     status: str
     desired: str
@@ -785,8 +798,9 @@ class InstanceCreate(TypedDict):
     ``password_hash`` is a crypt(3) hash for the image's default user; Windows takes a ``password``. ``commands``
     are lines for the guest's shell, run once at the end of its first boot, before those of ``user_data``.
     ``headless``: without a screen. ``driver_iso``: an image of format iso for its CD drive; empty: for Windows the
-    newest one whose ``os_id`` is virtio-win; ``none``: no CD. ``hardware`` has options by name (see the reference
-    of hardware); what is not given follows the image's system."""
+    newest one whose ``os_id`` is virtio-win; ``none``: no CD. ``cd``: an image of format iso for the owner's own
+    drive. ``hardware`` has options by name (see the reference of hardware); what is not given follows the image's
+    system."""
 
     name: str
     image: str
@@ -815,6 +829,7 @@ class InstanceCreate(TypedDict):
     guest: NotRequired[GuestOptions]
     headless: NotRequired[bool]
     driver_iso: NotRequired[str]
+    cd: NotRequired[str]
     hardware: NotRequired[dict[str, Any]]
 
 

@@ -24,11 +24,17 @@ SEED_SLOT = 25
 DRIVERS_SLOT = 24
 """The place of a CD with drivers: ``sdy``."""
 
+CD_SLOT = 23
+"""The place of the CD that an owner puts in: ``sdx``."""
+
 MAX_DISKS = 17
 """Disks of one instance, the root included."""
 
 SATA_PLACES = 4
 """Disks on a guest's one SATA controller; its other two places are for CD-ROMs."""
+
+CD_PLACES = (5, 4, 3)
+"""The controller's places that a CD-ROM takes, the first that is free: the last of them is a fourth disk's, too."""
 
 MAX_RATE, MAX_BURST_S = 1 << 50, 3600
 _SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,19}")
@@ -40,6 +46,23 @@ class DiskBus(StrEnum):
     VIRTIO = "virtio"
     SCSI = "scsi"
     SATA = "sata"
+
+
+class Drive(StrEnum):
+    """An instance's CD drives: the one into which its owner puts what he wants, and the one with drivers."""
+
+    CD = "cd"
+    DRIVERS = "drivers"
+
+    @property
+    def target(self) -> str:
+        """Give the drive's name in libvirt."""
+        return disk_target(CD_SLOT if self is Drive.CD else DRIVERS_SLOT, DiskBus.SATA)
+
+    @property
+    def column(self) -> str:
+        """Give the field of ``Instance`` that names what is in it."""
+        return "cd_image_id" if self is Drive.CD else "driver_image_id"
 
 
 class DiskCache(StrEnum):

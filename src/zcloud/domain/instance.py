@@ -118,6 +118,7 @@ class InstanceSpec:
     guest: Mapping[str, Any] = field(default_factory=dict)  # timezone, packages, proxies (see domain/guest.py)
     headless: bool = False  # without a screen
     driver_iso: str = ""  # a CD with drivers; empty: the library's for Windows, "none": none
+    cd: str = ""  # an image of format iso for its CD drive
     hardware: Mapping[str, Any] = field(default_factory=dict)  # see domain/hardware.py
 
 
@@ -131,7 +132,8 @@ class Instance:
     project_id: str
     host_id: str
     image_id: str | None  # None: it was adopted
-    driver_image_id: str | None = None  # the image in its CD drive
+    driver_image_id: str | None = None  # the image in its drive for drivers
+    cd_image_id: str | None = None  # the image in its CD drive
     status: InstanceStatus
     desired: Power
     vcpus: int
@@ -174,6 +176,11 @@ class Instance:
     def is_frozen(self) -> bool:
         """Say whether its guest's file systems are frozen, or are just becoming so or ceasing to be."""
         return self.frozen_until is not None and self.status in RUNS
+
+    @property
+    def drive_since(self) -> int:
+        """Give the first of its runs that has a CD drive; 0: it has none."""
+        return int(self.hardware.get("drive_since", 0))
 
     @property
     def saved(self) -> Mapping[str, Any]:
@@ -264,6 +271,7 @@ VERBS: Mapping[str, Verb] = {
     "attach_nic": Verb("given a NIC", _THERE),
     "detach_nic": Verb("relieved of a NIC", _THERE),
     "link_nic": Verb("changed at a NIC", _THERE),
+    "insert": Verb("given a CD", _THERE),
     "eject": Verb("relieved of its CD", _THERE),
     "grow_disk": Verb("given a larger disk", _THERE),
 }

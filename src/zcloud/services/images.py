@@ -51,11 +51,12 @@ class Images:
         self._store = services.store
         self._catalogue = catalogue or Catalogue()
 
-    def all(self, actor: Actor, project: str = "") -> list[Image]:
-        """List the images that the actor may use."""
+    def all(self, actor: Actor, project: str = "", format: str = "") -> list[Image]:
+        """List the images that the actor may use, perhaps only those of a format."""
         with self._store.read() as tx:
             visible = {resolve_project(tx, actor, project, Role.VIEWER).id} if project else visible_projects(actor)
-            return list(tx.images.page(ImageFilter(project_ids=visible), limit=1000).items)
+            which = ImageFilter(project_ids=visible, format=format or None)
+            return list(tx.images.page(which, limit=1000).items)
 
     def show(self, actor: Actor, ref: str, project: str = "") -> Image:
         """Give one image by name or id; raises NotFound."""
@@ -141,7 +142,7 @@ class Images:
             expect(image, revision)
             volumes = tx.volumes.page(VolumeFilter(image_id=image.id), limit=1, count=True).total or 0
             instances = tx.instances.page(InstanceFilter(image_id=image.id), limit=1, count=True).total or 0
-            drives = tx.instances.page(InstanceFilter(driver_image_id=image.id), limit=5, count=True)
+            drives = tx.instances.page(InstanceFilter(inserted_id=image.id), limit=5, count=True)
             if drives.total:
                 names = ", ".join(each.name for each in drives.items)
                 raise InUse(

@@ -41,6 +41,7 @@ class Names(NamedTuple):
     image: str
     default_user: str
     driver_iso: str = ""
+    cd: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,23 +280,22 @@ def _names(tx: Tx, rows: Sequence[Instance | InstanceBrief]) -> Callable[[Instan
     """Give what tells the names of each of the instances, from three queries for all."""
     projects = tx.projects.many({each.project_id for each in rows})
     hosts = tx.hosts.many({each.host_id for each in rows})
-    images = tx.images.many({id for each in rows for id in (each.image_id, _driver_id(each)) if id})
+    images = tx.images.many({id for each in rows for id in (each.image_id, *_discs(each)) if id})
 
     def names(each: Instance | InstanceBrief) -> Names:
         host, image = hosts[each.host_id], images.get(each.image_id or "")
         state = host.state if host.state in (HostState.LOST, HostState.DEGRADED) else HostState.UP
         project = projects[each.project_id].name
-        if image is None:  # it was adopted
-            return Names(project, host.name, state.value, host.accel.value, "", "")
-        drivers = images.get(_driver_id(each) or "")
-        told = drivers.name if drivers else ""
-        return Names(project, host.name, state.value, host.accel.value, image.name, image.default_user, told)
+        name, user = (image.name, image.default_user) if image else ("", "")  # else it was adopted, or installed
+        discs = [images[id].name if id in images else "" for id in _discs(each)]
+        return Names(project, host.name, state.value, host.accel.value, name, user, *discs)
 
     return names
 
 
-def _driver_id(instance: Instance | InstanceBrief) -> str | None:
-    return instance.driver_image_id if isinstance(instance, Instance) else None  # no table shows it
+def _discs(instance: Instance | InstanceBrief) -> tuple[str | None, ...]:
+    """Give the images in its drives, as ``Names`` has them; no table shows them."""
+    return (instance.driver_image_id, instance.cd_image_id) if isinstance(instance, Instance) else ()
 
 
 def _which(tx: Tx, actor: Actor, query: InstanceQuery) -> InstanceFilter:

@@ -35,7 +35,7 @@ from zcloud.scheduler import Demand, Placement
 from zcloud.scheduler.model import HostView
 from zcloud.services import admission
 from zcloud.services.context import Services, Subject, authorize, begin, resolve_project
-from zcloud.services.media import check_bootable, find_drivers
+from zcloud.services.media import check_bootable, find_disc, find_drivers
 from zcloud.services.nics import add_port
 from zcloud.services.profile import fit
 from zcloud.services.systems import Systems
@@ -61,6 +61,7 @@ class Sized:
     defaults: Mapping[str, Mapping[str, Any]]
     warnings: tuple[str, ...]
     drivers: Image | None
+    cd: Image | None
     firmware: Firmware
 
     @property
@@ -220,6 +221,7 @@ class Launch:
             error=None,
             hardware=instance.hardware,
             driver_image_id=instance.driver_image_id,
+            cd_image_id=instance.cd_image_id,
         )
 
     def _size(self, tx: Tx, actor: Actor, project: str, spec: InstanceSpec) -> Sized:
@@ -239,9 +241,10 @@ class Launch:
         fitted = fit(spec, image, self._systems.find(image.os_id) if self._systems else None)
         small = self._systems.shortages(image.os_id, vcpus, memory_mib, root_size) if self._systems else ()
         drivers = find_drivers(tx, spec.driver_iso, owner.id, settle(fitted.spec.hardware).os)
+        cd = find_disc(tx, spec.cd, owner.id, "cd") if spec.cd else None
         told = (*small, *fitted.warnings)
         sized = Sized(
-            fitted.spec, owner, image, vcpus, memory_mib, root_size, keys, fitted.defaults, told, drivers,
+            fitted.spec, owner, image, vcpus, memory_mib, root_size, keys, fitted.defaults, told, drivers, cd,
             fitted.firmware,
         )  # fmt: skip
         _check_size(sized)
@@ -269,6 +272,8 @@ class Launch:
             created_at=tx.now,
             updated_at=tx.now,
             driver_image_id=sized.drivers.id if sized.drivers else None,
+            cd_image_id=sized.cd.id if sized.cd else None,
+            hardware={"drive_since": 1} if sized.cd else {},
             options=dict(spec.hardware),
             max_vcpus=spec.max_vcpus,
             max_memory_mib=spec.max_memory_mib,

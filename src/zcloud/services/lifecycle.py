@@ -14,7 +14,6 @@ from zcloud.domain.size import live_size
 from zcloud.domain.storage import MIB, Volume, VolumeRole
 from zcloud.services import admission
 from zcloud.services.context import Services, expect
-from zcloud.services.media import admit_eject
 from zcloud.services.owned import begin_verb, check_state, find
 from zcloud.store import Tx
 
@@ -25,7 +24,7 @@ Admit = Callable[[Tx, Actor, Instance], Operation]
 
 
 class Lifecycle:
-    """The service behind ``zcloud instance pause``, ``resume``, ``save``, ``eject`` and the like."""
+    """The service behind ``zcloud instance pause``, ``resume``, ``save`` and the like."""
 
     def __init__(self, services: Services) -> None:
         self._store = services.store
@@ -102,7 +101,6 @@ ADMIT: Mapping[str, Admit] = {
     "save": _save,
     "restore": _restore,
     "discard": _discard,
-    "eject": admit_eject,
 }
 
 

@@ -18,6 +18,7 @@ from zcloud.services.hardware import HardwareChange, HardwareService
 from zcloud.services.instances import Instances
 from zcloud.services.launch import Launch
 from zcloud.services.lifecycle import ADMIT, Lifecycle
+from zcloud.services.media import Media
 from zcloud.services.naming import Naming
 from zcloud.services.nics import Nics
 from zcloud.services.sizes import SizeChange, Sizes
@@ -46,6 +47,7 @@ class Retry:
         self._sizes, self._hardware = Sizes(services), HardwareService(services)
         self._lifecycle, self._naming, self._trash = Lifecycle(services), Naming(services), Trash(services)
         self._disks, self._volumes, self._nics = Disks(services), Volumes(services), Nics(services)
+        self._media = Media(services)
 
     def again(self, actor: Actor, old: Operation) -> Operation:
         """Give the new operation; raises WrongState where there is nothing to repeat, and what the verb raises."""
@@ -66,6 +68,7 @@ class Retry:
             ),
         }
         verbs |= {verb: partial(self._lifecycle.act, actor, "", old.resource_id, verb) for verb in ADMIT}
+        verbs |= {verb: partial(self._media.again, actor, old) for verb in ("insert", "eject")}
         disks = ("attach_disk", "detach_disk", "limit_disk")
         verbs |= {f"{verb}_nic": partial(self._nics.again, actor, old) for verb in ("attach", "detach", "link")}
         verbs |= {verb: partial(self._disks.again, actor, old) for verb in disks}

@@ -50,8 +50,9 @@ class Flavors(Named[Flavor, None]):
 class InstanceFilter:
     """Which instances; None and empty are all.
 
-    ``tags``: those that have every one of them; ``search``: part of the name, or a whole id or address.
-    ``trashed``: those in the trash, and only those; their names have a mark that no other name has.
+    ``tags``: those that have every one of them; ``inserted_id``: those with this image in a CD drive; ``search``: part
+    of the name, or a whole id or address. ``trashed``: those in the trash, and only those; their names have a mark
+    that no other name has.
     """
 
     project_ids: Collection[str] | None = None
@@ -59,7 +60,7 @@ class InstanceFilter:
     tags: Collection[str] = ()
     host_id: str | None = None
     image_id: str | None = None
-    driver_image_id: str | None = None
+    inserted_id: str | None = None
     search: str = ""
     trashed: bool = False
 
@@ -227,8 +228,8 @@ def _conditions(filter: InstanceFilter) -> list[ColumnElement[bool]]:
         where.append(_C.host_id == filter.host_id)
     if filter.image_id is not None:
         where.append(_C.image_id == filter.image_id)
-    if filter.driver_image_id is not None:
-        where.append(_C.driver_image_id == filter.driver_image_id)
+    if filter.inserted_id is not None:
+        where.append(or_(_C.driver_image_id == filter.inserted_id, _C.cd_image_id == filter.inserted_id))
     if filter.search:
         addressed = _C.id.in_(select(ports.instance_id).where(ports.address == filter.search))
         where.append(or_(_C.name.contains(filter.search, autoescape=True), _C.id == filter.search, addressed))

@@ -131,11 +131,12 @@ class Whole:
     """An instance with all that belongs to it, read at one moment."""
 
     instance: Instance
-    image: Image | None  # None: it was adopted
+    image: Image | None  # None: it was adopted, or installed
     volumes: tuple[tuple[Volume, Pool], ...]
     ports: tuple[tuple[Port, Network], ...]
     specs: Mapping[str, VolumeSpec]
-    drivers: Image | None = None  # in its CD drive
+    drivers: Image | None = None  # in its drive for drivers
+    cd: Image | None = None  # in its CD drive
 
     @property
     def root(self) -> tuple[Volume, Pool]:
@@ -172,4 +173,5 @@ def load_whole(run: Run) -> Whole:
             tuple((each, tx.networks.get(each.network_id)) for each in ports),
             {each.id: volume_spec(tx, each) for each in volumes},
             tx.images.get(instance.driver_image_id) if instance.driver_image_id else None,
+            tx.images.get(instance.cd_image_id) if instance.cd_image_id else None,
         )

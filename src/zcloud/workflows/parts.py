@@ -17,7 +17,6 @@ from zcloud.drivers.compute.patch import patch_accel, patch_incarnation
 from zcloud.drivers.guest.agent import ask_time
 from zcloud.drivers.guest.cloudinit import build_seed
 from zcloud.drivers.guest.seed import build_iso
-from zcloud.drivers.storage.base import StorageDriver
 from zcloud.ports import DomainState, Hypervisor
 from zcloud.workflows.context import Run, Whole, base_image, load_whole
 from zcloud.workflows.design import (
@@ -36,18 +35,18 @@ OFF = frozenset({DomainState.SHUTOFF, DomainState.CRASHED})
 
 
 def put_base(run: Run) -> None:
-    """Put the image, and that of its CD, into the root volume's pool; they stay there for the next instance."""
+    """Put the image, and those of its CDs, into the root volume's pool; they stay there for the next instance."""
     whole = load_whole(run)
-    root, pool = whole.root
-    driver = run.storage(pool, whole.instance.host_id)
-    for image in filter(None, (run.read(lambda tx: tx.images.get(root.image_id or "")), whole.drivers)):
-        if not driver.has_base(base_image(image)):
-            _bring(run, driver, image)
+    for image in filter(None, (whole.image, whole.drivers, whole.cd)):
+        bring_image(run, whole, image)
 
 
-def _bring(run: Run, driver: StorageDriver, image: Image) -> None:
-    base, path = base_image(image), run.image_file(image)
-    driver.ensure_base(base, lambda: path.open("rb"), lambda done: run.control.progress(done, base.size))
+def bring_image(run: Run, whole: Whole, image: Image) -> None:
+    """Put an image into the pool of the instance's root volume."""
+    _, pool = whole.root
+    driver, base, path = run.storage(pool, whole.instance.host_id), base_image(image), run.image_file(image)
+    if not driver.has_base(base):
+        driver.ensure_base(base, lambda: path.open("rb"), lambda done: run.control.progress(done, base.size))
 
 
 def make_volumes(run: Run) -> None:

@@ -16,10 +16,10 @@ from zcloud.workflows.instance_clone import INSTANCE_CLONE, INSTANCE_TEMPLATE
 from zcloud.workflows.instance_create import INSTANCE_CREATE
 from zcloud.workflows.instance_delete import INSTANCE_DELETE
 from zcloud.workflows.instance_edit import INSTANCE_EDIT
-from zcloud.workflows.instance_eject import INSTANCE_EJECT
 from zcloud.workflows.instance_freeze import INSTANCE_FREEZE, INSTANCE_THAW
 from zcloud.workflows.instance_hardware import INSTANCE_HARDWARE
 from zcloud.workflows.instance_hold import INSTANCE_PAUSE, INSTANCE_RESET, INSTANCE_RESUME
+from zcloud.workflows.instance_media import INSTANCE_EJECT, INSTANCE_INSERT
 from zcloud.workflows.instance_power import INSTANCE_RESTART, INSTANCE_START, INSTANCE_STOP
 from zcloud.workflows.instance_resize import INSTANCE_RESIZE
 from zcloud.workflows.instance_save import INSTANCE_DISCARD, INSTANCE_RESTORE, INSTANCE_SAVE
@@ -54,6 +54,7 @@ WORKFLOWS: Mapping[str, Workflow[Run]] = {
         INSTANCE_DISCARD,
         INSTANCE_EDIT,
         INSTANCE_EJECT,
+        INSTANCE_INSERT,
         INSTANCE_FREEZE,
         INSTANCE_PAUSE,
         INSTANCE_RENAME,

@@ -10,13 +10,14 @@ import pytest
 from tests.real.cloud.conftest import ADMIN, Cloud, wait_for
 from tests.real.lab.test_lab import SEED
 
+from zcloud.domain.attachment import Drive
 from zcloud.domain.instance import Firmware, Instance, InstanceSpec, InstanceStatus, NicRequest, Ready
 from zcloud.domain.pending import pending
-from zcloud.drivers.compute.devices import find_drivers
+from zcloud.drivers.compute.drives import find_disc
 from zcloud.drivers.guest.seed import build_iso
 from zcloud.libvirtxml.domain import Domain
 from zcloud.services.hardware import HardwareChange, HardwareService
-from zcloud.services.lifecycle import Lifecycle
+from zcloud.services.media import Media
 from zcloud.services.sizes import SizeChange, Sizes
 
 TUNED = {
@@ -87,6 +88,7 @@ def test_a_guest_has_what_was_chosen(cloud: Cloud, gone: list[str], tmp_path: Pa
         nics=(NicRequest(""),),
         hardware=TUNED,
         driver_iso="drivers",
+        cd="drivers",
     )  # fmt: skip
     instance = made(cloud, spec)
     gone.append("tuned")
@@ -97,12 +99,17 @@ def test_a_guest_has_what_was_chosen(cloud: Cloud, gone: list[str], tmp_path: Pa
     assert [(each.vcpu, each.cpuset) for each in domain.cpu_tune.vcpu_pins] == [(0, "0"), (1, "0-1")]
     assert (domain.watchdogs[0].action, domain.rngs[0].rate, len(domain.tpms)) == ("poweroff", 4096, 1)
     assert cloud.host.run(["test", "-d", f"/var/lib/libvirt/swtpm/{instance.id}"], check=False).returncode == 0
-    drive = find_drivers(domain.to_xml())
-    assert drive is not None
-    assert str(drive.source.file).endswith(f"/{image.digest}.iso")
-    cloud.done(Lifecycle(cloud.runtime.services).act(ADMIN, "", "tuned", "eject"))
+    media = Media(cloud.runtime.services)
     look = cloud.runtime.pool.link(instance.host_id).hypervisor.domain_xml
-    assert [find_drivers(look(instance.id, inactive=each) or "") for each in (True, False)] == [None, None]
+    for drive in Drive:  # the same CD in both: as it is born, then out, in again, and out
+        assert find_disc(domain.to_xml(), drive).endswith(f"/{image.digest}.iso")
+        cloud.done(media.eject(ADMIN, "", "tuned", drive))
+        assert [find_disc(look(instance.id, inactive=each) or "", drive) for each in (True, False)] == ["", ""]
+    operation, told = media.insert(ADMIN, "", "tuned", "drivers")
+    cloud.done(operation)
+    assert told == ()
+    assert find_disc(look(instance.id, inactive=False) or "", Drive.CD).endswith(f"/{image.digest}.iso")
+    cloud.done(media.eject(ADMIN, "", "tuned"))
     assert not cloud.instance("tuned").observed.get("drift")
     cloud.done(cloud.images.delete(ADMIN, image.id))
     change = HardwareChange({"screen": "none", "rng": False}, ("tpm",))

@@ -10,6 +10,7 @@ from zcloud.domain.host import Accel
 from zcloud.domain.plug import DiskFormat, DiskKind, DiskPlug, DiskSource, NetworkDisk, NicKind, NicPlug
 from zcloud.domain.size import Size
 from zcloud.drivers.compute.design import DomainPlan, UefiFirmware
+from zcloud.drivers.compute.installer import Installer
 
 ROOT = DiskSource(
     volume_id="0d5c3a52-6c0a-4f43-9d5a-000000000001",
@@ -138,6 +139,13 @@ DEMO = DomainPlan(
     console_log="/var/log/zcloud/console/5a2e6a4c.log",
 )
 
+DISC = DiskSource(
+    volume_id="0" * 64,
+    path=f"/var/lib/zcloud/pools/default/base/{'0' * 64}.iso",
+    format=DiskFormat.RAW,
+    read_only=True,
+)
+
 CASES: dict[str, DomainPlan] = {
     "demo": DEMO,
     "unprobed": replace(DEMO, accel=Accel.UNKNOWN, free_page_reporting=False),
@@ -157,15 +165,19 @@ CASES: dict[str, DomainPlan] = {
     "drivers": replace(
         DEMO,
         disks=(DiskPlug(source=ROOT, slot=0, attachment=Attachment(DiskBus.SATA)),),
-        drivers=DiskSource(
-            volume_id="0" * 64,
-            path=f"/var/lib/zcloud/pools/default/base/{'0' * 64}.iso",
-            format=DiskFormat.RAW,
-            read_only=True,
-        ),
+        drivers=DISC,
         hardware=settle({"os": "windows", "disk_bus": "sata", "nic_model": "e1000e"}),
     ),
     "network-disks": replace(DEMO, disks=(DiskPlug(source=CEPH, slot=0), DiskPlug(source=ISCSI, slot=1))),
+    "cd": replace(DEMO, cd=DISC, installer=Installer()),
+    "installer": replace(
+        DEMO,
+        installer=Installer(
+            kernel="/var/lib/zcloud/pools/default/artifacts/a.kernel",
+            initrd="/var/lib/zcloud/pools/default/artifacts/a.initrd",
+            cmdline="console=ttyS0 priority=critical",
+        ),
+    ),
     "windows-kvm": replace(DEMO, accel=Accel.KVM, hardware=settle({"os": "windows", "cpu": "maximum"})),
     "tuned": replace(DEMO, size=Size(4, 512, 4, 1024), hardware=TUNED),
     "spice": replace(DEMO, hardware=Hardware(screen="spice", video="qxl")),

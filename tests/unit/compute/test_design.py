@@ -99,7 +99,7 @@ def test_spare_root_ports_beyond_those_used() -> None:
     for plan in CASES.values():
         domain = Domain.parse(design_domain(plan))
         ports = [each for each in domain.controllers if each.model == "pcie-root-port"]
-        used = len(domain.disks) - bool(plan.drivers) + len(domain.interfaces) + 4
+        used = len(domain.disks) - bool(plan.drivers) - bool(plan.cd) + len(domain.interfaces) + 4
         assert len(ports) == used + 12
         assert [port.index for port in ports] == list(range(1, len(ports) + 1))
 

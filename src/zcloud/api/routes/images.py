@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Annotated, Literal
 
-from fastapi import Request
+from fastapi import Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -22,11 +23,15 @@ from zcloud.wire.operations import Accepted
 
 router = routes("images")
 
+Format = Annotated[
+    Literal["", "qcow2", "raw", "iso"], Query(description="Only those of this format; iso: media, for CD drives.")
+]
+
 
 @router.get("/images", response_model=Listing[Image])
-def list_images(call: Calling, project: Project = "") -> Response:
+def list_images(call: Calling, project: Project = "", format: Format = "") -> Response:
     """List the images that the caller may use."""
-    return listing(Image, call.parts.images.all(call.actor, project), show.image)
+    return listing(Image, call.parts.images.all(call.actor, project, format), show.image)
 
 
 @router.post(

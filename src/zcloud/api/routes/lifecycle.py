@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from fastapi import Body
 from starlette.responses import Response
 
 from zcloud.api.answers import accepted, nothing
@@ -9,10 +12,13 @@ from zcloud.api.params import Project, RefPath, routes
 from zcloud.api.parts import Call, Calling
 from zcloud.domain.instance import NicRequest
 from zcloud.services.cloning import CloneSpec
-from zcloud.wire.instances import InstanceClone, InstanceRename, TemplateRequest
+from zcloud.wire.instances import EjectRequest, InsertRequest, InstanceClone, InstanceRename, TemplateRequest
 from zcloud.wire.operations import Accepted
 
 router = routes("instances")
+
+Eject = Annotated[EjectRequest, Body()]
+_EITHER = EjectRequest()  # what a request without a body asks for
 
 
 @router.post("/instances/{ref}/pause", status_code=202, response_model=Accepted)
@@ -51,10 +57,16 @@ def discard_saved_instance(call: Calling, ref: RefPath, project: Project = "") -
     return _act(call, project, ref, "discard")
 
 
+@router.post("/instances/{ref}/insert", status_code=202, response_model=Accepted)
+def insert_disc(call: Calling, ref: RefPath, body: InsertRequest, project: Project = "") -> Response:
+    """Put a CD into an instance's drive; a running machine that has no drive gets one at its next start."""
+    return accepted(call, *call.parts.owner.media.insert(call.actor, project, ref, body.image, call.revision))
+
+
 @router.post("/instances/{ref}/eject", status_code=202, response_model=Accepted)
-def eject_instance(call: Calling, ref: RefPath, project: Project = "") -> Response:
-    """Take the CD with drivers out of an instance's drive."""
-    return _act(call, project, ref, "eject")
+def eject_disc(call: Calling, ref: RefPath, body: Eject = _EITHER, project: Project = "") -> Response:
+    """Take a CD out of an instance's drive."""
+    return accepted(call, call.parts.owner.media.eject(call.actor, project, ref, body.drive, call.revision))
 
 
 @router.post("/instances/{ref}/rename", status_code=202, response_model=Accepted)

@@ -1,4 +1,4 @@
-"""``zcloud instance pause``, ``resume``, ``reset``, ``save``, ``restore``, ``discard-saved`` and ``eject``."""
+"""``zcloud instance pause``, ``resume``, ``reset``, ``save``, ``restore`` and ``discard-saved``."""
 
 from __future__ import annotations
 
@@ -47,14 +47,6 @@ def save(app: App, which: Which, wait: bool) -> None:
 def restore(app: App, which: Which, wait: bool) -> None:
     """Let saved instances go on from where they were."""
     do(app, which, "restore", _("{name} goes on."), wait=wait)
-
-
-@command
-@name_argument("instances", many=True)
-@wait_option
-def eject(app: App, name: tuple[str, ...], wait: bool) -> None:
-    """Take the CD with drivers out of instances' drives."""
-    ask_each(app, name, verb(app, "eject"), _("The CD of {name} is out."), wait=wait)
 
 
 @command

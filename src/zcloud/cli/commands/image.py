@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import click
+
 from zcloud.cli.asking import confirm, name_argument, wait_option, yes_option
 from zcloud.cli.base import command
 from zcloud.cli.output import Column, say, show_record, show_rows
@@ -60,9 +62,10 @@ DETAILS = (
 
 
 @command
-def list_images(app: App) -> None:
+@click.option("--media", is_flag=True, help="Only CDs: what instances are installed from, and have in their drives.")
+def list_images(app: App, media: bool) -> None:
     """List the images that you may use."""
-    rows = app.client.pages("/v1/images", project=app.project)
+    rows = app.client.pages("/v1/images", project=app.project, format="iso" if media else None)
     show_rows(app, rows, COLUMNS, empty=_("There are no images. See what there is: zcloud image catalogue"))
 
 

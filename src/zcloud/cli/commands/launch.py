@@ -71,6 +71,7 @@ _OPTIONS = (
         shell_complete=completer("images"),
         help="A CD with drivers, or none [for Windows the image of virtio-win, if there is one].",
     ),
+    click.option("--cd", default="", metavar="IMAGE", shell_complete=completer("images"), help="A CD in its drive."),
     click.option("--set", "hardware", multiple=True, metavar="OPTION=VALUE", help="Hardware; repeatable."),
     click.option("--headless", is_flag=True, help="Make it without a screen."),
     click.option("--host", default="", shell_complete=completer("hosts"), help="Run it on this host."),

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from zcloud.domain.attachment import (
     DIRECT,
-    DRIVERS_SLOT,
     SATA_PLACES,
     SEED_SLOT,
     DiskBus,
+    Drive,
     IoLimits,
     disk_target,
 )
@@ -21,7 +21,16 @@ from zcloud.domain.hardware import DEFAULT, Hardware
 from zcloud.domain.host import Accel
 from zcloud.domain.plug import DiskFormat, DiskKind, DiskPlug, DiskSource, NicKind, NicPlug
 from zcloud.domain.size import Size
-from zcloud.drivers.compute.hardware import Frame, add_rng, add_screen, set_cpu, set_hardware, set_size
+from zcloud.drivers.compute.drives import add_drive, fill_source
+from zcloud.drivers.compute.hardware import (
+    Frame,
+    add_rng,
+    add_screen,
+    set_cpu,
+    set_hardware,
+    set_size,
+)
+from zcloud.drivers.compute.installer import Installer, boot_installer
 from zcloud.libvirtxml.device import MemoryModule
 from zcloud.libvirtxml.disk import Disk
 from zcloud.libvirtxml.domain import Domain
@@ -30,8 +39,8 @@ from zcloud.libvirtxml.nic import Interface
 SPARE_ROOT_PORTS = 12
 """PCI Express places left for hot-plug: q35 itself has one."""
 
-_SEED_UNIT, _DRIVERS_UNIT = SATA_PLACES, SATA_PLACES + 1
-"""The SATA controller's places for CD-ROMs, after those of disks."""
+_SEED_PLACE, _DRIVERS_PLACE = (SATA_PLACES,), (SATA_PLACES + 1,)
+"""The SATA controller's places for these CD-ROMs, after those of disks."""
 
 BALLOON_PERIOD_S = 10
 AGENT_CHANNEL = "org.qemu.guest_agent.0"
@@ -51,7 +60,8 @@ class UefiFirmware:
 class DomainPlan:
     """All that the design needs. Paths are absolute paths on the host.
 
-    ``disks`` have the root in slot 0; ``drivers`` is a CD with drivers. ``machine`` is a canonical q35
+    ``disks`` have the root in slot 0; ``drivers`` is a CD with drivers, ``cd`` one in the owner's drive. With an
+    ``installer`` the domain ends where its guest reboots, instead of booting again. ``machine`` is a canonical q35
     type, such as pc-q35-7.2. ``uefi`` None boots by BIOS; ``seed`` empty means no cloud-init disk.
     """
 
@@ -70,6 +80,8 @@ class DomainPlan:
     disks: tuple[DiskPlug, ...]
     seed: str = ""
     drivers: DiskSource | None = None
+    cd: DiskSource | None = None
+    installer: Installer | None = None
     nics: tuple[NicPlug, ...] = ()
     console_log: str
     free_page_reporting: bool = True
@@ -90,15 +102,19 @@ def design_domain(plan: DomainPlan) -> str:
         if (plan.hardware.os, plan.hardware.disk_bus) == ("linux", "virtio"):
             _fill_seed(domain.disks.add(), seed)
         else:
-            _fill_cdrom(domain.disks.add(), seed, SEED_SLOT, _SEED_UNIT)
+            add_drive(domain, disk_target(SEED_SLOT, DiskBus.SATA), seed, _SEED_PLACE)
     if plan.drivers:
-        _fill_cdrom(domain.disks.add(), plan.drivers, DRIVERS_SLOT, _DRIVERS_UNIT)
+        add_drive(domain, Drive.DRIVERS.target, plan.drivers, _DRIVERS_PLACE)
+    if plan.cd:
+        add_drive(domain, Drive.CD.target, plan.cd)
     for plug in plan.nics:
         _fill_nic(domain.interfaces.add(), plug)
     _add_controllers(domain, plan)
     _add_consoles(domain, plan)
     _add_helpers(domain, plan)
     set_hardware(domain, DEFAULT, plan.hardware, Frame(plan.size, plan.accel))
+    if plan.installer is not None:
+        boot_installer(domain, plan.installer)
     return domain.to_xml(pretty=True)
 
 
@@ -189,22 +205,6 @@ def _fill_disk(disk: Disk, plug: DiskPlug) -> None:
     fill_limits(disk, plug.attachment.limits)
 
 
-def fill_source(disk: Disk, source: DiskSource) -> None:
-    """Write where a disk's bytes are."""
-    disk.type, disk.driver, disk.format = source.kind.value, "qemu", source.format.value
-    disk.source.dev = source.path if source.kind is DiskKind.BLOCK else None
-    disk.source.file = source.path if source.kind is DiskKind.FILE else None
-    if source.network is None:
-        return
-    disk.source.protocol, disk.source.name = source.network.protocol, source.path
-    for name, number in source.network.hosts:
-        host = disk.source.hosts.add()
-        host.name, host.port = name, number
-    if source.network.secret:
-        disk.source.auth_user = source.network.user
-        disk.source.auth_secret_type, disk.source.auth_secret_uuid = source.network.secret_kind, source.network.secret
-
-
 def fill_limits(disk: Disk, limits: IoLimits) -> None:
     """Write a disk's limits in place of those that it had; without any, none are written."""
     del disk.iotune
@@ -218,16 +218,6 @@ def _fill_seed(disk: Disk, seed: DiskSource) -> None:
     """A read-only virtio disk: cloud kernels have no AHCI and would never see a CD-ROM on q35."""
     _fill_disk(disk, DiskPlug(source=seed, slot=SEED_SLOT))
     disk.snapshot = "no"
-
-
-def _fill_cdrom(disk: Disk, source: DiskSource, slot: int, unit: int) -> None:
-    """A CD that a system sees before it has a driver for virtio."""
-    fill_source(disk, source)
-    disk.device, disk.snapshot = "cdrom", "no"
-    disk.target, disk.bus = disk_target(slot, DiskBus.SATA), "sata"
-    place = disk.address
-    place.type, place.controller, place.target, place.unit = "drive", 0, 0, unit
-    disk.read_only = True
 
 
 def _fill_nic(nic: Interface, plug: NicPlug) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from zcloud.domain.attachment import DRIVERS_SLOT, DiskBus, IoLimits, disk_target
+from zcloud.domain.attachment import DiskBus, IoLimits
 from zcloud.drivers.compute.patch import definition_digest
 from zcloud.drivers.guest.filesystems import KnownDisk
 from zcloud.libvirtxml.device import Controller
@@ -23,13 +23,6 @@ Device = Disk | Interface | Controller
 def find_disk(xml: str, serial: str) -> Disk | None:
     """Give the disk with a serial; raises InvalidXml."""
     return next((each for each in Domain.parse(xml).disks if each.serial == serial), None)
-
-
-def find_drivers(xml: str) -> Disk | None:
-    """Give the drive with a CD of drivers in it, None where it is empty or not there; raises InvalidXml."""
-    target = disk_target(DRIVERS_SLOT, DiskBus.SATA)
-    drives = (each for each in Domain.parse(xml).disks if (each.device, each.target) == ("cdrom", target))
-    return next((each for each in drives if each.source.file), None)
 
 
 def find_nic(xml: str, mac: str) -> Interface | None:

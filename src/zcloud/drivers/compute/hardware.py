@@ -135,6 +135,10 @@ def _tpm(domain: Domain, new: Hardware, _frame: Frame) -> None:
 
 
 def _boot(domain: Domain, new: Hardware, _frame: Frame) -> None:
+    set_boot(domain, new.boot)
+
+
+def set_boot(domain: Domain, order: str) -> None:
     """Each device has its own place in the order: the root disk, the first network card, every CD-ROM."""
     bootable: list[Disk | Interface] = [*domain.disks, *domain.interfaces]
     for device in bootable:
@@ -144,7 +148,7 @@ def _boot(domain: Domain, new: Hardware, _frame: Frame) -> None:
         "network": list(domain.interfaces)[:1],
         "cdrom": [each for each in domain.disks if each.device == "cdrom"],
     }
-    for place, device in enumerate((each for kind in parse_boot(new.boot) for each in kinds[kind]), start=1):
+    for place, device in enumerate((each for kind in parse_boot(order) for each in kinds[kind]), start=1):
         device.boot_order = place
     for nic in domain.interfaces:
         nic.rom = None if nic.boot_order else False  # without a boot ROM the firmware is through sooner

@@ -61,6 +61,7 @@ instances = Table(
     ref("host_id", "hosts.id"),
     ref("image_id", "images.id", nullable=True),
     ref("driver_image_id", "images.id", nullable=True),
+    ref("cd_image_id", "images.id", nullable=True),
     key("status", index=True),
     key("desired"),
     integer("vcpus"),
