@@ -18,7 +18,7 @@ from zcloud.domain.instance import Instance, InstanceStatus
 from zcloud.domain.network import Network, count_addresses
 from zcloud.domain.operation import ENDED, Event, Operation, OperationStatus
 from zcloud.domain.people import Actor, Project, Usage
-from zcloud.domain.storage import FILLING, Pool, PoolState
+from zcloud.domain.storage import FILLING, JoinState, Pool, PoolState
 from zcloud.services.context import Services, visible_projects
 from zcloud.services.load import Load, Loads
 from zcloud.store import InstanceFilter, OperationQuery, Tx
@@ -150,7 +150,13 @@ def _look(tx: Tx, actor: Actor, load: Load) -> Overview:
         cells=() if looks else tuple(cells[:MAX_CELLS]),
         operations=operations,
         events=tuple(tx.events.newest(8, project_ids=visible)),
-        problems=(*_ill_hosts(hosts), *_full(pools), *_ill(tx, visible), *_failed(tx, visible)),
+        problems=(
+            *_ill_hosts(hosts),
+            *_full(pools),
+            *_unjoined(tx, hosts, pools),
+            *_ill(tx, visible),
+            *_failed(tx, visible),
+        ),
         load=load,
         top=tuple(_top(tx, load, visible)),
     )
@@ -240,6 +246,17 @@ def _full(pools: Sequence[PoolPicture]) -> Iterator[Problem]:
             told = f"It is {each.taken.share:.0%} full."
             hint = "Guests are paused when it is full. Delete volumes that nobody needs, or add space or another pool."
             yield Problem("pool", pool.id, pool.name, "degraded", told, "", hint, pool.observed_at)
+
+
+def _unjoined(tx: Tx, hosts: Sequence[Host], pools: Sequence[PoolPicture]) -> Iterator[Problem]:
+    """Give where shared pools cannot be used."""
+    names, up = {each.pool.id: each.pool.name for each in pools}, {each.id: each.name for each in hosts}
+    joins = tx.pool_hosts.all().values() if names else ()
+    for each in joins:
+        if each.state is JoinState.ERROR and each.pool_id in names and each.host_id in up:
+            told = f"It cannot be used on {up[each.host_id]}: {each.reason}"
+            hint = "Guests that have it open wait. It is tried again by itself; see to its server and the network."
+            yield Problem("pool", each.pool_id, names[each.pool_id], "degraded", told, "", hint, each.since)
 
 
 def _ill(tx: Tx, visible: Collection[str] | None) -> Iterator[Problem]:

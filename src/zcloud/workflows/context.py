@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -15,17 +15,19 @@ from zcloud.domain.image import Image
 from zcloud.domain.instance import Instance
 from zcloud.domain.network import Network, Port
 from zcloud.domain.operation import Operation
-from zcloud.domain.storage import Pool, Volume
+from zcloud.domain.storage import JoinState, Pool, Volume
 from zcloud.drivers import registry
 from zcloud.drivers.network.base import NetworkDriver
 from zcloud.drivers.network.guard import Guard
 from zcloud.drivers.storage.base import BaseImage, StorageDriver, VolumeSpec
 from zcloud.operations.fence import FencedLink
-from zcloud.operations.model import Control
+from zcloud.operations.model import Control, Waiting
 from zcloud.ports import HostLink
 from zcloud.store import Store, Tx
 
 T = TypeVar("T")
+
+_POOL_POLL = timedelta(seconds=5)
 
 
 class Links(Protocol):
@@ -103,9 +105,16 @@ class Run:
         return FencedLink(self._links.link(host_id), self.control)
 
     def storage(self, pool: Pool, host_id: str) -> StorageDriver:
-        """Give the driver of a pool on a host; a shared one is joined there, or files would land beside it."""
+        """Give the driver of a pool on a host; a shared one is joined there, or files would land beside it.
+
+        Raises Waiting as long as it cannot be used there, so that nothing fails, or is left, that only has to wait.
+        """
         driver = self.unjoined(pool, host_id)
         if pool.shared:
+            join = self.read(lambda tx: tx.pool_hosts.of_pool(pool.id).get(host_id))
+            if join is not None and join.state is JoinState.ERROR:
+                reason = f"The pool {pool.name} cannot be used on the host: {join.reason}"
+                raise Waiting(reason, self.now() + _POOL_POLL)
             driver.join()
         return driver
 

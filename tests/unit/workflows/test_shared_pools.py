@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -43,6 +44,15 @@ class Shared:
     def done(self, operation: Operation) -> None:
         ended = self.cloud.wait(operation)
         assert ended.status is OperationStatus.SUCCEEDED, ended.error
+
+    def status(self, operation: Operation, status: OperationStatus) -> Operation:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            now = self.cloud.read(lambda tx: tx.operations.get(operation.id))
+            if now.status is status:
+                return now
+            time.sleep(0.02)
+        raise TimeoutError(f"{operation.workflow} is {now.status}")
 
     def mounts(self, host_id: str) -> set[str]:
         return set(self.cloud.links.hosts[host_id].shell.disk.mounts)
@@ -140,6 +150,22 @@ def test_a_start_mounts_it_again_and_is_refused_where_it_cannot_be_used(shared: 
     shared.cloud.store.transact(lambda tx: tx.pool_hosts.note(pool.id, shared.alpha, "The server is silent."))
     with pytest.raises(NoRoom, match="The server is silent"):
         shared.cloud.instances.start(ADMIN, "", "one")
+
+
+def test_an_operation_waits_for_a_pool_that_cannot_be_used(shared: Shared) -> None:
+    pool = shared.make("alpha")
+    shared.done(shared.launch("one", "alpha"))
+
+    def note(reason: str) -> None:
+        shared.cloud.store.transact(lambda tx: tx.pool_hosts.note(pool.id, shared.alpha, reason))
+
+    note("The server is silent.")
+    operation = shared.cloud.instances.delete(ADMIN, "", "one")
+    waiting = shared.status(operation, OperationStatus.WAITING)
+    assert waiting.wait_reason.endswith("The server is silent.")
+    note("")
+    shared.cloud.store.transact(lambda tx: tx.operations.update(operation.id, wake_at=tx.now))
+    shared.done(operation)
 
 
 def test_a_drained_pool_takes_nothing_new(shared: Shared) -> None:

@@ -134,6 +134,11 @@ def check_pool(pool: Record) -> Iterator[Finding]:
     if pool["state"] != "ready":
         yield Finding(title, "failed", pool["state"], show)
         return
+    away = [each["reason"] for each in pool["joined"] if each["state"] != "ready"]
+    if away:
+        told = _("it cannot be used on {count} hosts: {why}").format(count=len(away), why=away[0])
+        yield Finding(title, "warning", told, show)
+        return
     grow = _("Delete volumes that are not needed (zcloud volume list --unused), or make the file system larger.")
     free = _("{free} of {total} are free").format(free=size(pool["available"]), total=size(pool["total"]))
     if pool["available"] < max(_LEAST_FREE, (1 - NEARLY_FULL) * pool["total"]):

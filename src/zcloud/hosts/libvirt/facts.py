@@ -40,9 +40,14 @@ class _Known(NamedTuple):
 
 
 class Facts:
-    """Read-only calls."""
+    """Read-only calls.
+
+    What asks QEMU itself goes by the connection for jobs: it hangs as long as a guest's storage does, and the one that
+    watches must not.
+    """
 
     _watch: Connection
+    _jobs: Connection
     _known: _Known | None = None
 
     def node(self) -> NodeFacts:
@@ -78,7 +83,7 @@ class Facts:
 
     def outlines(self) -> list[DomainOutline]:
         """Give every domain with its size: as ``list_domains``."""
-        return self._watch.call(_outline)
+        return self._jobs.call(_outline)
 
     def disk_sizes(self, uuid: str) -> dict[str, int]:
         """Give the bytes of a domain's disks by target (virDomainGetBlockInfo), but for those that cannot be read."""
@@ -94,7 +99,7 @@ class Facts:
 
     def stats(self) -> list[DomainStats]:
         """Give the counters of all running domains in one bulk call that never waits for a busy domain."""
-        records = self._watch.call(lambda raw: raw.getAllDomainStats(_COUNTED, _ACTIVE | _NOWAIT))
+        records = self._jobs.call(lambda raw: raw.getAllDomainStats(_COUNTED, _ACTIVE | _NOWAIT))
         return [to_stats(domain.UUIDString(), record) for domain, record in records]
 
     def domain_xml(self, uuid: str, *, inactive: bool = True) -> str | None:
