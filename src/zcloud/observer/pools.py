@@ -79,10 +79,12 @@ def _join(driver: StorageDriver, before: PoolHost | None) -> tuple[bool, str]:
 
 
 def _note(tx: Tx, pool: Pool, host_id: str, reason: str, *, mended: bool) -> bool:
-    """Write down how it is; False where the pool is not to be there any more."""
+    """Write down how it is; False where the pool was taken from the host, and is not to be joined there."""
     now, host = tx.pools.many([pool.id]).get(pool.id), tx.hosts.many([host_id]).get(host_id)
-    if now is None or host is None or now.state is not PoolState.READY or now.operation_id is not None:
-        return now is not None and now.state is PoolState.READY
+    if now is None or (now.state is PoolState.DELETING and host_id not in tx.pool_hosts.of_pool(pool.id)):
+        return False
+    if host is None or now.state is not PoolState.READY or now.operation_id is not None:
+        return True  # an operation sees to it
     before = tx.pool_hosts.note(pool.id, host_id, reason)
     was_ready = before is not None and before.state is JoinState.READY
     if reason and (before is None or was_ready):

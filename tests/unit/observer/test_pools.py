@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from uuid import uuid4
 
+import pytest
 from tests.unit.observer.conftest import Watched
 
 from zcloud.domain.errors import DeadlineExceeded
 from zcloud.domain.storage import MOUNTS, JoinState, Pool
 from zcloud.observer.orphans import OrphanWatch
 from zcloud.observer.pools import PoolWatch
+from zcloud.ports import Space
 from zcloud.services.pools import Pools, PoolSpec
 from zcloud.testing.cloud import ADMIN
 
@@ -75,6 +77,23 @@ def test_one_that_is_being_deleted_is_not_joined_again(watched: Watched) -> None
     watched.cloud.wait(Pools(watched.cloud.services).delete(ADMIN, pool.id))
     look(watched)
     assert not watched.link.shell.disk.mounts
+
+
+def test_one_that_is_deleted_during_the_look_is_left(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool, shell = shared_pool(watched), watched.link.shell
+    space = shell.space
+
+    def delete_then_measure(path: str) -> Space:
+        if path.startswith(MOUNTS):
+            watched.cloud.wait(Pools(watched.cloud.services).delete(ADMIN, pool.id))
+            shell.disk.make_directory(path)
+            shell.disk.mount("files.test:/late", path)  # as a mount that came to its end only now
+        return space(path)
+
+    monkeypatch.setattr(shell, "space", delete_then_measure)
+    look(watched)
+    assert not shell.disk.mounts
+    assert not watched.events("pool.unusable")
 
 
 def test_another_host_s_seed_in_a_shared_pool_is_no_orphan(watched: Watched) -> None:
