@@ -28,7 +28,8 @@ from zcloud.services.signin import Origin
 PASSWORD, CHANGED, WRONG = "canary-password-1f7c", "canary-changed-93ab", "canary-wrong-5d20"
 IN_GUEST = "canary-guest-4c1e"
 USER_DATA, COMMAND, HASH = "canary-userdata-77e1", "canary-command-0be9", "canarycrypt4a9e".ljust(86, ".")
-SENT = (PASSWORD, CHANGED, WRONG, IN_GUEST, USER_DATA, COMMAND, HASH)
+KEY = "canarykey8e21".ljust(38, "A") + "=="
+SENT = (PASSWORD, CHANGED, WRONG, IN_GUEST, USER_DATA, COMMAND, HASH, KEY)
 INSTANCE: dict[str, Any] = {
     "name": "secretive",
     "image": "debian-12",
@@ -139,7 +140,20 @@ def _tickets(seen: Seen) -> None:
     seen.answers.append(("the tunnel", refused.value.message))
 
 
-LISTS = ("users", "tokens", "sessions", "instances", "operations?limit=1000", "events?limit=1000", "audit?limit=1000")
+def _pools(seen: Seen) -> None:
+    pool = {"name": "ceph", "driver": "rbd", "options": {"monitors": "192.0.2.1", "key": KEY}}
+    seen.send("POST", "/v1/pools", 202, json=pool, headers={"Idempotency-Key": "pool-1"})
+    seen.send("POST", "/v1/pools", 202, json=pool, headers={"Idempotency-Key": "pool-1"})
+    seen.send("POST", "/v1/pools", 409, json={**pool, "name": "other"})
+    seen.send("POST", "/v1/pools", 400, json={**pool, "name": "y", "options": {"key": KEY, "odd": KEY}})
+    seen.send("POST", "/v1/pools", 400, json={**pool, "name": "y", "options": {"monitors": "a", "key": f"{KEY} x"}})
+    assert "key" not in seen.send("GET", "/v1/pools/ceph", 200).json()["options"]
+
+
+LISTS = (
+    "pools", "users", "tokens", "sessions", "instances",
+    "operations?limit=1000", "events?limit=1000", "audit?limit=1000",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -147,7 +161,7 @@ def seen(cloud: Cloud, caplog: pytest.LogCaptureFixture) -> Seen:
     """Give all that there is to see after every secret was sent, shown, refused and sent again."""
     caplog.set_level(logging.DEBUG)
     found = Seen(cloud)
-    for act in (_people, _tokens, _second_factor, _instances, _tickets):
+    for act in (_people, _tokens, _second_factor, _instances, _pools, _tickets):
         act(found)
     for path in LISTS:
         found.send("GET", f"/v1/{path}", 200)
@@ -182,6 +196,7 @@ def test_no_row_holds_a_secret_and_the_sealed_ones_can_be_opened(seen: Seen) -> 
     assert found == []
     id = seen.cloud.get("/v1/instances/secretive").json()["id"]
     with seen.cloud.store.read() as tx:
+        assert tx.secrets.opened(tx.pools.resolve("ceph")).secrets == {"key": KEY}
         assert (tx.secrets.get("instance.user_data", id) or b"").decode() == INSTANCE["user_data"]
         assert json.loads(tx.secrets.get("instance.commands", id) or b"") == INSTANCE["commands"]
         assert (tx.secrets.get("instance.password_hash", id) or b"").decode() == INSTANCE["password_hash"]

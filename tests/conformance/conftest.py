@@ -11,6 +11,7 @@ import pytest
 from zcloud.domain.host import HostKind
 from zcloud.hosts.address import HostAddress
 from zcloud.hosts.pool import HostPool
+from zcloud.lab.ceph import Ceph, missing_programs
 from zcloud.lab.hosts import Lab
 from zcloud.ports import HostLink
 from zcloud.testing.fakes import FakeLink
@@ -38,6 +39,15 @@ def lab_link(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostLink]:
         pool = HostPool({host.name: address}.__getitem__, str(directory / "r"))
         yield pool.link(host.name)
         pool.close()
+
+
+@pytest.fixture(scope="session")
+def ceph_pool() -> Iterator[tuple[str, str]]:
+    """Give the monitors of a real cluster with the pool ``vms``, and the key of its user ``zcloud``."""
+    if missing := missing_programs():
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    with Lab(0) as network, Ceph(network.gateway) as ceph:
+        yield ceph.monitors, ceph.make_pool("vms", "zcloud")
 
 
 @pytest.fixture

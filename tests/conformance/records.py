@@ -15,6 +15,7 @@ STORAGE: dict[str, tuple[str, dict[str, Any]]] = {
     "directory": ("directory", {}),
     "directory-raw": ("directory", {"format": "raw"}),
     "directory-preallocated": ("directory", {"preallocation": "falloc"}),
+    "rbd": ("rbd", {"monitors": "192.0.2.1", "pool": "vms"}),
     "nfs": ("nfs", {"server": "files.test"}),
     "nfs-raw": ("nfs", {"server": "files.test", "version": "4.1", "mount_options": "nconnect=4", "format": "raw"}),
 }
@@ -34,12 +35,16 @@ def new_pool(case: str, **changes: Any) -> Pool:
     """Give a pool of a case, in a directory of its own where it has one."""
     driver, options = STORAGE[case]
     identity = str(uuid4())
-    places = {"directory": {"path": f"/var/lib/libvirt/images/pool-{identity[:8]}"}, "nfs": {"export": f"/{identity}"}}
+    places: dict[str, dict[str, Any]] = {
+        "directory": {"path": f"/var/lib/libvirt/images/pool-{identity[:8]}"},
+        "nfs": {"export": f"/{identity}"},
+        "rbd": {},
+    }
     return Pool(
         id=identity,
         name=case,
         driver=driver,
-        host_id=None if driver == "nfs" else "host",
+        host_id=None if driver in ("nfs", "rbd") else "host",
         options={**places[driver], **options, **changes},
         overcommit=1.0,
         state=PoolState.READY,
@@ -50,6 +55,7 @@ def new_pool(case: str, **changes: Any) -> Pool:
         operation_id=None,
         created_at=_EPOCH,
         revision=1,
+        secrets={"key": "A" * 38 + "=="} if driver == "rbd" else {},
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
 from typing import BinaryIO
 from uuid import UUID, uuid4
@@ -33,9 +34,13 @@ def case(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def driver(case: str, link: HostLink) -> Iterator[StorageDriver]:
+def driver(case: str, link: HostLink, request: pytest.FixtureRequest) -> Iterator[StorageDriver]:
     """Give a driver whose pool is made, and see that it can be unmade."""
-    driver = registry.storage(new_pool(case), link)
+    pool = new_pool(case)
+    if pool.driver == "rbd" and not isinstance(link, FakeLink):
+        monitors, key = request.getfixturevalue("ceph_pool")
+        pool = replace(pool, options={**pool.options, "monitors": monitors}, secrets={"key": key})
+    driver = registry.storage(pool, link)
     if driver.INFO.kind in NEEDS_KERNEL and not isinstance(link, FakeLink):
         pytest.skip("a namespace cannot mount it: tests/real/storage runs this suite on a nested host")
     assert driver.join() is (Feature.SHARED in driver.INFO.features)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -10,11 +11,23 @@ from zcloud.cli.text import _
 
 
 def read_options(texts: Sequence[str]) -> dict[str, str]:
-    """Read ``KEY=VALUE``; the values stay text, as only the server knows their types. Raises click.BadParameter."""
+    """Read ``KEY=VALUE``; the values stay text, as only the server knows their types. Raises click.BadParameter.
+
+    ``@FILE`` is what is in a file, ``@-`` is asked for without showing it: a secret is seen by all in a command line.
+    """
     options: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name or name in options:
             raise click.BadParameter(_("{text!r} is not KEY=VALUE, or comes twice.").format(text=text))
-        options[name] = value
+        options[name] = _read(name, value[1:]) if value.startswith("@") else value
     return options
+
+
+def _read(name: str, path: str) -> str:
+    if path == "-":
+        return str(click.prompt(name, hide_input=True, err=True))
+    try:
+        return Path(path).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.BadParameter(_("{path} cannot be read: {error}").format(path=path, error=error)) from error

@@ -20,6 +20,7 @@ class OptionType(StrEnum):
     SIZE = "size"  # bytes
     BOOLEAN = "boolean"
     CHOICE = "choice"
+    SECRET = "secret"  # noqa: S105 - kept sealed, shown nowhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Option:
     choices: tuple[str, ...] = ()
 
 
+_SECRET = re.compile(r"[\x21-\x7e]{0,512}")
 _TRUTH = {"true": True, "false": False}
 _INTEGER = re.compile(r"[0-9]{1,18}")
 _SIZE = re.compile(r"([0-9]{1,15})([KMGT]?)(?:i?B)?", re.IGNORECASE)
@@ -61,6 +63,13 @@ def check_options(options: tuple[Option, ...], given: Mapping[str, Any]) -> dict
     return result
 
 
+def without_secrets(options: tuple[Option, ...], values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Give the values that may be seen, and those of secrets that are set."""
+    secret = {option.name for option in options if option.type is OptionType.SECRET}
+    hidden = {name: value for name, value in values.items() if name in secret and value}
+    return {name: value for name, value in values.items() if name not in secret}, hidden
+
+
 def _from_text(kind: OptionType, text: str) -> bool | int | str:
     """Give the value that a text is for a type, or the text where it is none."""
     if kind is OptionType.BOOLEAN:
@@ -82,5 +91,7 @@ def _check_value(option: Option, value: Any) -> None:
         not value.startswith("/") or ".." in value.split("/") or "\0" in value or "//" in value
     ):
         raise InvalidInput(f"The option {option.name!r} must be an absolute, plain path.", field=option.name)
+    if option.type is OptionType.SECRET and not _SECRET.fullmatch(value):
+        raise InvalidInput(f"The secret {option.name!r} is not one line of at most 512 characters.", field=option.name)
     if wanted is int and value < 0:
         raise InvalidInput(f"The option {option.name!r} must not be negative.", field=option.name)

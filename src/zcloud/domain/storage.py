@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -76,6 +76,7 @@ class Pool:
     hosts: tuple[str, ...] = ()  # of a shared pool: the ids of the only ones that use it; none: all do
     draining: bool = False  # takes no new volumes
     filling: bool = False  # it was told that it is nearly full
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # only in what a driver is given
 
     @property
     def ref(self) -> ProviderRef:

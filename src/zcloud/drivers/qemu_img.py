@@ -57,6 +57,11 @@ def copy_argv(source: str, source_format: DiskFormat, path: str, facts: ImageFac
     return [*argv, "--", source, path]
 
 
+def fill_argv(source: str, source_format: DiskFormat, image: str) -> list[str]:
+    """Give the command that makes a raw image elsewhere (a name as ``DiskSource.image``) of a file."""
+    return ["qemu-img", "convert", "-q", "-f", source_format, "-O", DiskFormat.RAW, "--", source, image]
+
+
 def resize_argv(path: str, format: DiskFormat, size: int) -> list[str]:
     """Give the command that makes an image larger, that no guest has open."""
     return ["qemu-img", "resize", "-q", "-f", format, "--", path, str(size)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from zcloud.domain.driver import Option, check_options
+from zcloud.domain.driver import Option, OptionType, check_options, without_secrets
 from zcloud.domain.errors import InvalidInput, PoolCannot
 from zcloud.domain.network import Network, Port
 from zcloud.domain.storage import Pool
@@ -20,9 +20,10 @@ from zcloud.drivers.network.nat import NatNetwork
 from zcloud.drivers.storage.base import Feature, StorageDriver, StorageInfo
 from zcloud.drivers.storage.directory import DirectoryPool
 from zcloud.drivers.storage.nfs import NfsPool
+from zcloud.drivers.storage.rbd import RbdPool
 from zcloud.ports import HostLink
 
-_STORAGE: Mapping[str, type[StorageDriver]] = {"directory": DirectoryPool, "nfs": NfsPool}
+_STORAGE: Mapping[str, type[StorageDriver]] = {"directory": DirectoryPool, "nfs": NfsPool, "rbd": RbdPool}
 _NETWORK: Mapping[str, type[NetworkDriver]] = {"nat": NatNetwork, "bridge": BridgeNetwork}
 
 
@@ -80,9 +81,15 @@ def network_kinds() -> dict[str, tuple[NetworkInfo, tuple[Option, ...]]]:
     return {kind: (driver.INFO, driver.OPTIONS) for kind, driver in _NETWORK.items()}
 
 
-def check_storage_options(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a pool's options with the defaults filled in; raises InvalidInput."""
-    return check_options(_storage_class(kind).OPTIONS, given)
+def check_storage_options(kind: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Give a pool's options with the defaults filled in, and its secrets apart from them; raises InvalidInput."""
+    options = _storage_class(kind).OPTIONS
+    return without_secrets(options, check_options(options, given))
+
+
+def keeps_secrets(kind: str) -> bool:
+    """Say whether a pool's driver has to be given secrets that are not among its options."""
+    return any(option.type is OptionType.SECRET for option in _storage_class(kind).OPTIONS)
 
 
 def check_network_options(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:

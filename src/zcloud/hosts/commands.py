@@ -28,6 +28,8 @@ TPM_DIRECTORY = "/var/lib/libvirt/swtpm"
 _UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _MAX_ARGUMENTS = 256
 _MAX_ARGUMENT = 8192
+_CEPH_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
+_RBD_NAME = rf"{_CEPH_NAME}/((part\.)?({_UUID}|base\.[0-9a-f]{{64}})|pool\.{_UUID})"
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 _FACTS = re.compile(
     r"/proc/(cpuinfo|meminfo|loadavg|uptime|stat|modules|mounts|version|cmdline|pressure/(cpu|memory|io))"
@@ -51,10 +53,11 @@ class Path:
     """An absolute, normalised path below an allowed root, after ``prefix``.
 
     ``place`` accepts a root itself, ``facts`` the readable files of /proc, /sys and /etc named above; with ``within``
-    the path must lie below that directory, whatever the roots are.
+    the path must lie below that directory, whatever the roots are. ``before`` describes what else may come before it.
     """
 
     prefix: str = ""
+    before: str = ""
     place: bool = False
     facts: bool = False
     within: str = ""
@@ -90,6 +93,7 @@ def flags(*names: str) -> frozenset[str]:
 
 UUID = Text(_UUID)
 FILE = Path()
+IMAGE = Path(before=rf"rbd:{_RBD_NAME}:id={_CEPH_NAME}:conf=")
 PLACE = Path(place=True)
 READABLE = Path(facts=True)
 NUMBER = Text(r"[0-9]{1,19}")
@@ -120,6 +124,23 @@ _CONVERT: Kinds = {
     "-f": FORMAT, "-O": FORMAT, "-o": IMAGE_OPTIONS, "-B": FILE, "-F": FORMAT, "-S": SIZE, "-m": NUMBER,
     "-t": Text("none|writeback|directsync"), "-T": Text("none|writeback|directsync"),
 }  # fmt: skip
+_SIGNED = ("--conf", "--id")
+_CEPH: Kinds = {
+    "--conf": FILE, "--id": Text(_CEPH_NAME), "--format": Text("json"), "--size": Text("[0-9]{1,19}B"),
+    "--connect-timeout": NUMBER,
+}  # fmt: skip
+_RBD_IMAGE, _RBD_POOL = Text(_RBD_NAME), Text(_CEPH_NAME)
+_RBD_SNAP = Text(rf"{_RBD_NAME}@({_UUID}|base|sealed)")
+_RBD: tuple[tuple[str, tuple[Kind, ...], tuple[str, ...]], ...] = (
+    ("ls", (_RBD_POOL,), ()), ("du --pool", (_RBD_POOL,), ()), ("info", (_RBD_IMAGE,), ()),
+    ("create", (_RBD_IMAGE,), ("--size",)), ("resize", (_RBD_IMAGE,), ("--size",)),
+    ("clone", (_RBD_SNAP, _RBD_IMAGE), ()),
+    ("rename", (_RBD_IMAGE, _RBD_IMAGE), ()), ("cp", (_RBD_IMAGE, _RBD_IMAGE), ()),
+    ("deep cp", (_RBD_IMAGE, _RBD_IMAGE), ()), ("snap create", (_RBD_SNAP,), ()), ("snap rm", (_RBD_SNAP,), ()),
+    ("snap rollback", (_RBD_SNAP,), ()), ("snap purge", (_RBD_IMAGE,), ()),
+    ("trash mv", (_RBD_IMAGE,), ()), ("trash ls", (_RBD_POOL,), ()),
+    ("trash rm", (Text(rf"{_CEPH_NAME}/[0-9a-f]{{1,32}}"),), ()),
+)  # fmt: skip
 _PROBE: Kinds = {
     "-accel": Text("kvm|tcg"),
     "-machine": Text("q35|pc|microvm"),
@@ -139,13 +160,18 @@ _PROBE: Kinds = {
 FORMS: tuple[Form, ...] = (
     # Disk images. The format is always said, so that no image is probed (CVE-2024-32498 began with a probe).
     Form("qemu-img create", flags("-q"), _CREATE, (FILE, SIZE), 1, ("-f",)),
-    Form("qemu-img info", flags("-U", "--output=json", "--backing-chain"), {"-f": FORMAT}, (FILE,)),
-    Form("qemu-img convert", flags("-q", "-n", "-U", "-W", "-c"), _CONVERT, (FILE, FILE), 0, ("-f", "-O")),
+    Form("qemu-img info", flags("-U", "--output=json", "--backing-chain"), {"-f": FORMAT}, (IMAGE,)),
+    Form("qemu-img convert", flags("-q", "-n", "-U", "-W", "-c"), _CONVERT, (IMAGE, IMAGE), 0, ("-f", "-O")),
     Form("qemu-img resize", flags("-q", "--shrink"), {"-f": FORMAT}, (FILE, SIZE), 0, ("-f",)),
     Form("qemu-img snapshot", flags("-q", "--image-opts"), {"-c": UUID, "-a": UUID, "-d": UUID},
          (Path(prefix="driver=qcow2,file.filename="),)),
     Form("qemu-img check", flags("-q", "-U", "--output=json"), {"-f": FORMAT}, (FILE,), 0, ("-f",)),
     Form("qemu-img measure", flags("-U", "--output=json"), {"-f": FORMAT, "-O": FORMAT, "--size": SIZE}, (FILE,), 1),
+    # Ceph: images of the names that the RBD driver makes; who signs in is in the configuration's keyring, never here.
+    *(Form(f"rbd {verb}", flags("--no-progress"), _CEPH, operands, 0, (*_SIGNED, *needed))
+      for verb, operands, needed in _RBD),
+    Form("ceph df", flags(), _CEPH, (), 0, _SIGNED),
+    Form("ceph health", flags(), _CEPH, (), 0, _SIGNED),
     # Files. ``install`` of /dev/null makes an empty file with its owner and mode, ``dd`` fills it from standard input.
     Form("install -d", flags(), _SAVE, (PLACE,)),
     Form("install -D", flags(), _SAVE, (Text("/dev/null"), FILE), 0, ("-m",)),
@@ -205,6 +231,7 @@ FORMS: tuple[Form, ...] = (
     # Facts.
     Form("qemu-system-x86_64 --version"),
     Form("qemu-img --version"),
+    Form("rbd --version"),
     Form("systemctl is-active", operands=(Text(r"[A-Za-z0-9_][A-Za-z0-9@_.-]{0,79}"),)),
     Form("sysctl -n", operands=(Text(r"[a-z0-9_][a-zA-Z0-9_./-]{1,120}"),)),
     Form("uname", flags("-r", "-m", "-s", "-n")),
@@ -281,6 +308,7 @@ def _take(form: Form, kind: Kind, value: str, roots: Sequence[str]) -> str:
             raise _forbidden(form, value)
         return ""
     path = value.removeprefix(kind.prefix) if value.startswith(kind.prefix) else ""
+    path = path[before.end() :] if (before := re.match(kind.before, path)) else path
     if kind.facts and _FACTS.fullmatch(path):
         return ""
     if not is_below(path, [kind.within] if kind.within else roots, or_same=kind.place):

@@ -96,7 +96,7 @@ def _looked_at(tx: Tx, host_id: str) -> list[Pool]:
     for pool in tx.pools.all():
         with contextlib.suppress(HostUnreachable):
             if pool.state is PoolState.READY and tx.pool_hosts.way_to(pool) == host_id:
-                found.append(pool)
+                found.append(tx.secrets.opened(pool))
     return found
 
 

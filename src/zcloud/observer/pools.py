@@ -34,7 +34,8 @@ class PoolWatch:
     def run(self, host_id: str, link: HostLink) -> None:
         """Join and measure; what cannot be done is written down, and told when it changes."""
         with self._store.read() as tx:
-            pools = [each for each in tx.pools.all() if each.belongs_to(host_id) and each.state is PoolState.READY]
+            here = [each for each in tx.pools.all() if each.belongs_to(host_id) and each.state is PoolState.READY]
+            pools = [tx.secrets.opened(each) for each in here]
             before = tx.pool_hosts.on_host(host_id)
         for pool in sorted(pools, key=lambda each: each.shared):
             if not pool.shared:

@@ -26,6 +26,7 @@ from zcloud.ports.records import (
     NodeLoad,
 )
 from zcloud.ports.screen import Picture, ScreenControl
+from zcloud.ports.secrets import SecretControl
 from zcloud.ports.shell import Completed, FileFacts, Shell, Space
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "Picture",
     "PowerControl",
     "ScreenControl",
+    "SecretControl",
     "Shell",
     "SnapshotControl",
     "Space",
@@ -70,6 +72,7 @@ class Hypervisor(
     HardwareControl,
     ScreenControl,
     NetworkControl,
+    SecretControl,
     Protocol,
 ):
     """libvirt on one host. Raises HypervisorFailed, HostUnreachable."""

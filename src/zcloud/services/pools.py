@@ -61,7 +61,7 @@ class Pools:
         """Record a pool and make it on its host; raises InvalidInput, AlreadyExists, NotFound."""
         authorize(actor, None, Role.OPERATOR, "Making pools")
         check_name(spec.name)
-        options = registry.check_storage_options(spec.driver, spec.options)
+        options, secrets = registry.check_storage_options(spec.driver, spec.options)
         _check_overcommit(spec.overcommit)
 
         def work(tx: Tx) -> tuple[Pool, Operation]:
@@ -92,6 +92,7 @@ class Pools:
                     revision=1,
                 )
             )
+            tx.secrets.keep_pool(pool.id, secrets)
             return pool, _begin(tx, actor, pool, "create")
 
         return self._store.transact(work)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 
 from zcloud.domain.errors import IdempotencyInFlight, IdempotencyMismatch, Internal
+from zcloud.domain.storage import Pool
 from zcloud.store import schema
 from zcloud.store.repository import Repository
 from zcloud.store.sealing import Sealer
 
 OBSERVER_LEASE = "observer.lease"  # the row that observers compare and swap
+
+_POOL = "pool"  # the kind of a secret
 
 _S, _I, _K = schema.secrets.c, schema.idempotency.c, schema.settings.c
 
@@ -37,6 +41,17 @@ class Secrets(Repository):
         """Remove an owner's secrets, or only one; absent ones are fine."""
         where = [_S.owner_id == owner_id] + ([_S.kind == kind] if kind is not None else [])
         self._db.execute(delete(schema.secrets).where(*where))
+
+    def keep_pool(self, pool_id: str, secrets: Mapping[str, str]) -> None:
+        """Keep the secret options of a pool, in place of those before; none: nothing is kept."""
+        self.delete(pool_id, _POOL)
+        if secrets:
+            self.put(_POOL, pool_id, json.dumps(dict(secrets)).encode())
+
+    def opened(self, pool: Pool) -> Pool:
+        """Give a pool with its secret options, as its driver is given it."""
+        plain = self.get(_POOL, pool.id)
+        return pool if plain is None else replace(pool, secrets=json.loads(plain))
 
     @property
     def _sealer(self) -> Sealer:

@@ -222,7 +222,7 @@ def _pool(tx: Tx, host_id: str, name: str) -> Pool:
         name=name,
         driver="directory",
         host_id=host_id,
-        options=registry.check_storage_options("directory", {}),
+        options=registry.check_storage_options("directory", {})[0],
         overcommit=1.0,
         state=PoolState.READY,
         total=1000 * GIB,

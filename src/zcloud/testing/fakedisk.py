@@ -16,7 +16,11 @@ _BLOCK = 4096
 
 
 class FakeError(Exception):
-    """What a command would print to its standard error."""
+    """What a command would print to its standard error, and its exit code."""
+
+    def __init__(self, text: str, code: int = 1) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 @dataclass(slots=True)

@@ -20,9 +20,10 @@ from zcloud.testing.fakedomains import FakeDomain
 from zcloud.testing.fakehardware import FakeHardware
 from zcloud.testing.fakenetworks import FakeNetworks
 from zcloud.testing.fakescreen import FakeScreen
+from zcloud.testing.fakesecrets import FakeSecrets
 
 
-class FakeHypervisor(FakeCopying, FakeHardware, FakeScreen, FakeNetworks):
+class FakeHypervisor(FakeCopying, FakeHardware, FakeScreen, FakeNetworks, FakeSecrets):
     """libvirt on one host.
 
     ``calls`` counts every verb; ``unreachable`` makes all raise HostUnreachable; ``fail`` plans one error. The agent
@@ -36,6 +37,7 @@ class FakeHypervisor(FakeCopying, FakeHardware, FakeScreen, FakeNetworks):
         FakeNetworks.__init__(self)
         self.calls: Counter[str] = Counter()
         self.unreachable = False
+        self.secrets = {}
         self.silent: set[str] = set()
         self.disk = FakeDisk()
         self._node = node or NodeFacts(16, 64 << 20, "9.0.0", "7.2.0", "fake")

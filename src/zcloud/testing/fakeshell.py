@@ -14,6 +14,7 @@ from zcloud.ports import Completed, FileFacts, Space
 from zcloud.testing import fakeimages
 from zcloud.testing.fakedisk import KEPT, FakeDisk, FakeError, FakeFile
 from zcloud.testing.fakenft import FakeNft
+from zcloud.testing.fakerbd import FakeRbd
 
 Handler = Callable[[Sequence[str], bytes], bytes]
 
@@ -31,6 +32,7 @@ class FakeShell:
     def __init__(self, *, disk: FakeDisk | None = None, roots: Sequence[str] = commands.DEFAULT_ROOTS) -> None:
         self.disk = disk or FakeDisk()
         self.nft = FakeNft()
+        self.rbd = FakeRbd()
         self.roots = tuple(roots)
         self.history: list[tuple[str, ...]] = []
         self.unreachable = False
@@ -60,7 +62,8 @@ class FakeShell:
             "mount": lambda argv, _: self._quietly(self.disk.mount, argv[-2], argv[-1]),
             "umount": lambda argv, _: self._quietly(self.disk.unmount, argv[-1]),
             "cat": self._cat,
-            **fakeimages.handlers(self.disk),
+            **(images := fakeimages.handlers(self.disk)),
+            **self.rbd.handlers(self.disk, images["qemu-img convert"]),
             "nft -f": lambda _, stdin: self.nft.apply(stdin.decode()),
             "nft -j": lambda argv, _: self.nft.listing(" ".join(argv[-2:])),
         }
@@ -93,8 +96,10 @@ class FakeShell:
                 return Completed(0, self._handle(argv, stdin), b"")
             except FakeError as error:
                 if check:
-                    raise CommandFailed(f"{' '.join(argv[:2])} ended with code 1: {error}", exit_code=1) from error
-                return Completed(1, b"", f"{error}\n".encode())
+                    raise CommandFailed(
+                        f"{' '.join(argv[:2])} ended with code {error.code}: {error}", exit_code=error.code
+                    ) from error
+                return Completed(error.code, b"", f"{error}\n".encode())
 
     def run_all(self, batch: Sequence[Sequence[str]], *, timeout_s: float = 30.0) -> None:
         """Run commands in turn (see ``ports.Shell.run_all``)."""

@@ -120,6 +120,8 @@ class Run:
 
     def unjoined(self, pool: Pool, host_id: str) -> StorageDriver:
         """Give the driver of a pool on a host as it is, to join or to leave it there."""
+        if registry.keeps_secrets(pool.driver):
+            pool = self.read(lambda tx: tx.secrets.opened(pool))
         return registry.storage(pool, self.link(host_id))
 
     def network(self, network: Network, host_id: str) -> NetworkDriver:

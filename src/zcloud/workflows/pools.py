@@ -137,6 +137,7 @@ def _unchanged(run: Run, tx: Tx, error: ZcloudError) -> None:
 
 def _removed(run: Run, tx: Tx) -> None:
     tx.claims.remove_provider(tx.pools.get(run.resource_id).ref)
+    tx.secrets.keep_pool(run.resource_id, {})
     tx.pools.delete(run.resource_id)
 
 

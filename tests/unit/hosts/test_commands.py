@@ -26,6 +26,9 @@ from zcloud.hosts.nftscript import check_script
 
 I = "/var/lib/libvirt/images"  # noqa: E741 - the short name keeps the tables readable
 M = f"{I}/zcloud-shared"
+ID = f"{'0' * 8}-0000-0000-0000-{'0' * 12}"
+RBD = "rbd:vms/"
+SIGNED = f"--conf {I}/p/ceph.conf --id zcloud"
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 PROBE = (
     "qemu-system-x86_64 -nodefaults -nographic -no-reboot -accel kvm -cpu host -m 128 "
@@ -39,6 +42,28 @@ ALLOWED = {
     f"qemu-img info --output=json -U {I}/v": [f"{I}/v"],
     f"qemu-img convert -f qcow2 -O raw -W -S 4K {I}/a {I}/b": [f"{I}/a", f"{I}/b"],
     f"qemu-img resize -f qcow2 -- {I}/v 20G": [f"{I}/v"],
+    f"qemu-img convert -q -f qcow2 -O raw -- {I}/a {RBD}part.{ID}:id=zcloud:conf={I}/p/ceph.conf": [
+        f"{I}/a",
+        f"{I}/p/ceph.conf",
+    ],
+    f"rbd ls vms --format json {SIGNED}": [f"{I}/p/ceph.conf"],
+    f"rbd du --pool vms --format json {SIGNED}": [f"{I}/p/ceph.conf"],
+    f"rbd info vms/{ID} --format json {SIGNED}": [f"{I}/p/ceph.conf"],
+    f"rbd create vms/part.{ID} --size 512B {SIGNED}": [f"{I}/p/ceph.conf"],
+    f"rbd resize vms/{ID} --size 512B --no-progress {SIGNED}": [f"{I}/p/ceph.conf"],
+    f"rbd clone vms/base.{'0' * 64}@base vms/part.{ID} {SIGNED}": [f"{I}/p/ceph.conf"],
+    f"rbd rename vms/part.{ID} vms/{ID} {SIGNED}": [f"{I}/p/ceph.conf"],
+    f"rbd cp vms/{ID} vms/part.{ID} --no-progress {SIGNED}": [f"{I}/p/ceph.conf"],
+    f"rbd deep cp vms/{ID} vms/part.{ID} --no-progress {SIGNED}": [f"{I}/p/ceph.conf"],
+    f"rbd snap create vms/{ID}@{ID} --no-progress {SIGNED}": [f"{I}/p/ceph.conf"],
+    f"rbd snap rm vms/{ID}@sealed --no-progress {SIGNED}": [f"{I}/p/ceph.conf"],
+    f"rbd snap rollback vms/{ID}@{ID} --no-progress {SIGNED}": [f"{I}/p/ceph.conf"],
+    f"rbd snap purge vms/{ID} --no-progress {SIGNED}": [f"{I}/p/ceph.conf"],
+    f"rbd trash mv vms/{ID} {SIGNED}": [f"{I}/p/ceph.conf"],
+    f"rbd trash ls vms --format json {SIGNED}": [f"{I}/p/ceph.conf"],
+    f"rbd trash rm vms/102cfc2d513b --no-progress {SIGNED}": [f"{I}/p/ceph.conf"],
+    f"ceph df --format json --connect-timeout 10 {SIGNED}": [f"{I}/p/ceph.conf"],
+    f"ceph health --format json --connect-timeout 10 {SIGNED}": [f"{I}/p/ceph.conf"],
     f"qemu-img snapshot -q --image-opts -c {'0' * 8}-0000-0000-0000-{'0' * 12} -- driver=qcow2,file.filename={I}/v": [
         f"{I}/v"
     ],
@@ -83,6 +108,18 @@ ALLOWED = {
 }
 
 REFUSED = [
+    # Ceph: only our own images, only by a configuration below the roots
+    "rbd ls vms --format json --conf /etc/ceph/ceph.conf --id zcloud",
+    "rbd ls vms --format json",
+    f"rbd trash mv vms/customer-database {SIGNED}",
+    f"rbd trash mv other/../vms/{ID} {SIGNED}",
+    f"rbd export vms/{ID} {I}/x {SIGNED}",
+    f"rbd map vms/{ID} {SIGNED}",
+    f"rbd ls vms {SIGNED} --keyfile /root/key",
+    f"qemu-img convert -f raw -O raw {I}/a rbd:vms/{ID}:id=zcloud:conf=/etc/ceph/ceph.conf",
+    f"qemu-img convert -f raw -O raw {I}/a rbd:vms/{ID}:mon_host=192.0.2.9:conf={I}/p/ceph.conf",
+    f"qemu-img resize -f raw rbd:vms/{ID}:id=zcloud:conf={I}/p/ceph.conf 1G",
+    f"ceph osd pool delete vms {SIGNED}",
     "rm -r -f -- /var/lib/libvirt/swtpm",
     "rm -r -f -- /var/lib/libvirt/swtpm/5a2e6a4c-7d1f-4c62-9f0e-000000000001/../..",
     f"rm -r -f -- {I}/x",

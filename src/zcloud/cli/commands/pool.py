@@ -59,7 +59,13 @@ def show(app: App, name: str) -> None:
 @click.option("--host", default="", shell_complete=completer("hosts"), help="The host that it is on.")
 @click.option("--hosts", default="", metavar="A,B", help="Of a shared kind: the hosts that use it [all].")
 @click.option("--driver", default="directory", help="What kind it is [directory].")
-@click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="A driver's option; repeatable.")
+@click.option(
+    "--option",
+    "options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A driver's option; repeatable. @FILE reads the value, @- asks for it.",
+)
 @click.option("--path", default="", help="Short for --option path=….")
 @click.option("--overcommit", type=float, default=2.0, help="How much may be promised for each byte [2].")
 @click.option("--default", "is_default", is_flag=True, help="Take it where no pool is named.")
