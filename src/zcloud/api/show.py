@@ -78,6 +78,7 @@ def brief(view: BriefView) -> InstanceBrief:
     return InstanceBrief(
         it.id, it.name, names.project, names.host, names.host_state, names.accel, names.image, it.status.value,
         it.ready.value, vcpus, memory_mib, bool(waiting), it.address, it.created_at,
+        it.shown == instances.TEMPLATE,
     )  # fmt: skip
 
 

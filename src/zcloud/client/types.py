@@ -766,6 +766,7 @@ class InstanceBrief(TypedDict):
     pending: bool
     address: str
     created_at: str
+    template: bool
 
 
 class InstanceChange(TypedDict):

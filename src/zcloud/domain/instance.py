@@ -200,10 +200,23 @@ class Instance:
         return bool(self.hardware.get("template"))
 
     @property
+    def shown(self) -> str:
+        """Give its status as people are told it: a template is never merely stopped."""
+        return shown_status(self.status, self.hardware)
+
+    @property
     def trash(self) -> Mapping[str, Any]:
         """Give since when it is in the trash (``at``) and what it was called (``name``); empty: it is not."""
         trash: Mapping[str, Any] = self.hardware.get("trash") or {}
         return trash
+
+
+TEMPLATE = "template"
+
+
+def shown_status(status: InstanceStatus, hardware: Mapping[str, Any]) -> str:
+    """Give an instance's status, or TEMPLATE for a template that nothing happens to."""
+    return TEMPLATE if status is InstanceStatus.STOPPED and hardware.get("template") else status.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +238,13 @@ class InstanceBrief:
     live: Mapping[str, Any]
     machine: str
     options: Mapping[str, Any]
+    hardware: Mapping[str, Any]
     address: str  # the first that belongs to it, or else that its guest reports
+
+    @property
+    def shown(self) -> str:
+        """Give its status as people are told it."""
+        return shown_status(self.status, self.hardware)
 
 
 @dataclass(frozen=True, slots=True)

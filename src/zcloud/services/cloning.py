@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -23,10 +24,12 @@ from zcloud.drivers.guest.cloudinit import build_seed
 from zcloud.drivers.storage.base import Feature
 from zcloud.scheduler import Demand
 from zcloud.services import admission
-from zcloud.services.context import Services, Subject, begin, expect
+from zcloud.services.context import Services, Subject, Window, begin, expect, visible_projects
+from zcloud.services.instances import InstanceView, views
 from zcloud.services.nics import add_port
 from zcloud.services.owned import begin_verb, check_no_clones, check_state, find
-from zcloud.store import Tx
+from zcloud.services.rehearsing import rehearse
+from zcloud.store import InstanceFilter, Page, Tx
 
 MAX_CLONES = 50
 _KEPT_SECRETS = ("password_hash", "password")  # user data and commands were for the original's first boot
@@ -60,6 +63,24 @@ class Cloned:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class CloneRehearsal:
+    """What clones would come to: as they would be recorded, with what they have, and what is unwise about it."""
+
+    source: Instance
+    linked: bool
+    clones: tuple[InstanceView, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateView:
+    """A template, and how many disks of linked clones lie over it."""
+
+    view: InstanceView
+    over: int
+
+
 class Cloning:
     """The service behind ``zcloud clone`` and ``zcloud instance template``."""
 
@@ -72,20 +93,42 @@ class Cloning:
         Raises WrongState, Busy, InvalidInput, AlreadyExists, NotFound, PoolCannot, PoolFull, NoRoom, NoAddress,
         QuotaExceeded.
         """
-        if not 1 <= len(spec.names) <= MAX_CLONES or len(set(spec.names)) < len(spec.names):
-            raise InvalidInput(f"Give 1 to {MAX_CLONES} different names.", field="names")
-        for name in spec.names:
-            check_name(name)
-        if len(spec.nics or ()) > MAX_NICS:
-            raise InvalidInput(f"At most {MAX_NICS} NICs are allowed.", field="nics")
+        _check(spec)
 
         def work(tx: Tx) -> Cloned:
-            source = find(tx, actor, project, ref)
-            check_state(source, "clone")
-            order = _Order(tx, actor, source, _settle(tx, source, spec), self._zone)
+            order = self._order(tx, actor, find(tx, actor, project, ref), spec)
             return Cloned(order.record(), tuple(order.warnings()))
 
         return self._store.transact(work)
+
+    def explain(self, actor: Actor, project: str, ref: str, spec: CloneSpec) -> CloneRehearsal:
+        """Say what clones would come to; changes nothing. Raises as ``clone``."""
+        _check(spec)
+
+        def work(tx: Tx) -> CloneRehearsal:
+            source = find(tx, actor, project, ref)
+            order = self._order(tx, actor, source, spec)
+            made = tx.instances.many(order.record().args["clones"])
+            linked = source.template if spec.linked is None else spec.linked
+            clones = sorted(views(tx, list(made.values())), key=lambda each: spec.names.index(each.instance.name))
+            return CloneRehearsal(source, linked, tuple(clones), tuple(order.warnings()))
+
+        return rehearse(self._store, work)
+
+    def templates(self, actor: Actor, window: Window) -> Page[TemplateView]:
+        """List the templates that the actor may see."""
+        with self._store.read() as tx:
+            which = InstanceFilter(project_ids=visible_projects(actor), template=True)
+            page = tx.instances.page(which, **window.arguments())
+            shown = list(views(tx, page.items))
+            disks = {volume.id: view.instance.id for view in shown for volume in view.volumes}
+            over = Counter(disks[each.parent_id or ""] for each in tx.volumes.over(disks))
+            found = tuple(TemplateView(view, over[view.instance.id]) for view in shown)
+            return Page(found, page.next_cursor, page.total)
+
+    def _order(self, tx: Tx, actor: Actor, source: Instance, spec: CloneSpec) -> _Order:
+        check_state(source, "clone")
+        return _Order(tx, actor, source, _settle(tx, source, spec), self._zone)
 
     def template(self, actor: Actor, project: str, ref: str, *, on: bool, revision: int | None = None) -> Operation:
         """Make a template of an instance that is off, or an instance of a template that nothing lies over.
@@ -104,6 +147,15 @@ class Cloning:
             return begin_verb(tx, actor, instance, "template", on=on)
 
         return self._store.transact(work)
+
+
+def _check(spec: CloneSpec) -> None:
+    if not 1 <= len(spec.names) <= MAX_CLONES or len(set(spec.names)) < len(spec.names):
+        raise InvalidInput(f"Give 1 to {MAX_CLONES} different names.", field="names")
+    for name in spec.names:
+        check_name(name)
+    if len(spec.nics or ()) > MAX_NICS:
+        raise InvalidInput(f"At most {MAX_NICS} NICs are allowed.", field="nics")
 
 
 def _settle(tx: Tx, source: Instance, spec: CloneSpec) -> CloneSpec:

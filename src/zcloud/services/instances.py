@@ -78,6 +78,7 @@ class InstanceQuery:
     host: str = ""
     image: str = ""
     search: str = ""
+    template: bool | None = None  # only templates, or only others
 
 
 class Instances:
@@ -103,6 +104,13 @@ class Instances:
         """Give one instance by name or id; raises NotFound."""
         with self._store.read() as tx:
             return next(iter(views(tx, [find(tx, actor, project, ref, Role.VIEWER)])))
+
+    def names(self, actor: Actor, ids: Iterable[str]) -> dict[str, str]:
+        """Give the names of those of the instances that the actor may see, by id."""
+        visible = visible_projects(actor)
+        with self._store.read() as tx:
+            found = tx.instances.many(ids).values()
+            return {each.id: each.name for each in found if visible is None or each.project_id in visible}
 
     def for_console_log(self, actor: Actor, project: str, ref: str) -> Instance:
         """Give the instance whose console log is to be read: what guests write there is its members' only."""
@@ -309,6 +317,7 @@ def _which(tx: Tx, actor: Actor, query: InstanceQuery) -> InstanceFilter:
         host_id=tx.hosts.resolve(query.host).id if query.host else None,
         image_id=_visible_image(tx, visible, query.image) if query.image else None,
         search=query.search,
+        template=query.template,
     )
 
 

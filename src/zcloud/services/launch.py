@@ -38,6 +38,7 @@ from zcloud.services.context import Services, Subject, authorize, begin, resolve
 from zcloud.services.media import check_bootable, find_disc, find_drivers
 from zcloud.services.nics import add_port
 from zcloud.services.profile import fit
+from zcloud.services.rehearsing import rehearse
 from zcloud.services.systems import Systems
 from zcloud.store import Tx
 
@@ -96,14 +97,6 @@ class Rehearsal:
     drivers: str  # the image in its CD drive
 
 
-class _Rehearsed(Exception):
-    """Ends the transaction of a rehearsal, so that nothing of it is kept."""
-
-    def __init__(self, rehearsal: Rehearsal) -> None:
-        super().__init__("rehearsed")
-        self.rehearsal = rehearsal
-
-
 class Launch:
     """The service behind ``zcloud launch``."""
 
@@ -125,11 +118,7 @@ class Launch:
         spec = check_spec(spec)
         if self._systems is not None:
             self._systems.load()
-        try:
-            self._services.store.transact(lambda tx: self._rehearse(tx, actor, project, spec))
-        except _Rehearsed as done:
-            return done.rehearsal
-        raise AssertionError("a rehearsal always ends by being undone")
+        return rehearse(self._services.store, lambda tx: self._rehearse(tx, actor, project, spec))
 
     def again(self, actor: Actor, failed: Operation) -> Operation:
         """Admit once more an instance whose creation failed; it keeps its id. Raises WrongState, and as ``launch``."""
@@ -145,13 +134,13 @@ class Launch:
 
         return self._services.store.transact(work)
 
-    def _rehearse(self, tx: Tx, actor: Actor, project: str, spec: InstanceSpec) -> None:
-        """Do all that a launch does, and undo it by leaving the transaction with the placement."""
+    def _rehearse(self, tx: Tx, actor: Actor, project: str, spec: InstanceSpec) -> Rehearsal:
+        """Do all that a launch does."""
         sized = self._size(tx, actor, project, spec)
         placement = admission.choose(admission.snapshot(tx), sized.project.id, sized.demand())
         instance = self._record(tx, actor, project, spec)[0]
         volumes, ports = tx.volumes.of_instance(instance.id), tx.ports.of_instance(instance.id)
-        raise _Rehearsed(Rehearsal(placement, instance, tuple(volumes), tuple(ports), _name(sized.drivers)))
+        return Rehearsal(placement, instance, tuple(volumes), tuple(ports), _name(sized.drivers))
 
     def _record(
         self, tx: Tx, actor: Actor, project: str, spec: InstanceSpec, failed: Instance | None = None

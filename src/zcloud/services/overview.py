@@ -14,7 +14,7 @@ from typing import NamedTuple
 from zcloud.domain.claims import BYTES, MEMORY_MIB, VCPUS, ProviderKind, ProviderRef, ProviderView
 from zcloud.domain.foreign import Others
 from zcloud.domain.host import Host, HostState
-from zcloud.domain.instance import Instance, InstanceStatus
+from zcloud.domain.instance import TEMPLATE, Instance, InstanceStatus
 from zcloud.domain.network import Network, count_addresses
 from zcloud.domain.operation import ENDED, Event, Operation, OperationStatus
 from zcloud.domain.people import Actor, Project, Usage
@@ -87,7 +87,7 @@ class Overview:
     ``quotas`` are the projects of who belongs to some only, ``cells`` then their instances.
     """
 
-    counts: Mapping[InstanceStatus, int]
+    counts: Mapping[str, int]  # by status as it is shown
     hosts: tuple[HostPicture, ...]
     pools: tuple[PoolPicture, ...]
     networks: tuple[tuple[Network, Fill], ...]
@@ -162,11 +162,11 @@ def _look(tx: Tx, actor: Actor, load: Load) -> Overview:
     )
 
 
-def _sums(counts: list[StatusCount]) -> Mapping[InstanceStatus, int]:
-    found = Counter[InstanceStatus]()
+def _sums(counts: list[StatusCount]) -> Mapping[str, int]:
+    found = Counter[str]()
     for _, status, count in counts:
         found[status] += count
-    return {status: found[status] for status in InstanceStatus if found[status]}
+    return {status: found[status] for status in (*map(str, InstanceStatus), TEMPLATE) if found[status]}
 
 
 class _Marks(NamedTuple):

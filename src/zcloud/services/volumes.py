@@ -54,12 +54,12 @@ class Volumes:
     def __init__(self, services: Services) -> None:
         self._store = services.store
 
-    def page(self, actor: Actor, project: str, pool: str, window: Window) -> Page[Volume]:
-        """List volumes that the actor may see, perhaps of one pool only."""
+    def page(self, actor: Actor, project: str, pool: str, window: Window, *, free: bool = False) -> Page[Volume]:
+        """List volumes that the actor may see, perhaps of one pool only, or only those that no instance has."""
         with self._store.read() as tx:
             visible = {resolve_project(tx, actor, project, Role.VIEWER).id} if project else visible_projects(actor)
             pool_id = tx.pools.resolve(pool).id if pool else None
-            return tx.volumes.page(VolumeFilter(project_ids=visible, pool_id=pool_id), **window.arguments())
+            return tx.volumes.page(VolumeFilter(project_ids=visible, pool_id=pool_id, free=free), **window.arguments())
 
     def show(self, actor: Actor, project: str, ref: str) -> Volume:
         """Give one volume by name or id; raises NotFound."""

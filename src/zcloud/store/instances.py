@@ -63,6 +63,7 @@ class InstanceFilter:
     inserted_id: str | None = None
     search: str = ""
     trashed: bool = False
+    template: bool | None = None
 
 
 class PowerRow(NamedTuple):
@@ -230,6 +231,9 @@ def _conditions(filter: InstanceFilter) -> list[ColumnElement[bool]]:
         where.append(_C.image_id == filter.image_id)
     if filter.inserted_id is not None:
         where.append(or_(_C.driver_image_id == filter.inserted_id, _C.cd_image_id == filter.inserted_id))
+    if filter.template is not None:
+        marked = _C.hardware["template"].as_boolean()
+        where.append(marked.is_(True) if filter.template else marked.is_not(True))
     if filter.search:
         addressed = _C.id.in_(select(ports.instance_id).where(ports.address == filter.search))
         where.append(or_(_C.name.contains(filter.search, autoescape=True), _C.id == filter.search, addressed))

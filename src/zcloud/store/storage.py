@@ -69,12 +69,13 @@ _NEWEST = [(_I.state != ImageState.READY.value), _I.created_at.desc()]
 
 @dataclass(frozen=True, slots=True)
 class VolumeFilter:
-    """Which volumes; None is all."""
+    """Which volumes; None is all. ``free``: only those that no instance has."""
 
     project_ids: Collection[str] | None = None
     pool_id: str | None = None
     instance_id: str | None = None
     image_id: str | None = None
+    free: bool = False
 
 
 _OF_INSTANCES = (
@@ -134,6 +135,8 @@ class Volumes(Lockable[Volume, VolumeFilter]):
         where: list[ColumnElement[bool]] = [column == wanted for column, wanted in plain.items() if wanted is not None]
         if filter.project_ids is not None:
             where.append(_V.project_id.in_(list(filter.project_ids)))
+        if filter.free:
+            where.append(_V.instance_id.is_(None))
         return where
 
 

@@ -10,6 +10,7 @@ from starlette.types import Scope
 from zcloud.web import (
     account,
     assets,
+    cloning,
     infrastructure,
     instance_change,
     instances,
@@ -56,6 +57,7 @@ PAGES = (
     *instances.ROUTES,
     *instance_change.ROUTES,
     *snapshots.ROUTES,
+    *cloning.ROUTES,
     *launch.ROUTES,
     *operations.ROUTES,
     *log.ROUTES,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
 from starlette.responses import JSONResponse, Response
 
 from zcloud.domain.errors import InvalidInput
-from zcloud.domain.instance import InstanceStatus
+from zcloud.domain.instance import TEMPLATE, InstanceStatus
 from zcloud.domain.samples import Rates
 from zcloud.services.actions import Action, Selection
 from zcloud.services.context import Window
@@ -19,6 +20,7 @@ from zcloud.web import views
 from zcloud.web.guard import Visit, change, page
 
 PER_PAGE = 50
+TEMPLATES = "templates"
 VIEWS: dict[str, tuple[InstanceStatus, ...]] = {
     "": (),
     "running": (InstanceStatus.RUNNING,),
@@ -32,7 +34,9 @@ def list_instances(visit: Visit) -> Response:
     """List the instances of a filter, a page at a time."""
     text, view, sort = visit.field("q"), visit.field("view"), visit.field("sort") or "name"
     window = Window(sort, visit.field("cursor") or None, PER_PAGE, count=True)
-    found = visit.parts.instances.page(visit.actor, parse_filter(text, VIEWS.get(view, ())), window)
+    query = parse_filter(text, VIEWS.get(view, ()))
+    query = replace(query, template=True) if view == TEMPLATES else query
+    found = visit.parts.instances.page(visit.actor, query, window)
 
     def link(**more: str) -> str:
         given = {"q": text, "view": view, "sort": sort, **more}
@@ -55,10 +59,14 @@ def parse_filter(text: str, status: tuple[InstanceStatus, ...] = ()) -> Instance
             words.append(each)
         elif key == "tag":
             given["tags"] += (value,)
+        elif key == "state" and value == TEMPLATE:
+            given["template"] = True
         elif key == "state":
             given["status"] = (_status(value),)
         else:
             given[_KEYS[key]] = value
+    if given["status"] == (InstanceStatus.STOPPED,):
+        given.setdefault("template", False)  # a template is never merely stopped
     return InstanceQuery(**given, search=" ".join(words)[:255])
 
 

@@ -52,7 +52,7 @@ def find(visit: Visit, text: str) -> Iterator[Group]:
 def _instances(visit: Visit, text: str) -> list[Hit]:
     found = visit.parts.instances.page(visit.actor, InstanceQuery(search=text), Window("name", limit=MOST + 1))
     hits = [
-        Hit(each.instance.name, each.names.host, f"/instances/{each.instance.id}", each.instance.status)
+        Hit(each.instance.name, each.names.host, f"/instances/{each.instance.id}", each.instance.shown)
         for each in found.items
     ]
     more = Hit("", "…", "/instances?" + urlencode({"q": text}))

@@ -80,8 +80,8 @@ def same(wish: Wish) -> Same:
         words[0] = 'zcloud launch "$name"'
         words = [f"for name in {' '.join(wish.names)}; do", *words]
         command = " \\\n  ".join(words[1:])
-        return Same(f"{words[0]}\n{command}\ndone", _json(body))
-    return Same(" \\\n  ".join(words), _json(body))
+        return Same(f"{words[0]}\n{command}\ndone", as_json(body))
+    return Same(" \\\n  ".join(words), as_json(body))
 
 
 def _names(given: Fields) -> tuple[str, ...]:
@@ -181,7 +181,8 @@ def _plain(value: Any) -> Any:
     return {name: _plain(each) for name, each in value.items()} if isinstance(value, Mapping) else value
 
 
-def _json(body: Mapping[str, Any]) -> str:
+def as_json(body: Mapping[str, Any]) -> str:
+    """Give a request's body, a line a field; a password is left out."""
     hidden = {**body, "password": "…"} if "password" in body else body
     lines = (f" {json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}" for name, value in hidden.items())
     return "{" + ",\n".join(lines).lstrip() + "}"
@@ -191,9 +192,9 @@ def _options(wish: Wish) -> list[str]:
     spec, guest = wish.spec, wish.spec.guest
     texts = {
         "project": wish.project, "image": spec.image, "flavor": spec.flavor, "vcpus": spec.vcpus,
-        "memory": _amount(spec.memory_mib * MIB), "max-vcpus": spec.max_vcpus,
-        "max-memory": _amount(spec.max_memory_mib * MIB), "disk-size": _amount(spec.root_size), "pool": spec.pool,
-        "network": [_nic(each) for each in spec.nics] if spec.nics != _ONE_NIC else [],
+        "memory": amount(spec.memory_mib * MIB), "max-vcpus": spec.max_vcpus,
+        "max-memory": amount(spec.max_memory_mib * MIB), "disk-size": amount(spec.root_size), "pool": spec.pool,
+        "network": [nic_text(each) for each in spec.nics] if spec.nics != _ONE_NIC else [],
         "disk": [_disk_text(each) for each in spec.disks],
         "key": [KEY_FILE if " " in each else each for each in spec.ssh_keys],
         "user-data": USER_DATA_FILE if spec.user_data else "", "package": list(guest.get("packages", ())),
@@ -214,16 +215,18 @@ def _options(wish: Wish) -> list[str]:
     return said + [f"--{name}" for name, on in flags.items() if on]
 
 
-def _nic(nic: NicRequest) -> str:
+def nic_text(nic: NicRequest) -> str:
+    """Give an interface as the command line takes it."""
     return f"{nic.network or 'default'},address={nic.address}" if nic.address else nic.network or "default"
 
 
 def _disk_text(disk: DiskRequest) -> str:
     more = {"pool": disk.pool, "mount": disk.mount, "fs": disk.filesystem}
-    return ",".join([_amount(disk.size), *(f"{name}={value}" for name, value in more.items() if value)])
+    return ",".join([amount(disk.size), *(f"{name}={value}" for name, value in more.items() if value)])
 
 
-def _amount(size: int) -> str:
+def amount(size: int) -> str:
+    """Give bytes as the command line takes them, like ``4G``; nothing for 0."""
     if not size:
         return ""
     return next(f"{size // unit}{name}" for unit, name in _UNITS if not size % unit)

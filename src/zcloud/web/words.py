@@ -31,6 +31,7 @@ NAVIGATION: tuple[Entry, ...] = (
     Entry("/hosts", "Hosts", "server", "GET /v1/hosts", "Infrastructure"),
     Entry("/pools", "Pools", "database", "GET /v1/pools", "Infrastructure"),
     Entry("/images", "Images", "disc-3", "GET /v1/images", "Infrastructure"),
+    Entry("/templates", "Templates", "stamp", "GET /v1/instances", "Infrastructure"),
     Entry("/networks", "Networks", "network", "GET /v1/networks", "Infrastructure"),
     Entry("/projects", "Projects", "layers", "GET /v1/projects", "People"),
     Entry("/users", "Users", "users", "GET /v1/users", "People"),
@@ -42,7 +43,8 @@ _OK, _OFF, _BUSY, _BAD = Glyph("running", "ok"), Glyph("stopped", "off"), Glyph(
 _WARN, _UNKNOWN = Glyph("warn", "warn"), Glyph("unknown", "off")
 GLYPHS: Mapping[str, Glyph] = {
     # instances
-    "running": _OK, "stopped": _OFF, "paused": Glyph("paused", "off"), "saved": Glyph("paused", "off"),
+    "running": _OK, "stopped": _OFF, "template": Glyph("template", "off"),
+    "paused": Glyph("paused", "off"), "saved": Glyph("paused", "off"),
     "trashed": _OFF, "error": _BAD, "unknown": _UNKNOWN, "missing": _WARN, "building": _BUSY, "starting": _BUSY,
     "stopping": _BUSY, "restarting": _BUSY, "saving": _BUSY, "deleting": _BUSY,
     # hosts, pools, networks, images

@@ -359,6 +359,7 @@ class InstanceBrief:
     pending: bool
     address: str
     created_at: datetime
+    template: bool
 
 
 @dataclass(frozen=True, slots=True)

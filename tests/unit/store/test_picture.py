@@ -6,7 +6,7 @@ from tests import builders
 
 from zcloud.domain.instance import InstanceStatus
 from zcloud.domain.network import AddressRange, count_addresses
-from zcloud.store import Store
+from zcloud.store import InstanceFilter, Store
 
 
 def test_instances_are_counted_and_the_ill_ones_are_shown_first(store: Store) -> None:
@@ -24,6 +24,20 @@ def test_instances_are_counted_and_the_ill_ones_are_shown_first(store: Store) ->
         assert [cell.name for cell in tx.pictures.cells({home.id}, 3)] == ["n0", "n1", "n5"]
         assert len(tx.pictures.cells(None, 99)) == 7
         assert tx.pictures.ports() == [(network.id, host.id, 6)]
+
+
+def test_a_template_is_counted_and_found_apart_from_what_is_off(store: Store) -> None:
+    with store.write() as tx:
+        home, host = tx.projects.add(builders.project()), tx.hosts.add(builders.host())
+        for name, hardware in (("master", {"template": True}), ("off", {"template": False}), ("plain", {})):
+            tx.instances.add(builders.instance(home.id, host.id, None, name=name, hardware=hardware))
+        counts = {row.status: row.amount for row in tx.pictures.counts(None)}
+        assert counts == {"template": 1, "stopped": 2}
+        assert {cell.name: cell.status for cell in tx.pictures.cells(None, 9)}["master"] == "template"
+        found = [[each.name for each in tx.instances.page(InstanceFilter(template=which), sort="name", limit=9).items]
+                 for which in (True, False, None)]  # fmt: skip
+        assert found == [["master"], ["off", "plain"], ["master", "off", "plain"]]
+        assert next(each.shown for each in tx.briefs.page(InstanceFilter(), sort="name", limit=9).items) == "template"
 
 
 def test_addresses_to_give_out_are_counted() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import Body, Depends, Query
@@ -36,6 +37,7 @@ router = routes("instances")
 _EVERY = len(InstanceStatus)
 Statuses = Annotated[tuple[InstanceStatus, ...], Query(max_length=_EVERY, description="Only in these states.")]
 Tags = Annotated[tuple[LineQuery, ...], Query(max_length=32, description="Only with all of these tags.")]
+Templates = Annotated[bool | None, Query(description="Only templates, or only what is none.")]
 Brief = Annotated[bool, Query(description="Only what a table shows of each (InstanceBrief), in a quarter of the time.")]
 Keep = Annotated[
     tuple[RefQuery, ...],
@@ -63,8 +65,11 @@ _GENTLY, _SERIAL = PowerRequest(), ConsoleRequest()  # what a request without a 
 
 
 @router.get("/instances", response_model=Listing[Instance] | Listing[InstanceBrief])
-def list_instances(call: Calling, which: Which, part: Part, brief: Brief = False) -> Response:
+def list_instances(
+    call: Calling, which: Which, part: Part, template: Templates = None, brief: Brief = False
+) -> Response:
     """List the instances that the caller may see; no host is asked."""
+    which = replace(which, template=template)
     if brief:
         return paged(InstanceBrief, call.parts.instances.briefs(call.actor, which, part), show.brief)
     return paged(Instance, call.parts.instances.page(call.actor, which, part), show.instance)

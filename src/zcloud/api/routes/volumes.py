@@ -29,6 +29,7 @@ from zcloud.wire.volumes import (
 
 router = routes("volumes")
 
+Unused = Annotated[bool, Query(description="Only those that no instance has.")]
 Force = Annotated[bool, Query(description="Do not ask the guest whether the disk is mounted.")]
 Delete = Annotated[bool, Query(description="Delete the volume too.")]
 Deadline = Annotated[int, Query(ge=1, le=3600, description="Seconds that the guest has to let go of it.")]
@@ -42,9 +43,12 @@ How = Annotated[Parting, Depends(_how)]
 
 
 @router.get("/volumes", response_model=Listing[Volume])
-def list_volumes(call: Calling, part: Part, project: Project = "", pool: RefQuery = "") -> Response:
+def list_volumes(
+    call: Calling, part: Part, project: Project = "", pool: RefQuery = "", unused: Unused = False
+) -> Response:
     """List the volumes that the caller may see."""
-    return paged(Volume, call.parts.devices.volumes.page(call.actor, project, pool, part), show.volume)
+    found = call.parts.devices.volumes.page(call.actor, project, pool, part, free=unused)
+    return paged(Volume, found, show.volume)
 
 
 @router.post("/volumes", status_code=202, response_model=Accepted)

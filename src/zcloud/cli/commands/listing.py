@@ -40,8 +40,8 @@ def accelerator(instance: Record) -> str:
 
 
 def state(instance: Record) -> str:
-    """Give the status, marked where it is old news because the host does not answer."""
-    known = str(instance["status"])
+    """Give the status, marked where it is old news as the host does not answer; a template is never merely stopped."""
+    known = "template" if instance.get("template") and instance["status"] == "stopped" else str(instance["status"])
     return known if instance["host_state"] == "up" else f"{known} (host {instance['host_state']})"
 
 
@@ -67,6 +67,7 @@ COLUMNS = (
 @click.option("--tag", multiple=True, help="Only with this tag; repeatable.")
 @click.option("--host", default="", shell_complete=completer("hosts"), help="Only on this host.")
 @click.option("--image", default="", shell_complete=completer("images"), help="Only of this image.")
+@click.option("--template/--no-template", default=None, help="Only templates, or only what is none.")
 @click.option("--sort", default="", metavar="FIELD", help="Sort by a field; -FIELD sorts backwards.")
 @click.option("--limit", type=click.IntRange(1), default=None, help="At most so many.")
 def list_instances(app: App, limit: int | None, **query: Any) -> None:

@@ -38,8 +38,8 @@ def columns(app: App) -> tuple[Column, ...]:
 @click.option("--unused", is_flag=True, help="Only those that no instance has.")
 def list_volumes(app: App, pool: str, unused: bool) -> None:
     """List volumes."""
-    rows = app.client.pages("/v1/volumes", project=app.project, pool=pool)
-    show_rows(app, [each for each in rows if not (unused and each["instance_id"])], columns(app))
+    rows = app.client.pages("/v1/volumes", project=app.project, pool=pool, unused=unused)
+    show_rows(app, list(rows), columns(app))
 
 
 @command
