@@ -34,6 +34,11 @@ class Events:
         with self._store.read() as tx:
             return tx.events.after(seq, limit=limit, **_which(actor, query))
 
+    def touched(self, actor: Actor, seq: int, limit: int) -> list[tuple[int, str, str]]:
+        """Give number, kind and id of the thing of each event after ``seq`` that the actor may see, in order."""
+        with self._store.read() as tx:
+            return tx.events.touched(seq, limit, visible_projects(actor))
+
     def latest(self, actor: Actor, resource_id: str, limit: int = 100) -> list[Event]:
         """Give the newest events of one thing that the actor may see, the newest first."""
         with self._store.read() as tx:

@@ -81,6 +81,13 @@ class Events(Repository):
         query = select(*self._mapper.columns).order_by(_E.seq.desc()).limit(limit)
         return self._some(query.where(_E.seq < before) if before else query, which)
 
+    def touched(self, seq: int, limit: int, project_ids: Collection[str] | None) -> list[tuple[int, str, str]]:
+        """Give number, kind and id of what each event with a greater number is about, in order."""
+        query = select(_E.seq, _E.resource_kind, _E.resource_id).where(_E.seq > seq).order_by(_E.seq).limit(limit)
+        if project_ids is not None:
+            query = query.where(_E.project_id.in_(list(project_ids)))
+        return [(number, kind, id) for number, kind, id in self._db.execute(query)]
+
     def _some(self, query: Select[Any], which: EventFilter) -> list[Event]:
         projects, kinds, resource_id = which.get("project_ids"), which.get("kinds", ()), which.get("resource_id")
         if projects is not None:

@@ -7,10 +7,9 @@ from urllib.parse import urlencode
 
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from zcloud.api.streams import first_seq, stream_events
+from zcloud.api.streams import first_seq, stream_changes
 from zcloud.domain.operation import ENDED, OperationStatus
 from zcloud.services.context import Window
-from zcloud.services.events import EventQuery
 from zcloud.services.operations import OperationQuery
 from zcloud.web.guard import Visit, change, page
 
@@ -59,8 +58,8 @@ def retry(visit: Visit) -> Response:
 
 
 async def follow(visit: Visit) -> Response:
-    """Tell of every event that the person may see, from Last-Event-ID on."""
-    stream = stream_events(visit, EventQuery(), *await first_seq(visit, None))
+    """Tell which things changed that the person may see, from Last-Event-ID on."""
+    stream = stream_changes(visit, *await first_seq(visit, None))
     return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 

@@ -48,6 +48,9 @@ def test_filters(store: Store) -> None:
         assert [each.seq for each in tx.events.after(0, kinds=["instance.", "host.lost"])] == [1, 2, 3]
         assert [each.seq for each in tx.events.after(0, resource_id="host.lost")] == [3]
         assert [each.seq for each in tx.events.newest(5, resource_id="host.lost")] == [3]
+        assert tx.events.touched(2, 9, None) == [(3, "instance", "host.lost"), (4, "instance", "instancex")]
+        assert [seq for seq, _, _ in tx.events.touched(0, 9, {"p"})] == [1, 4]
+        assert [seq for seq, _, _ in tx.events.touched(0, 2, None)] == [1, 2]
         assert tx.events.newest(5, resource_id="host.lost", project_ids=set()) == []
         later = tx.now + timedelta(seconds=1)
     with store.write() as tx:

@@ -1,5 +1,6 @@
 // What pages need beyond links and forms: live parts, dialogs, selection, keys, copying, and times in the viewer's zone.
 import { listen } from "./live.js";
+import { refresh } from "./refresh.js";
 import { localTimes } from "./times.js";
 
 const $ = (selector, root = document) => root.querySelector(selector);
@@ -155,40 +156,17 @@ $("#notices")?.addEventListener("toggle", (event) => {
 });
 
 // ---- live parts ---------------------------------------------------------------------------------------
-// An event only says that something changed: the part asks for the truth again, at most twice a second.
-const PAUSE_MS = 500;
-const waiting = new Map();
-const asked = new Map(); // when a part asked last
-
-function refresh(part) {
-  if (waiting.has(part.id)) return;
-  const since = performance.now() - (asked.get(part.id) ?? -PAUSE_MS);
-  waiting.set(
-    part.id,
-    setTimeout(
-      () => {
-        waiting.delete(part.id);
-        asked.set(part.id, performance.now());
-        const now = document.getElementById(part.id);
-        if (now) htmx.trigger(now, "live");
-      },
-      Math.max(100, PAUSE_MS - since),
-    ),
-  );
-}
-
-function concerns(part, event) {
+function concerns(part, change) {
   const wanted = part.dataset.live;
-  return (
-    !event || wanted === "*" || wanted === "operation" || [event.resource_kind, event.resource_id].includes(wanted)
-  );
+  if (!change || wanted === "*" || wanted === "operation") return true;
+  return change.kinds.includes(wanted) || !change.ids || change.ids.includes(wanted);
 }
 
 if ($("#live")) {
   listen(
-    (event) =>
+    (change) =>
       $$("[data-live]")
-        .filter((part) => concerns(part, event))
+        .filter((part) => concerns(part, change))
         .forEach(refresh),
     (live) => {
       const told = $("#live");
