@@ -10,15 +10,21 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from argon2 import PasswordHasher
 from hypothesis import settings
 
 from zcloud.base.clock import SystemClock
+from zcloud.services import passwords
 from zcloud.store import Sealer, Store
 from zcloud.testing.postgres import Postgres, cluster
 
 # An example may take as long as the machine lets it: the lanes share the processors.
 settings.register_profile("tests", deadline=None)
 settings.load_profile("tests")
+
+# A hash as people get it takes 64 MiB and 0.15 s of CPU; tests/unit/main/test_reset_password.py makes one.
+STRONG_HASHER = passwords._hasher
+passwords._hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import func, select
+from sqlalchemy import text
+from starlette.routing import BaseRoute
 from tests import builders
 from tests.conftest import NewUrl, open_store
 
@@ -49,7 +52,15 @@ with warnings.catch_warnings():
 PASSWORD = "correct horse battery"
 PASSWORD_HASH = hash_password(PASSWORD)
 ROLES = ("admin", "operator", "member", "viewer", "stranger")
+_SQLITE = "sqlite:///"
 MAX_BODY, MAX_UPLOAD, MAX_PIECE = 64 << 10, 1 << 20, 800 << 10
+_COUNTS = text(
+    " UNION ALL ".join(
+        f"SELECT '{name}', count(*) FROM \"{name}\""
+        for name in metadata.tables
+        if name not in ("audit", "counters", "login_failures")
+    )
+)
 LOG = b"[    0.0] Linux \xff\x1b[31mhello\x1b[0m\n"
 
 
@@ -78,12 +89,7 @@ class Cloud:
     def rows(self) -> dict[str, int]:
         """Count the rows of every table but what refusals may write: the audit log, counters, failed logins."""
         with self.store.read() as tx:
-            connection = tx.users._db
-            return {
-                name: connection.execute(select(func.count()).select_from(table)).scalar_one()
-                for name, table in metadata.tables.items()
-                if name not in ("audit", "counters", "login_failures")
-            }
+            return dict(tx.users._db.execute(_COUNTS).all())
 
     def headers(self, user: str) -> dict[str, str]:
         """Give the headers of a signed-in user."""
@@ -230,8 +236,7 @@ def fill(store: Store) -> dict[str, Any]:
         home = tx.projects.add(builders.project(name="default"))
         other = tx.projects.add(builders.project(name="other"))
         _people(tx, home, other)
-        tx.workers.heartbeat(Worker("w", "node", 1, "worker", tx.now, tx.now))
-        tx.settings.put(OBSERVER_LEASE, {"beaten_at": tx.now.isoformat()})
+        _beat(tx)
         tokens = {user.name: open_session(tx, user) for user in tx.users.all()}
         things = _things(tx, home, other)
         return {"home": home, "other": other, "tokens": tokens} | {
@@ -239,6 +244,12 @@ def fill(store: Store) -> dict[str, Any]:
         }
 
     return store.transact(work)
+
+
+def _beat(tx: Tx) -> None:
+    """Have a worker and an observer."""
+    tx.workers.heartbeat(Worker("w", "node", 1, "worker", tx.now, tx.now))
+    tx.settings.put(OBSERVER_LEASE, {"beaten_at": tx.now.isoformat()})
 
 
 def open_session(tx: Tx, user: User) -> str:
@@ -249,27 +260,45 @@ def open_session(tx: Tx, user: User) -> str:
     return secret
 
 
-@contextmanager
-def open_cloud(store: Store, upload_dir: Path) -> Iterator[Cloud]:
-    """Fill an empty store and serve it."""
+def filled(new_sqlite: NewUrl) -> tuple[Store, dict[str, Any]]:
+    """Give a fresh store with people and things in it, and the fields of a Cloud: a copy of one that was filled."""
+    template, fields = _template(new_sqlite)
+    url = new_sqlite()
+    shutil.copyfile(template, url.removeprefix(_SQLITE))
+    store = open_store(url)
+    store.transact(_beat)
+    return store, fields
+
+
+@cache
+def _template(new_sqlite: NewUrl) -> tuple[str, dict[str, Any]]:
+    url = new_sqlite()
+    store = open_store(url)
     fields = fill(store)
+    store.close()
+    return url.removeprefix(_SQLITE), fields
+
+
+@contextmanager
+def open_cloud(new_sqlite: NewUrl, upload_dir: Path, pages: Sequence[BaseRoute] = ()) -> Iterator[Cloud]:
+    """Serve a fresh store with people and things in it."""
+    store, fields = filled(new_sqlite)
     parts = make_parts(store, upload_dir)
-    app = create_app(parts)
+    app = create_app(parts, pages)
     with TestClient(app, raise_server_exceptions=False) as client:
         yield Cloud(store=store, app=app, client=client, parts=parts, upload_dir=upload_dir, **fields)
+    store.close()
 
 
 @pytest.fixture
-def cloud(sqlite_store: Store, tmp_path: Path) -> Iterator[Cloud]:
+def cloud(new_sqlite: NewUrl, tmp_path: Path) -> Iterator[Cloud]:
     """Give a cloud of one host, two projects and a user per role."""
-    with open_cloud(sqlite_store, tmp_path) as opened:
+    with open_cloud(new_sqlite, tmp_path) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
 def still(new_sqlite: NewUrl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """Give the same cloud for a whole module whose tests change nothing in it."""
-    store = open_store(new_sqlite())
-    with open_cloud(store, tmp_path_factory.mktemp("uploads")) as opened:
+    with open_cloud(new_sqlite, tmp_path_factory.mktemp("uploads")) as opened:
         yield opened
-    store.close()

@@ -53,9 +53,9 @@ def _known(cloud: Cloud, noun: str) -> dict[str, list[str]]:
 
 
 @st.composite
-def cases(draw: st.DrawFn, operation: Any, known: dict[str, list[str]]) -> Case[Any]:
+def cases(draw: st.DrawFn, requests: st.SearchStrategy[Case[Any]], known: dict[str, list[str]]) -> Case[Any]:
     """Draw a request, valid or not, that is mostly about things that there are."""
-    case: Case[Any] = draw(st.one_of(*(operation.as_strategy(mode) for mode in GenerationMode)))
+    case = draw(requests)
     parts: tuple[Any, ...] = (case.path_parameters, case.body, case.query)
     for values in parts:
         for name in sorted(known.keys() & values.keys()) if isinstance(values, dict) else ():
@@ -68,28 +68,25 @@ def cases(draw: st.DrawFn, operation: Any, known: dict[str, list[str]]) -> Case[
 
 
 @pytest.fixture(scope="module")
-def description(still: Cloud) -> dict[str, Any]:
-    """Give what the server says of itself; making it costs more than most of these tests."""
+def schema(still: Cloud) -> Any:
+    """Give what the server says of itself; to make it and to read it costs more than most of these tests."""
     answer = still.client.get("/v1/openapi.json")
     assert answer.status_code == 200
-    return dict(answer.json())
+    return schemathesis.openapi.from_dict(answer.json())
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=[" ".join(each) for each in OPERATIONS])
-def test_every_answer_is_one_that_is_described(
-    cloud: Cloud, description: dict[str, Any], method: str, path: str
-) -> None:
-    schema = schemathesis.openapi.from_dict(description)
-    schema.app = cloud.app
-    operation = schema[path][method]
-    headers = cloud.headers("admin")
+def test_every_answer_is_one_that_is_described(cloud: Cloud, schema: Any, method: str, path: str) -> None:
+    operation, headers = schema[path][method], cloud.headers("admin")
+    requests = st.one_of(*(operation.as_strategy(mode) for mode in GenerationMode))
+    known = _known(cloud, path.removeprefix("/v1/").partition("/")[0])
 
     @settings(
         max_examples=EXAMPLES, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
     )
-    @given(case=cases(operation, _known(cloud, path.removeprefix("/v1/").partition("/")[0])))
+    @given(case=cases(requests, known))
     def holds(case: Case[Any]) -> None:
-        answer = case.call(headers=headers)
+        answer = case.call(headers=headers, app=cloud.app)
         case.validate_response(answer, checks=CHECKS)
 
     holds()

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.api.conftest import Cloud, fill, make_parts
-from tests.conftest import NewUrl, open_store
+from tests.api.conftest import Cloud, open_cloud
+from tests.conftest import NewUrl
 
-from zcloud.api.app import create_app
-from zcloud.store import Store
 from zcloud.web.app import PAGES
 from zcloud.web.render import COOKIE
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # it would rather have a successor of httpx that is not packaged
-    from starlette.testclient import TestClient
 
 HOST = "http://testserver"
 
@@ -52,24 +44,14 @@ class Web:
 
 
 @pytest.fixture
-def web(sqlite_store: Store, tmp_path: Path) -> Iterator[Web]:
+def web(new_sqlite: NewUrl, tmp_path: Path) -> Iterator[Web]:
     """Give the console of a cloud of one host, two projects and a user per role."""
-    with _open(sqlite_store, tmp_path) as client:
-        yield client
+    with open_cloud(new_sqlite, tmp_path, PAGES) as cloud:
+        yield Web(cloud)
 
 
 @pytest.fixture(scope="module")
 def still(new_sqlite: NewUrl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     """Give the same for a whole module whose tests change nothing in it."""
-    store = open_store(new_sqlite())
-    with _open(store, tmp_path_factory.mktemp("uploads")) as client:
-        yield client
-    store.close()
-
-
-@contextmanager
-def _open(store: Store, directory: Path) -> Iterator[Web]:
-    fields, parts = fill(store), make_parts(store, directory)
-    app = create_app(parts, PAGES)
-    with TestClient(app, raise_server_exceptions=False) as client:
-        yield Web(Cloud(store=store, app=app, client=client, parts=parts, upload_dir=directory, **fields))
+    with open_cloud(new_sqlite, tmp_path_factory.mktemp("uploads"), PAGES) as cloud:
+        yield Web(cloud)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from fastapi.routing import APIRoute
@@ -52,7 +53,15 @@ class BoundedRequest(Request):
 
 
 class GuardedRoute(APIRoute):
-    """A route behind the access table."""
+    """A route behind the access table.
+
+    Its handler writes its answer itself. FastAPI's models of answers, a second's work for all routes, are only for the
+    description: ``described`` makes them.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        self.described = partial(APIRoute, path, endpoint, **options)
+        super().__init__(path, endpoint, **{**options, "response_model": None, "responses": {}})
 
     def get_route_handler(self) -> Callable[[Request], Any]:
         """Give the handler that guards FastAPI's own."""

@@ -37,7 +37,7 @@ class Catalogue:
             self._seen = seen
             for file, why in wrong.items():
                 _log.warning("%s is left out of the catalogue: %s", self._directory / file, why)
-        return self._shipped | self._own
+        return {**self._shipped, **self._own}
 
 
 def _state(directory: Path) -> object:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
@@ -10,8 +12,6 @@ from zcloud.domain.errors import InvalidInput
 MIN_LENGTH, MAX_LENGTH = 10, 1024
 
 _hasher = PasswordHasher()  # the library's defaults are RFC 9106's low-memory profile
-# Checked where there is no such user, so that a wrong name takes as long as a wrong password.
-_DUMMY = _hasher.hash("no such user")
 
 
 def hash_password(password: str, field: str = "password") -> str:
@@ -24,6 +24,12 @@ def hash_password(password: str, field: str = "password") -> str:
 def password_fits(password: str, password_hash: str) -> bool:
     """Say whether the password belongs to the hash; an empty hash never fits and takes as long."""
     try:
-        return _hasher.verify(password_hash or _DUMMY, password) and bool(password_hash)
+        return _hasher.verify(password_hash or _nobodys(), password) and bool(password_hash)
     except (VerificationError, InvalidHashError):
         return False
+
+
+@cache
+def _nobodys() -> str:
+    """Give what is checked where there is no such user, so that a wrong name takes as long as a wrong password."""
+    return _hasher.hash("no such user")

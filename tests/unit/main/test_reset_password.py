@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from argon2 import Type, extract_parameters
 from click.testing import CliRunner
-from tests.conftest import NewUrl
+from tests.conftest import STRONG_HASHER, NewUrl
 
 from zcloud.base.clock import SystemClock
 from zcloud.base.config import load
@@ -59,3 +60,8 @@ def test_what_cannot_be_is_refused_and_changes_nothing(config: Path, words: list
     assert told.exit_code == 1
     assert says in told.output
     assert fits(config, "the first password")
+
+
+def test_a_hash_costs_what_rfc_9106_asks_for() -> None:
+    found = extract_parameters(STRONG_HASHER.hash("a long enough one"))
+    assert (found.type, found.memory_cost, found.time_cost, found.parallelism) == (Type.ID, 64 << 10, 3, 4)

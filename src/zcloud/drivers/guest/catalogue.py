@@ -7,8 +7,10 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -50,10 +52,11 @@ class CatalogueImage:
     signed_by: str = ""
 
 
-def load_catalogue() -> dict[str, CatalogueImage]:
-    """Read the catalogue that ships with zcloud: name -> image, in the file's order."""
+@cache
+def load_catalogue() -> Mapping[str, CatalogueImage]:
+    """Read the catalogue that ships with zcloud, once: name -> image, in the file's order."""
     text = resources.files(__package__).joinpath("catalogue.toml").read_text(encoding="utf-8")
-    return parse_catalogue(text)
+    return MappingProxyType(parse_catalogue(text))
 
 
 def find_image(catalogue: Mapping[str, CatalogueImage], name: str) -> CatalogueImage:
