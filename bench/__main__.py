@@ -7,7 +7,7 @@ import time
 import traceback
 from collections.abc import Callable
 
-from bench import batch, blackhole, cli, crowd, hour, launch, lists, pages, peers, report, server, upload
+from bench import batch, blackhole, cli, crowd, hour, launch, lists, live, pages, peers, report, server, upload
 from bench.measure import Part, keep, machine
 from zcloud.base.clock import SystemClock
 
@@ -18,6 +18,7 @@ PARTS: dict[str, Callable[[int], Part]] = {
     "crowd": crowd.measure,
     "lists": lists.measure,
     "pages": pages.measure,
+    "live": live.measure,
     "cli": cli.measure,
     "server": server.measure,
     "hour": hour.measure,

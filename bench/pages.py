@@ -19,6 +19,7 @@ SIZES = (1000, 10_000)
 PATHS = ("/instances", "/overview", "/launch")
 _REQUESTS = 60
 _LINKED = re.compile(r'<(?:link|script)[^>]*?(?:href|src)="(/static/[^"]+)"')
+_MODULES = ("live.js", "refresh.js", "times.js")  # what app.js imports
 _FONTS = ("vendor/inter-latin.woff2", "vendor/jetbrains-mono-latin.woff2")
 ABOUT = (
     "A server process over SQLite, HTTPS on the loopback, one connection kept alive, pages packed with gzip. Time to "
@@ -69,7 +70,7 @@ class _Browser:
         linked = dict.fromkeys(_LINKED.findall(page.text))
         root = re.match(r"/static/[^/]+/", next(iter(linked)))
         assert root is not None
-        more = [f"{root[0]}vendor/icons.svg", f"{root[0]}live.js", *(f"{root[0]}{font}" for font in _FONTS)]
+        more = [f"{root[0]}{each}" for each in ("vendor/icons.svg", *_MODULES, *_FONTS)]
         return page.sent + sum(self.get(each).sent for each in dict.fromkeys([*linked, *more]))
 
 
