@@ -39,7 +39,13 @@ def paths(web: Web) -> list[str]:
 
 def infrastructure(web: Web) -> list[str]:
     cloud = web.cloud
-    things = {"hosts": cloud.host.id, "images": cloud.image.id, "networks": cloud.network.id, "pools": cloud.pool.id}
+    things = {
+        "hosts": cloud.host.id,
+        "images": cloud.image.id,
+        "networks": cloud.network.id,
+        "pools": cloud.pool.id,
+        "volumes": cloud.volume.id,
+    }
     return [path for name, id in things.items() for path in (f"/{name}/new", f"/{name}/{id}")]
 
 

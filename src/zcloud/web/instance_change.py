@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from zcloud.api.problems import STATUS
 from zcloud.domain.errors import InvalidInput, Refused
+from zcloud.domain.image import CD, Image, ImageState
 from zcloud.domain.instance import NicRequest, OnBoot
 from zcloud.domain.network import NetworkState
 from zcloud.services.disks import DiskSpec, Parting
@@ -34,11 +35,17 @@ def _show(visit: Visit, view: InstanceView, error: Refused | None = None, told: 
     here = [each for each in networks if each.host_id in (None, view.instance.host_id)]
     response = visit.show(
         "instance_change.html", STATUS[error.kind] if error else 200, view=view, address=view.address, error=error,
-        told=told, networks=here, flavors=parts.flavors.all(), choices=list(OnBoot),
+        told=told, networks=here, discs=_discs(visit, view), flavors=parts.flavors.all(), choices=list(OnBoot),
     )  # fmt: skip
     if error:
         response.headers["X-Zcloud-Error"] = error.code
     return response
+
+
+def _discs(visit: Visit, view: InstanceView) -> list[Image]:
+    owners = (None, view.instance.project_id)
+    images = visit.parts.images.all(visit.actor)
+    return [it for it in images if it.format == CD and it.state is ImageState.READY and it.project_id in owners]
 
 
 def _does(work: Do, visit: Visit) -> Response:
@@ -69,6 +76,14 @@ def _grow_disk(visit: Visit, view: InstanceView, given: Fields) -> object:
         raise InvalidInput("The instance has no such disk.", field="disk")
     growth = Growth(given.size("size"))
     return visit.parts.devices.volumes.resize(visit.actor, "", given.line("disk"), growth)
+
+
+def _insert(visit: Visit, view: InstanceView, given: Fields) -> object:
+    return visit.parts.owner.media.insert(visit.actor, "", view.instance.id, given.line("image"))
+
+
+def _eject(visit: Visit, view: InstanceView, given: Fields) -> object:
+    return visit.parts.owner.media.eject(visit.actor, "", view.instance.id, given.line("drive"))
 
 
 def _attach_nic(visit: Visit, view: InstanceView, given: Fields) -> object:
@@ -161,6 +176,8 @@ _FORMS: tuple[tuple[str, str, Do], ...] = (
     ("disks/attach", f"POST {_API}/disks", _attach_disk),
     ("disks/detach", f"DELETE {_API}/disks/{{disk}}", _detach_disk),
     ("disks/grow", "POST /v1/volumes/{ref}/resize", _grow_disk),
+    ("cd/insert", f"POST {_API}/insert", _insert),
+    ("cd/eject", f"POST {_API}/eject", _eject),
     ("nics/attach", f"POST {_API}/nics", _attach_nic),
     ("nics/detach", f"DELETE {_API}/nics/{{nic}}", _detach_nic),
     ("nics/link", f"PATCH {_API}/nics/{{nic}}", _link_nic),

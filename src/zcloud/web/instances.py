@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import JSONResponse, Response
 
+from zcloud.cli.viewing import viewer_file
 from zcloud.domain.errors import InvalidInput
 from zcloud.domain.instance import TEMPLATE, InstanceStatus
 from zcloud.domain.samples import Rates
@@ -20,6 +21,7 @@ from zcloud.web import views
 from zcloud.web.guard import Visit, change, page
 
 PER_PAGE = 50
+VIEWER_PORT = 5930
 TEMPLATES = "templates"
 VIEWS: dict[str, tuple[InstanceStatus, ...]] = {
     "": (),
@@ -153,7 +155,7 @@ def show_console(visit: Visit) -> Response:
     """Show the frame of a console: the serial one, or the screen."""
     view = _found(visit)
     kind = visit.field("kind") or SERIAL
-    return visit.show("console.html", view=view, kind=kind, address=view.address)
+    return visit.show("console.html", view=view, kind=kind, address=view.address, port=VIEWER_PORT)
 
 
 def open_console(visit: Visit) -> Response:
@@ -162,6 +164,12 @@ def open_console(visit: Visit) -> Response:
     secret, _ = visit.parts.tickets.create(visit.actor, "", visit.request.path_params["ref"], kind)
     force = "&force=true" if visit.field("force") else ""
     return JSONResponse({"url": f"/v1/console?ticket={secret}{force}"}, 201)
+
+
+def give_viewer(visit: Visit) -> Response:
+    """Give the file with which virt-viewer opens the port that ``zcloud console --spice --port`` listens at."""
+    text = viewer_file("spice", VIEWER_PORT, _found(visit).instance.name)
+    return Response(text, media_type="application/x-virt-viewer", headers={"Cache-Control": "no-store"})
 
 
 def show_events(visit: Visit) -> Response:
@@ -182,5 +190,6 @@ ROUTES = (
     page("/instances/{ref}", "GET /v1/instances/{ref}", show_instance),
     page("/instances/{ref}/console", "POST /v1/instances/{ref}/console", show_console),
     change("/instances/{ref}/console", "POST /v1/instances/{ref}/console", open_console),
+    page("/instances/{ref}/viewer", "POST /v1/instances/{ref}/console", give_viewer),
     page("/instances/{ref}/events", "GET /v1/events", show_events),
 )

@@ -30,6 +30,7 @@ NAVIGATION: tuple[Entry, ...] = (
     Entry("/events", "Events", "scroll-text", "GET /v1/events"),
     Entry("/hosts", "Hosts", "server", "GET /v1/hosts", "Infrastructure"),
     Entry("/pools", "Pools", "database", "GET /v1/pools", "Infrastructure"),
+    Entry("/volumes", "Volumes", "hard-drive", "GET /v1/volumes", "Infrastructure"),
     Entry("/images", "Images", "disc-3", "GET /v1/images", "Infrastructure"),
     Entry("/templates", "Templates", "stamp", "GET /v1/instances", "Infrastructure"),
     Entry("/networks", "Networks", "network", "GET /v1/networks", "Infrastructure"),
@@ -61,7 +62,7 @@ SAID: tuple[str, ...] = (
     "Adopt", "Attach disk", "Attach nic", "Cancel", "Create", "Delete", "Detach disk", "Detach nic", "Discard", "Edit",
     "Enlist", "Forget", "Freeze", "Hardware", "Import", "Limit disk", "Link nic", "Pause", "Remove", "Rename", "Reset",
     "Resize", "Restart", "Restore", "Resume", "Save", "Scan", "Start", "Stop", "Tag", "Thaw", "Trash", "Untag",
-    "Untrash", "Snapshot", "Revert", "Delete snapshot", "Clone", "Template",
+    "Untrash", "Snapshot", "Revert", "Delete snapshot", "Insert", "Eject", "Clone", "Template",
     "Adding", "Removing", "None", "Root", "Data", "Last", "Stay-off",
     "Authority", "Server", "Schema", "Store", "Workers", "Observer",
     # shown as they are
