@@ -21,7 +21,7 @@ from tests.api.conftest import Cloud
 from zcloud.api.access import ROUTES
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-EXAMPLES = int(os.environ.get("ZCLOUD_FUZZ_EXAMPLES", "12"))  # of each route; scripts/soak tries 200
+EXAMPLES = int(os.environ.get("ZCLOUD_FUZZ_EXAMPLES", "8"))  # of each route; scripts/soak tries 200
 LEFT_OUT = {
     ("GET", "/v1/openapi.json"): "the description does not describe itself",
     ("WEBSOCKET", "/v1/console"): "not a request; test_streams has it",

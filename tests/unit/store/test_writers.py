@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
+from multiprocessing.connection import Connection
+from typing import Any
 
 import pytest
 from sqlalchemy import make_url
@@ -15,18 +15,19 @@ from tests.conftest import NewUrl, open_store
 from tests.threads import in_threads
 
 from zcloud.store import SchemaMismatch, Store
+from zcloud.testing.forked import ForkedProcess, preload
 
-_WRITE_MANY = """
-import sys
-from tests import builders
-from tests.conftest import open_store
-store = open_store(sys.argv[1])
-for _ in range(int(sys.argv[2])):
-    with store.write() as tx:
-        tx.projects.add(builders.project())
-        tx.settings.put("count", tx.settings.get("count", 0) + 1)
-store.close()
-"""
+preload(__name__)
+
+
+def _write_many(url: str, count: int, us: Connection[Any, Any]) -> None:
+    store = open_store(url)
+    for _ in range(count):
+        with store.write() as tx:
+            tx.projects.add(builders.project())
+            tx.settings.put("count", tx.settings.get("count", 0) + 1)
+    store.close()
+    us.close()
 
 
 def test_four_hundred_threads_write(store: Store) -> None:
@@ -43,10 +44,8 @@ def test_four_hundred_threads_write(store: Store) -> None:
 
 def test_four_hundred_writes_of_eight_processes(new_sqlite: NewUrl) -> None:
     url = new_sqlite()
-    argv = [sys.executable, "-c", _WRITE_MANY, url, "50"]
-    running = [subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env={"PYTHONPATH": "src:."}) for _ in range(8)]
-    ended = [(process.communicate(timeout=120)[1], process.returncode) for process in running]
-    assert ended == [("", 0)] * 8
+    running = [ForkedProcess(_write_many, url, 50) for _ in range(8)]
+    assert [process.wait(120) for process in running] == [0] * 8
     store = open_store(url)
     with store.read() as tx:
         assert tx.settings.get("count") == tx.projects.page(count=True).total == 400
