@@ -25,6 +25,8 @@ from zcloud.store.portable import LEFT_OUT
 from zcloud.testing.cloud import ADMIN
 from zcloud.testing.postgres import Postgres
 
+EVENTS = 520  # more than one block of an export
+
 
 @pytest.fixture
 def config(new_url: NewUrl, tmp_path: Path) -> Config:
@@ -69,7 +71,7 @@ def _fill(tx: Tx) -> None:
     tx.instances.lock(made.id, busy.id)
     tx.secrets.put("instance.user_data", made.id, b"\0secret\xff")
     tx.settings.put("x", {"deep": [1, 2.5, None, "\u20ac"]})
-    for number in range(1200):  # more than one block
+    for number in range(EVENTS):
         tx.events.add("host.up", resource_kind="host", resource_id=str(number), resource_name="h")
 
 
@@ -87,7 +89,7 @@ def test_everything_comes_back_in_either_kind_of_store(source: Store, config: Co
     assert {name: rows for name, rows in after.items() if name not in changed} == {
         name: rows for name, rows in before.items() if name not in changed
     }
-    assert after["events"][:1200] == before["events"]
+    assert after["events"][:EVENTS] == before["events"]
     assert not LEFT_OUT & after.keys()
     for name in ("secret.key", "ssh/id_ed25519", "ssh/id_ed25519.pub", "tls/ca.pem", "tls/ca.key"):
         assert (target.data_dir / name).read_bytes() == (config.data_dir / name).read_bytes()
@@ -136,7 +138,7 @@ def test_no_number_comes_twice(source: Store, config: Config, tmp_path: Path) ->
     with restored.read() as tx:
         assert tx.events.first_seq(seen) > seen + 1000
         assert tx.events.missed(seen)
-        assert tx.events.missed(1200)
+        assert tx.events.missed(EVENTS)
         assert not tx.events.missed(tx.events.last_seq())
         assert not tx.events.missed(tx.events.first_seq(seen) - 1)
     restored.close()

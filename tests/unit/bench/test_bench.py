@@ -12,8 +12,11 @@ from bench.kcli import Kcli
 from bench.lab import RawHost
 from bench.measure import Check, Figure, scaled
 
+from zcloud.main import setup
 
-def test_a_small_hour_of_looks_is_measured() -> None:
+
+def test_a_small_hour_of_looks_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setup, "ensure_probe_kit", lambda config: None)  # it fetches a kernel
     part = hour.measure(1)
     figures = {figure.key: figure.series["20 instances"] for figure in part.figures if figure.key != "hour.memory"}
     assert len(figures["hour.tick"]) == 12  # two minutes
