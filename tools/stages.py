@@ -93,6 +93,7 @@ def _guests() -> tuple[Stage, ...]:
         "images": ("compute", "images", "imagebuild"),
         "hosts": ("hosts", "lab", "testing", "web"),
         "network": ("network", "guest"),
+        "storage": ("storage",),
         "servers": ("roles", "crash", "operate"),
     }
     return tuple(

@@ -18,8 +18,10 @@ STORAGE: dict[str, tuple[str, dict[str, Any]]] = {
     "rbd": ("rbd", {"monitors": "192.0.2.1", "pool": "vms"}),
     "nfs": ("nfs", {"server": "files.test"}),
     "nfs-raw": ("nfs", {"server": "files.test", "version": "4.1", "mount_options": "nconnect=4", "format": "raw"}),
+    "lvm": ("lvm", {"volume_group": "vg0"}),
+    "lvmthin": ("lvmthin", {"volume_group": "vg0"}),
 }
-NEEDS_KERNEL = frozenset({"nfs"})  # kinds of which a namespace host has only the fake
+NEEDS_KERNEL = frozenset({"nfs", "lvm", "lvmthin"})  # kinds of which a namespace host has only the fake
 NETWORK: dict[str, tuple[str, dict[str, Any]]] = {
     "nat": ("nat", {}),
     "nat-open": ("nat", {"port_security": "off", "isolation": "off"}),
@@ -45,7 +47,7 @@ def new_pool(case: str, **changes: Any) -> Pool:
         name=case,
         driver=driver,
         host_id=None if driver in ("nfs", "rbd") else "host",
-        options={**places[driver], **options, **changes},
+        options={**places.get(driver, {}), **options, **changes},
         overcommit=1.0,
         state=PoolState.READY,
         total=0,

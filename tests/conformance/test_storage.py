@@ -172,6 +172,7 @@ def test_snapshots_in_a_volume(driver: StorageDriver) -> None:
     driver.ensure_volume(spec)
     for snapshot in (one, one, two):
         driver.take_snapshot(spec, snapshot)
+        driver.settle_snapshot(spec, snapshot)
     larger = VolumeSpec(spec.id, 8 * MIB, BASE)
     driver.grow_volume(larger, in_use=False)
     driver.drop_snapshot(larger, one)

@@ -34,7 +34,7 @@ _DOMAIN_STATE = {
 
 _TABLES = (
     "operations", "events", "hosts", "pools", "pool_hosts", "networks", "images",
-    "instances", "volumes", "ports", "claims", "secrets",
+    "instances", "snapshots", "volumes", "ports", "claims", "secrets",
 )  # fmt: skip
 
 Row = dict[str, Any]
@@ -132,6 +132,9 @@ class Books:
         assert traces.mounts == {f"{MOUNTS}/{id}" for id in joined}
         here = [row for row in rows.of("pools", state="ready") if row["host_id"] == host_id or row["id"] in joined]
         for pool in here:
+            if "volume_group" in pool["options"]:
+                expected |= _in_group(rows, pool)
+                continue
             path = pool["options"].get("path") or f"{MOUNTS}/{pool['id']}"
             volumes = rows.of("volumes", pool_id=pool["id"])
             expected |= {f"{path}/zcloud-pool"} | {f"{path}/volumes/{row['id']}.qcow2" for row in volumes}
@@ -160,6 +163,17 @@ class Books:
         assert traces.networks == addresses
         difference = registry.guard(link).compare(guarded)
         assert not difference, difference
+
+
+def _in_group(rows: Rows, pool: Row) -> set[str]:
+    """Give the devices of a thin pool in a volume group, those of the snapshots too, and its marker."""
+    group, volumes = (
+        f"/dev/{pool['options']['volume_group']}",
+        {row["id"] for row in rows.of("volumes", pool_id=pool["id"])},
+    )
+    kept = {f"{id}.{row['id']}" for row in rows.of("snapshots", state="ready") for id in volumes & set(row["disks"])}
+    marker = f"/var/lib/libvirt/images/zcloud-{pool['id']}/zcloud-pool"
+    return {marker, f"{group}/zcloud-pool", *(f"{group}/zcloud-{each}" for each in volumes | kept)}
 
 
 def _saved(rows: Rows) -> list[Row]:

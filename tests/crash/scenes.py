@@ -285,8 +285,13 @@ def _clone(stage: Stage, host_id: str) -> Ask:
 
 
 def _snapshot(stage: Stage, host_id: str) -> Ask:
-    """Of a guest that runs, by UEFI."""
-    spec = dataclasses.replace(stage.spec(host_id), firmware=Firmware.UEFI)
+    """Of a guest that runs, by UEFI, with a disk that its pool marks beside those that QEMU marks."""
+    group = {"volume_group": stage.name("vg"), "disks": "/dev/vdb"}
+    pool, made = stage.pools.create(ADMIN, PoolSpec(stage.name("thin"), "lvmthin", host=host_id, options=group))
+    stage.done(made)
+    spec = stage.spec(host_id)
+    disks = (*spec.disks, DiskRequest(64 << 20, pool=pool.name))
+    spec = dataclasses.replace(spec, firmware=Firmware.UEFI, disks=disks)
     instance, launched = stage.cloud.launch.launch(ADMIN, "", spec)
     stage.done(launched)
     return lambda: stage.snapshots.create(ADMIN, "", instance.id, "one")[1]

@@ -25,13 +25,14 @@ class OptionType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option of a driver; ``default`` None means that it must be given."""
+    """One option of a driver; ``default`` None means that it must be given, and ``pattern`` describes a text whole."""
 
     name: str
     type: OptionType
     doc: str
     default: Any = None
     choices: tuple[str, ...] = ()
+    pattern: str = ""
 
 
 _SECRET = re.compile(r"[\x21-\x7e]{0,512}")
@@ -93,5 +94,7 @@ def _check_value(option: Option, value: Any) -> None:
         raise InvalidInput(f"The option {option.name!r} must be an absolute, plain path.", field=option.name)
     if option.type is OptionType.SECRET and not _SECRET.fullmatch(value):
         raise InvalidInput(f"The secret {option.name!r} is not one line of at most 512 characters.", field=option.name)
+    if option.pattern and re.fullmatch(option.pattern, value) is None:
+        raise InvalidInput(f"The option {option.name!r} cannot be {value[:80]!r}: {option.doc}", field=option.name)
     if wanted is int and value < 0:
         raise InvalidInput(f"The option {option.name!r} must not be negative.", field=option.name)

@@ -19,11 +19,19 @@ from zcloud.drivers.network.guard_rules import GuardedPort
 from zcloud.drivers.network.nat import NatNetwork
 from zcloud.drivers.storage.base import Feature, StorageDriver, StorageInfo
 from zcloud.drivers.storage.directory import DirectoryPool
+from zcloud.drivers.storage.lvm import LvmPool
+from zcloud.drivers.storage.lvmthin import LvmThinPool
 from zcloud.drivers.storage.nfs import NfsPool
 from zcloud.drivers.storage.rbd import RbdPool
 from zcloud.ports import HostLink
 
-_STORAGE: Mapping[str, type[StorageDriver]] = {"directory": DirectoryPool, "nfs": NfsPool, "rbd": RbdPool}
+_STORAGE: Mapping[str, type[StorageDriver]] = {
+    "directory": DirectoryPool,
+    "lvm": LvmPool,
+    "lvmthin": LvmThinPool,
+    "nfs": NfsPool,
+    "rbd": RbdPool,
+}
 _NETWORK: Mapping[str, type[NetworkDriver]] = {"nat": NatNetwork, "bridge": BridgeNetwork}
 
 

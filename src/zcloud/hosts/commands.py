@@ -54,6 +54,7 @@ class Path:
 
     ``place`` accepts a root itself, ``facts`` the readable files of /proc, /sys and /etc named above; with ``within``
     the path must lie below that directory, whatever the roots are. ``before`` describes what else may come before it.
+    What ``besides`` describes whole is fine as it is.
     """
 
     prefix: str = ""
@@ -61,6 +62,7 @@ class Path:
     place: bool = False
     facts: bool = False
     within: str = ""
+    besides: str = ""
 
 
 Kind = Text | Path
@@ -93,7 +95,6 @@ def flags(*names: str) -> frozenset[str]:
 
 UUID = Text(_UUID)
 FILE = Path()
-IMAGE = Path(before=rf"rbd:{_RBD_NAME}:id={_CEPH_NAME}:conf=")
 PLACE = Path(place=True)
 READABLE = Path(facts=True)
 NUMBER = Text(r"[0-9]{1,19}")
@@ -117,6 +118,21 @@ _MOUNT_OPTION = (
 )
 MOUNT_OPTIONS = Text(rf"(?=.*\bhard\b)(?=.*\bnosuid\b)(?=.*\bnodev\b)({_MOUNT_OPTION})(,({_MOUNT_OPTION}))*")
 NFS_SOURCE = Text(r"([A-Za-z0-9][A-Za-z0-9.-]{0,253}|\[[0-9A-Fa-f:.]{2,45}\]):/[A-Za-z0-9._+@/-]{0,1024}")
+_GROUP, _LOGICAL = r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,29}", r"zcloud-[a-z0-9][a-z0-9.-]{0,99}"
+GROUP, LOGICAL, IN_GROUP = Text(_GROUP), Text(_LOGICAL), Text(f"{_GROUP}/{_LOGICAL}")
+LOGICAL_DEVICE = rf"/dev/{_GROUP}/{_LOGICAL}"
+# qemu-img reads and writes images in a Ceph cluster and logical volumes of ours, too.
+IMAGE = Path(before=rf"rbd:{_RBD_NAME}:id={_CEPH_NAME}:conf=", besides=LOGICAL_DEVICE)
+LVM_SIZE = Text(r"[0-9]{1,19}b")
+TAG = Text(r"zcloud\.[a-z]{1,12}=[a-z0-9-]{1,64}")
+DISK = Text(r"/dev/(disk/by-(id|path|partuuid)/[A-Za-z0-9:._@+-]{1,200}|mapper/[A-Za-z0-9._+-]{1,100}|[a-z0-9]{2,20})")
+
+_REPORT = "--reportformat json --units b --nosuffix -o"
+_LVCREATE: Kinds = {
+    "-n": LOGICAL, "-L": LVM_SIZE, "-l": Text("100%ORIGIN"), "-V": LVM_SIZE, "-k": Text("n"), "-Z": Text("y"),
+    "--type": Text("thin|thin-pool"), "--thinpool": LOGICAL, "--poolmetadatasize": LVM_SIZE,
+    "--discards": Text("passdown"),
+}  # fmt: skip
 _SAVE: Kinds = {"-m": MODE, "-o": OWNER, "-g": OWNER}
 _LINK: Kinds = {"dev": DEVICE, "type": Text("[a-z]{1,15}"), "master": DEVICE}
 _CREATE: Kinds = {"-f": FORMAT, "-b": FILE, "-F": FORMAT, "-o": IMAGE_OPTIONS}
@@ -161,7 +177,8 @@ FORMS: tuple[Form, ...] = (
     # Disk images. The format is always said, so that no image is probed (CVE-2024-32498 began with a probe).
     Form("qemu-img create", flags("-q"), _CREATE, (FILE, SIZE), 1, ("-f",)),
     Form("qemu-img info", flags("-U", "--output=json", "--backing-chain"), {"-f": FORMAT}, (IMAGE,)),
-    Form("qemu-img convert", flags("-q", "-n", "-U", "-W", "-c"), _CONVERT, (IMAGE, IMAGE), 0, ("-f", "-O")),
+    Form("qemu-img convert", flags("-q", "-n", "-U", "-W", "-c", "--target-is-zero"), _CONVERT,
+         (IMAGE, IMAGE), 0, ("-f", "-O")),
     Form("qemu-img resize", flags("-q", "--shrink"), {"-f": FORMAT}, (FILE, SIZE), 0, ("-f",)),
     Form("qemu-img snapshot", flags("-q", "--image-opts"), {"-c": UUID, "-a": UUID, "-d": UUID},
          (Path(prefix="driver=qcow2,file.filename="),)),
@@ -204,6 +221,21 @@ FORMS: tuple[Form, ...] = (
     # Shared file systems, each mounted at a place of ours.
     Form("mount -t nfs", options={"-o": MOUNT_OPTIONS}, operands=(NFS_SOURCE, Path(within=MOUNTS)), required=("-o",)),
     Form("umount", operands=(Path(within=MOUNTS),)),
+    # Logical volumes: looking at a group, and what is named after us in it.
+    Form(f"vgs {_REPORT} vg_size,vg_free,vg_extent_size,vg_tags", operands=(GROUP,)),
+    Form(f"lvs {_REPORT} lv_name,lv_size,lv_attr,lv_tags,pool_lv,data_percent,metadata_percent", operands=(GROUP,)),
+    Form("vgcreate -q", flags(), {"--addtag": TAG}, (GROUP, *(DISK,) * 32), 31, ("--addtag",)),
+    Form("vgchange -q", options={"--addtag": TAG, "--deltag": TAG}, operands=(GROUP,)),
+    Form("vgremove -q", operands=(GROUP,)),
+    Form("pvremove -q", operands=(DISK,)),
+    Form("lvcreate -q -y", flags("-s"), _LVCREATE, (Text(f"{_GROUP}(/{_LOGICAL})?"),), 0, ("-n",)),
+    Form("lvrename -q", operands=(GROUP, LOGICAL, LOGICAL)),
+    Form("lvremove -q -f", operands=(IN_GROUP,)),
+    Form("lvextend -q", options={"-L": LVM_SIZE}, operands=(IN_GROUP,), required=("-L",)),
+    Form("lvchange -q", flags(), {"-p": Text("r|rw"), "--errorwhenfull": Text("y"), "--addtag": TAG, "--deltag": TAG},
+         (IN_GROUP,)),
+    Form("thin_check -V"),
+    Form("blkdiscard -z", flags(), {"-o": NUMBER, "-l": NUMBER}, (Text(LOGICAL_DEVICE),), 0, ("-o", "-l")),
     # Network: our own nftables table, and looking.
     Form("nft -f -", script=True),
     Form("nft -c -f -", script=True),
@@ -306,6 +338,8 @@ def _take(form: Form, kind: Kind, value: str, roots: Sequence[str]) -> str:
     if isinstance(kind, Text):
         if re.fullmatch(kind.pattern, value) is None:
             raise _forbidden(form, value)
+        return ""
+    if kind.besides and re.fullmatch(kind.besides, value):
         return ""
     path = value.removeprefix(kind.prefix) if value.startswith(kind.prefix) else ""
     path = path[before.end() :] if (before := re.match(kind.before, path)) else path

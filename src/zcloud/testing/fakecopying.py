@@ -27,7 +27,10 @@ class FakeCopying(FakePower):
         if domain.state in OFF:
             raise HypervisorFailed("libvirt: Requested operation is not valid: domain is not running.")
         self.copied.discard(uuid)
-        sources = {each.target: each.source.file for each in Domain.parse(domain.plugged.xml or domain.xml).disks}
+        sources = {
+            each.target: each.source.file or each.source.dev
+            for each in Domain.parse(domain.plugged.xml or domain.xml).disks
+        }
         for target, copy in copies.items():
             source = self.disk.file(str(sources[target]))
             size = source.image.size if source.image else source.size

@@ -58,7 +58,9 @@ def _convert(disk: FakeDisk, argv: Sequence[str]) -> bytes:
     facts = source.image or ImageFacts(DiskFormat.RAW, source.size)
     backing = Backing(options["-B"], DiskFormat(options["-F"])) if "-B" in options else None
     copy = FakeFile(source.data, source.size, source.allocated, source.digest)
-    copy.image = ImageFacts(format, facts.size, backing)
+    place = disk.file(argv[-1]).image if "-n" in argv else None  # what is there already stays as large as it is
+    copy.image = ImageFacts(format, place.size if place else facts.size, backing)
+    copy.allocated = 0 if argv[-1].startswith("/dev/") else copy.allocated
     disk.put(argv[-1], copy)
     return b""
 

@@ -13,6 +13,7 @@ from zcloud.hosts import commands
 from zcloud.ports import Completed, FileFacts, Space
 from zcloud.testing import fakeimages
 from zcloud.testing.fakedisk import KEPT, FakeDisk, FakeError, FakeFile
+from zcloud.testing.fakelvm import FakeLvm
 from zcloud.testing.fakenft import FakeNft
 from zcloud.testing.fakerbd import FakeRbd
 
@@ -31,8 +32,8 @@ class FakeShell:
 
     def __init__(self, *, disk: FakeDisk | None = None, roots: Sequence[str] = commands.DEFAULT_ROOTS) -> None:
         self.disk = disk or FakeDisk()
-        self.nft = FakeNft()
         self.rbd = FakeRbd()
+        self.lvm, self.nft = FakeLvm(self.disk), FakeNft()
         self.roots = tuple(roots)
         self.history: list[tuple[str, ...]] = []
         self.unreachable = False
@@ -64,6 +65,7 @@ class FakeShell:
             "cat": self._cat,
             **(images := fakeimages.handlers(self.disk)),
             **self.rbd.handlers(self.disk, images["qemu-img convert"]),
+            **self.lvm.handlers(),
             "nft -f": lambda _, stdin: self.nft.apply(stdin.decode()),
             "nft -j": lambda argv, _: self.nft.listing(" ".join(argv[-2:])),
         }

@@ -1,7 +1,8 @@
-"""A guest's file systems held still for the moment in which its disks are copied or marked, where its agent answers.
+"""A guest held still for the moment in which its disks are copied or marked.
 
-Before anything is frozen it is on record until when (``frozen_until``): whatever becomes of the worker, the next one or
-the observer thaws.
+Its file systems are frozen where its agent answers, and it is paused where its disks are marked one after the other.
+Before either it is on record (``frozen_until``, ``paused_for``): whatever becomes of the worker, the next one lets the
+guest go on, and the observer thaws.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from datetime import timedelta
 
 from zcloud.domain.errors import GuestSilent, HypervisorFailed
 from zcloud.domain.instance import Instance
+from zcloud.workflows import parts
 from zcloud.workflows.context import Run
 
 _AGENT_S, _AT_MOST = 10, timedelta(seconds=30)
+_MARKING = "snapshot"
 
 
 @contextlib.contextmanager
@@ -39,6 +42,35 @@ def thaw(run: Run, instance: Instance) -> None:
         _ask(run, instance, "guest-fsfreeze-thaw")
         with run.store.write() as tx:
             tx.instances.update(instance.id, frozen_until=None)
+
+
+@contextlib.contextmanager
+def held_fast(run: Run, instance: Instance) -> Iterator[None]:
+    """Pause the guest, and let it go on at the end; one that is paused already stays so."""
+    hypervisor = run.link(instance.host_id).hypervisor
+    if parts.is_paused(hypervisor, instance.id):
+        yield
+        return
+    _note(run, instance, _MARKING)
+    try:
+        hypervisor.suspend(instance.id)
+        yield
+    finally:
+        go_on(run, instance)
+
+
+def go_on(run: Run, instance: Instance) -> None:
+    """Let a guest go on that is on record as paused by ``held_fast``."""
+    observed = run.read(lambda tx: tx.instances.get(instance.id)).observed
+    if observed.get("paused_for") == _MARKING:
+        run.link(instance.host_id).hypervisor.resume(instance.id)
+        _note(run, instance, "")
+
+
+def _note(run: Run, instance: Instance, paused_for: str) -> None:
+    with run.store.write() as tx:
+        observed = tx.instances.get(instance.id).observed
+        tx.instances.update(instance.id, observed={**observed, "paused_for": paused_for})
 
 
 def _ask(run: Run, instance: Instance, command: str) -> object:

@@ -1,17 +1,20 @@
 """Snapshots of an instance: taken while it runs or not, gone back to, forgotten anywhere among the others.
 
-They lie within the volumes (``drivers/storage/base.VolumeSnapshots``), so that no disk changes its place. Before an
-instance goes back, what it has is marked, too: the way there can be undone.
+They are kept by the volumes' pools (``drivers/storage/base.VolumeSnapshots``), so that no disk changes its place. What
+a running guest has is marked by its pool where that can (LVM, RBD), else by QEMU (qcow2). Before an instance goes back,
+what it has is marked, too: the way there can be undone.
 """
 
 from __future__ import annotations
 
+import contextlib
+
 from zcloud.domain.claims import BYTES, Claim
 from zcloud.domain.errors import ZcloudError
-from zcloud.domain.instance import InstanceStatus
+from zcloud.domain.instance import Instance, InstanceStatus
 from zcloud.domain.operation import StepStatus
 from zcloud.domain.snapshot import Snapshot, SnapshotState
-from zcloud.drivers.storage.base import StorageDriver, VolumeSpec
+from zcloud.drivers.storage.base import Feature, StorageDriver, VolumeSpec
 from zcloud.operations.model import Step, Workflow
 from zcloud.store import Tx
 from zcloud.workflows import parts
@@ -19,7 +22,7 @@ from zcloud.workflows.context import Run, Whole, load_whole
 from zcloud.workflows.design import nvram_copy_name, nvram_name
 from zcloud.workflows.instance_create import mark_running
 from zcloud.workflows.instance_power import start_failed
-from zcloud.workflows.quiet import held_still, thaw
+from zcloud.workflows.quiet import go_on, held_fast, held_still, thaw
 
 
 def _snapshot(run: Run) -> Snapshot:
@@ -31,13 +34,14 @@ def take(run: Run) -> None:
     whole, snapshot = load_whole(run), _snapshot(run)
     instance = whole.instance
     hypervisor = run.link(instance.host_id).hypervisor
-    thaw(run, instance)
+    _let_go(run, instance)
     if parts.is_off(hypervisor, instance.id):
-        _mark(run, whole, snapshot.id)
+        _mark(_disks(run, whole), snapshot.id)
         quiet = True
     else:
         with held_still(run, instance) as quiet:
-            hypervisor.snapshot_disks(instance.id, _paths(run, whole), snapshot.id)
+            _mark_running(run, whole, snapshot.id)
+    _settle(run, whole, snapshot.id)
     _copy_variables(run, whole, nvram_name(instance), nvram_copy_name(instance, snapshot.id))
     with run.store.write() as tx:
         tx.snapshots.update(snapshot.id, quiesced=quiet)
@@ -47,14 +51,15 @@ def drop(run: Run) -> None:
     """Forget the snapshot, wherever it is."""
     whole = load_whole(run)
     if not parts.is_off(run.link(whole.instance.host_id).hypervisor, whole.instance.id):
-        thaw(run, whole.instance)
+        _let_go(run, whole.instance)
     _drop(run, whole, run.args["snapshot"])
 
 
 def keep(run: Run) -> None:
     """Mark what the instance has now, to be able to come back."""
     whole = load_whole(run)
-    _mark(run, whole, run.operation.id)
+    _mark(_disks(run, whole), run.operation.id)
+    _settle(run, whole, run.operation.id)
     _copy_variables(run, whole, nvram_name(whole.instance), nvram_copy_name(whole.instance, run.operation.id))
 
 
@@ -86,25 +91,57 @@ def start(run: Run) -> None:
         parts.power_on(run)
 
 
-def _disks(run: Run, whole: Whole) -> list[tuple[StorageDriver, VolumeSpec]]:
+Disk = tuple[StorageDriver, VolumeSpec]
+
+
+def _disks(run: Run, whole: Whole) -> list[Disk]:
     """Give the disks that the snapshot has; others came later, and may lie where there are no snapshots."""
     disks, host_id = _snapshot(run).disks, whole.instance.host_id
     return [(run.storage(pool, host_id), whole.volume_spec(each)) for each, pool in whole.volumes if each.id in disks]
 
 
-def _mark(run: Run, whole: Whole, name: str) -> None:
-    for driver, spec in _disks(run, whole):
+def _by_whom(disks: list[Disk]) -> tuple[list[Disk], list[str]]:
+    """Give the disks that their pools mark while the guest runs, and the files of those that QEMU marks."""
+    pools = [each for each in disks if Feature.SNAPSHOT_LIVE in each[0].INFO.features]
+    return pools, [driver.disk_source(spec).path for driver, spec in disks if (driver, spec) not in pools]
+
+
+def _mark(disks: list[Disk], name: str) -> None:
+    for driver, spec in disks:
         driver.take_snapshot(spec, name)
 
 
+def _mark_running(run: Run, whole: Whole, name: str) -> None:
+    """Mark at one moment what a running guest has: QEMU does so for all files, else the guest is paused for that."""
+    instance, disks = whole.instance, _disks(run, whole)
+    pools, paths = _by_whom(disks)
+    with held_fast(run, instance) if pools and len(disks) > 1 else contextlib.nullcontext():
+        if paths:
+            run.link(instance.host_id).hypervisor.snapshot_disks(instance.id, paths, name)
+        _mark(pools, name)
+
+
+def _settle(run: Run, whole: Whole, name: str) -> None:
+    for driver, spec in _disks(run, whole):
+        driver.settle_snapshot(spec, name)
+
+
+def _let_go(run: Run, instance: Instance) -> None:
+    """Let a guest go on that a worker before this one had held."""
+    go_on(run, instance)
+    thaw(run, instance)
+
+
 def _drop(run: Run, whole: Whole, name: str) -> None:
-    instance = whole.instance
+    instance, disks = whole.instance, _disks(run, whole)
     hypervisor = run.link(instance.host_id).hypervisor
-    if parts.is_off(hypervisor, instance.id):
-        for driver, spec in _disks(run, whole):
-            driver.drop_snapshot(spec, name)
-    else:
-        hypervisor.drop_disk_snapshots(instance.id, _paths(run, whole), name)
+    paths: list[str] = []
+    if not parts.is_off(hypervisor, instance.id):
+        disks, paths = _by_whom(disks)
+    for driver, spec in disks:
+        driver.drop_snapshot(spec, name)
+    if paths:
+        hypervisor.drop_disk_snapshots(instance.id, paths, name)
     _, pool = whole.root
     run.storage(pool, instance.host_id).delete_artifact(nvram_copy_name(instance, name))
 
@@ -119,10 +156,6 @@ def _revert(run: Run, name: str) -> None:
 def _copy_variables(run: Run, whole: Whole, name: str, copy: str) -> None:
     _, pool = whole.root
     run.storage(pool, whole.instance.host_id).copy_artifact(name, copy)
-
-
-def _paths(run: Run, whole: Whole) -> list[str]:
-    return [driver.disk_source(spec).path for driver, spec in _disks(run, whole)]
 
 
 def _taken(run: Run, tx: Tx) -> None:

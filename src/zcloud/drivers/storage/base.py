@@ -28,6 +28,7 @@ class Feature(StrEnum):
     COPY_ON_WRITE = "copy_on_write"
     GROW_LIVE = "grow_live"
     SNAPSHOT = "snapshot"  # of volumes, kept within them
+    SNAPSHOT_LIVE = "snapshot_live"  # by the backend, also of what a running guest has open
     COPY = "copy"  # whole copies of volumes, made by the backend
 
 
@@ -114,13 +115,18 @@ class FilledVolumes(Protocol):
 
 
 class VolumeSnapshots(Protocol):
-    """Snapshots that a volume keeps within itself, named by id; of volumes that no running guest has.
+    """Snapshots of a volume, named by id; of volumes that no running guest has, but with ``Feature.SNAPSHOT_LIVE``.
 
-    What a running guest has open is the hypervisor's to mark (``ports.SnapshotControl``); both find each other's.
+    Without that feature, what a running guest has open is the hypervisor's to mark (``ports.SnapshotControl``); both
+    find each other's.
     """
 
     def take_snapshot(self, spec: VolumeSpec, snapshot_id: str) -> None:
-        """Mark what the volume has now; marked already is fine."""
+        """Mark what the volume has now, in a moment; marked already is fine."""
+        ...
+
+    def settle_snapshot(self, spec: VolumeSpec, snapshot_id: str) -> None:
+        """Make what was marked last, while the guest goes on; nothing to do is fine."""
         ...
 
     def revert_volume(self, spec: VolumeSpec, snapshot_id: str) -> None:

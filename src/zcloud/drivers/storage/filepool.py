@@ -112,6 +112,9 @@ class _Filled(FileArtifacts):
         if snapshot_id not in self._snapshots(spec):
             self._shell.run(qemu_img.snapshot_argv("-c", snapshot_id, self.disk_source(spec).path), timeout_s=_SLOW_S)
 
+    def settle_snapshot(self, spec: VolumeSpec, snapshot_id: str) -> None:
+        """Do nothing: what was marked lasts."""
+
     def revert_volume(self, spec: VolumeSpec, snapshot_id: str) -> None:
         """Go back within the qcow2 file."""
         self._shell.run(qemu_img.snapshot_argv("-a", snapshot_id, self.disk_source(spec).path), timeout_s=_SLOW_S)

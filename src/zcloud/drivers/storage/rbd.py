@@ -128,6 +128,9 @@ class _Filled(_Joined):
         """Mark it in Ceph, also while a guest writes."""
         self._rbd.mark(checked(_UUID, spec.id), checked(_UUID, snapshot_id))
 
+    def settle_snapshot(self, spec: VolumeSpec, snapshot_id: str) -> None:
+        """Do nothing: what was marked lasts."""
+
     def revert_volume(self, spec: VolumeSpec, snapshot_id: str) -> None:
         """Go back in Ceph: what differs is copied back."""
         back = ["snap", "rollback", f"{self._rbd.at(spec.id)}@{checked(_UUID, snapshot_id)}", "--no-progress"]
@@ -170,6 +173,7 @@ class RbdPool(_Filled):
             {
                 Feature.SHARED, Feature.THIN, Feature.COPY_ON_WRITE, Feature.GROW_LIVE, Feature.COPY,
                 Feature.SNAPSHOT,
+                Feature.SNAPSHOT_LIVE,
             }
         ),
         place=("monitors", "pool"),
