@@ -69,9 +69,9 @@ def _join(driver: StorageDriver, before: PoolHost | None) -> tuple[bool, str]:
     """Join a pool; gives whether that had to be done, and why it cannot be used (empty: it can)."""
     try:
         mended = driver.join()
+        driver.capacity()  # first, as it has the shortest deadline
         if mended or before is None or before.state is not JoinState.READY:
             driver.check()
-        driver.capacity()
     except HostUnreachable:
         raise
     except ZcloudError as error:
