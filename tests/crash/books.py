@@ -139,7 +139,9 @@ class Books:
             volumes = rows.of("volumes", pool_id=pool["id"])
             expected |= {f"{path}/zcloud-pool"} | {f"{path}/volumes/{row['id']}.qcow2" for row in volumes}
             roots = [row for row in volumes if row["role"] == "root"]
-            expected |= {f"{path}/artifacts/{row['instance_id']}.seed.iso" for row in roots}
+            installed = {row["id"] for row in rows.of("instances") if row["hardware"].get("installed")}
+            seeded = {row["instance_id"] for row in roots} - installed  # its answer file told it all
+            expected |= {f"{path}/artifacts/{id}.seed.iso" for id in seeded}
             expected |= {f"{path}/artifacts/{row['instance_id']}.saved" for row in _saved(rows) if row in roots}
             images = {f"{row['digest']}.{row['format']}" for row in rows.of("images", state="ready")}
             bases |= {f"{path}/base/{name}" for name in images}

@@ -19,11 +19,13 @@ from zcloud.base.ids import new_id
 from zcloud.domain.attachment import Attachment, DiskBus, IoLimits
 from zcloud.domain.errors import NotFound
 from zcloud.domain.host import HostKind, HostState
+from zcloud.domain.install import InstallRequest
 from zcloud.domain.instance import DiskRequest, Firmware, Instance, InstanceSpec, NicRequest
 from zcloud.domain.network import NetworkKind
 from zcloud.domain.operation import Operation, OperationStatus
 from zcloud.domain.storage import Volume
 from zcloud.drivers import registry
+from zcloud.drivers.guest.seed import build_volume
 from zcloud.observer.foreign import ForeignWatch
 from zcloud.services.adoption import Adopting
 from zcloud.services.arrivals import ArrivalLimits, Arrivals
@@ -470,6 +472,26 @@ def _eject(stage: Stage, host_id: str) -> Ask:
     return lambda: stage.media.eject(ADMIN, "", instance.id)
 
 
+def _install(stage: Stage, host_id: str) -> Ask:
+    """From a CD with a kernel, with answers that go into its initrd."""
+    disc = build_volume("INSTALLER", {"linux": b"a kernel", "initrd.gz": b"an initrd"})
+    digest = hashlib.sha256(disc).hexdigest()
+    (stage.cloud.config.image_dir / f"{digest}.iso").write_bytes(disc)
+
+    def work(tx: Tx) -> str:
+        facts = {"digest": digest, "size": len(disc), "virtual_size": len(disc)}
+        return (
+            tx.images.find("installer") or tx.images.add(builders.image(name="installer", format="iso", **facts))
+        ).id
+
+    install = InstallRequest(stage.cloud.store.transact(work))
+    spec = InstanceSpec(
+        name=stage.name("installed"), image="", host=host_id, vcpus=1, memory_mib=256, root_size=1 << 30,
+        nics=(NicRequest(""),), install=install, answers="d-i debian-installer/locale string en_US\n",
+    )  # fmt: skip
+    return lambda: stage.cloud.launch.launch(ADMIN, "", spec)[1]
+
+
 def _insert(stage: Stage, host_id: str) -> Ask:
     """A guest that runs and has no drive yet, nor its pool the CD that all scenes share."""
     cd, instance = stage.drivers(), stage.instance(host_id)
@@ -576,6 +598,7 @@ SCENES: Mapping[str, Callable[[Stage, str], Ask]] = {
     "instance_discard_v1": _discard,
     "instance_eject_v1": _eject,
     "instance_insert_v1": _insert,
+    "instance_install_v1": _install,
     "instance_edit_v1": _edit,
     "instance_pause_v1": _pause,
     "instance_rename_v1": _rename,

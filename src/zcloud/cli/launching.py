@@ -116,10 +116,22 @@ def build_request(options: Mapping[str, Any], home: Path) -> dict[str, Any]:
         "ready_within_s": options["ready_within"],
         "guest": _guest(options),
     }
+    body |= _installation(options)
     body = {name: value for name, value in body.items() if value}
     if options["no_start"]:
         body["start"] = False
     return body
+
+
+def _installation(options: Mapping[str, Any]) -> dict[str, Any]:
+    if bool(options["image"]) is bool(options["install"]):
+        raise click.UsageError(_("Give --image, or --install."))
+    if not options["install"]:
+        return {}
+    install = {"media": options["install"], "within_s": options["install_within"]}
+    install |= {name: options[name] for name in ("cmdline", "kernel", "initrd")}
+    answers = read_user_data(options["answers"]) if options["answers"] else ""
+    return {"install": {name: value for name, value in install.items() if value}, "answers": answers}
 
 
 def _guest(options: Mapping[str, Any]) -> dict[str, Any]:

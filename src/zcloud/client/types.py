@@ -684,6 +684,19 @@ class InsertRequest(TypedDict):
     image: str
 
 
+class InstallRequest(TypedDict):
+    """An installation from ``media``, an image of format iso, onto an empty root disk.  With ``cmdline`` (arguments
+    of the installer's kernel), ``kernel`` and ``initrd`` (paths on the medium; empty: where known systems have
+    them) or answers its kernel is booted itself, else the medium. Within ``within_s`` seconds the installer has to
+    power off or to reboot; then the disk is booted."""
+
+    media: str
+    cmdline: NotRequired[str]
+    kernel: NotRequired[str]
+    initrd: NotRequired[str]
+    within_s: NotRequired[int]
+
+
 class Instance(TypedDict):
     """An instance; ``observed`` is what its host said last, ``host_state`` tells how far that can be trusted.
     ``defaults`` says why of the ``hardware`` that nobody chose and the guest's system has otherwise than most.
@@ -800,11 +813,14 @@ class InstanceCreate(TypedDict):
     are lines for the guest's shell, run once at the end of its first boot, before those of ``user_data``.
     ``headless``: without a screen. ``driver_iso``: an image of format iso for its CD drive; empty: for Windows the
     newest one whose ``os_id`` is virtio-win; ``none``: no CD. ``cd``: an image of format iso for the owner's own
-    drive. ``hardware`` has options by name (see the reference of hardware); what is not given follows the image's
-    system."""
+    drive. In place of an ``image`` there is ``install``, with a preseed, kickstart, autoinstall or unattend file as
+    ``answers``. ``hardware`` has options by name (see the reference of hardware); what is not given follows the
+    image's system."""
 
     name: str
-    image: str
+    image: NotRequired[str]
+    install: NotRequired[InstallRequest | None]
+    answers: NotRequired[str]
     project: NotRequired[str]
     flavor: NotRequired[str]
     vcpus: NotRequired[int]

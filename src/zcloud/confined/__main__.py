@@ -19,6 +19,7 @@ from zcloud.confined import REFUSED, UNCONFINED
 from zcloud.confined.sandbox import Budget, CannotConfine, lock_down
 from zcloud.domain.errors import ImageRefused
 from zcloud.domain.imageformat import Format, check_qcow2, partition_table, probe
+from zcloud.domain.iso9660 import find_file
 
 _CHUNK = 1 << 20
 _XZ_MEMORY = 256 << 20
@@ -38,7 +39,7 @@ def main() -> int:
     except CannotConfine as error:
         return _say(UNCONFINED, {"message": str(error)})
     try:
-        act = _unpack if "out" in request else _facts
+        act = _extract if "path" in request else _unpack if "out" in request else _facts
         return _say(0, act(request))
     except ImageRefused as error:
         return _say(REFUSED, {"message": error.message, "hint": error.hint})
@@ -114,6 +115,27 @@ def _unpack(request: dict[str, Any]) -> dict[str, Any]:
             )
     os.ftruncate(out, total)
     return {"size": total, "sha256": digest.hexdigest()}
+
+
+def _extract(request: dict[str, Any]) -> dict[str, Any]:
+    """Copy a file of a CD from ``fd`` into ``out``; ``size`` -1: there is none."""
+
+    def read_at(offset: int, length: int) -> bytes:
+        return os.pread(request["fd"], length, offset)
+
+    found = find_file(read_at, request["path"])
+    if found is None:
+        return {"size": -1}
+    if found.size > request["max_written"]:
+        raise ImageRefused(f"The file {request['path']} of the CD has {found.size} bytes, more than are taken.")
+    done = 0
+    while done < found.size:
+        chunk = read_at(found.offset + done, min(_CHUNK, found.size - done))
+        if not chunk:
+            raise ImageRefused(f"The file {request['path']} of the CD is cut off.")
+        _write(request["out"], chunk)
+        done += len(chunk)
+    return {"size": done}
 
 
 def _write(fd: int, data: bytes) -> None:

@@ -81,6 +81,7 @@ class GuestSecrets:
     password_hash: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
     commands: tuple[str, ...] = field(default=(), repr=False)
+    answers: str = field(default="", repr=False)
 
     def pack(self) -> dict[str, bytes]:
         """Give what is to be sealed, by name; empty ones are left out."""
@@ -96,6 +97,9 @@ class GuestSecrets:
         texts: dict[str, Any] = {name: value.decode() for name, value in sealed.items() if value}
         return cls(**texts | {"commands": tuple(json.loads(texts.get("commands", "[]")))})
 
+
+ANSWERS = "answers"
+"""The secret that is an installer's answer file."""
 
 SECRETS = tuple(each.name for each in fields(GuestSecrets))
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from zcloud.domain.attachment import NO_LIMITS, IoLimits
+from zcloud.domain.install import InstallRequest
 
 TRASH_MARK = "~"
 """Parts the name of a thing in the trash from what makes it unlike all others; no name that people give has it."""
@@ -119,6 +120,8 @@ class InstanceSpec:
     headless: bool = False  # without a screen
     driver_iso: str = ""  # a CD with drivers; empty: the library's for Windows, "none": none
     cd: str = ""  # an image of format iso for its CD drive
+    install: InstallRequest | None = None  # in place of an image
+    answers: str = field(default="", repr=False)  # of its installer, sealed at rest
     hardware: Mapping[str, Any] = field(default_factory=dict)  # see domain/hardware.py
 
 
@@ -131,7 +134,7 @@ class Instance:
     domain_name: str  # libvirt's name, fixed at birth
     project_id: str
     host_id: str
-    image_id: str | None  # None: it was adopted
+    image_id: str | None  # None: it was adopted, or installed
     driver_image_id: str | None = None  # the image in its drive for drivers
     cd_image_id: str | None = None  # the image in its CD drive
     status: InstanceStatus
@@ -193,6 +196,12 @@ class Instance:
         """Give what is known of a domain that ran before zcloud knew it (see domain/foreign.py); empty: it is ours."""
         adopted: Mapping[str, Any] = self.hardware.get("adopted") or {}
         return adopted
+
+    @property
+    def installed(self) -> Mapping[str, Any]:
+        """Give from which ``media`` its system was installed, and when (``at``); empty: it was not."""
+        installed: Mapping[str, Any] = self.hardware.get("installed") or {}
+        return installed
 
     @property
     def template(self) -> bool:

@@ -121,6 +121,17 @@ def unpack_image(path: Path, target: Path, limits: ImageLimits = ImageLimits()) 
         os.close(out)
 
 
+def extract_file(path: Path, name: str, limits: ImageLimits = ImageLimits(max_written=1 << 29)) -> bytes | None:
+    """Give a file of a CD, None where it has none of that path; raises ImageRefused, DeadlineExceeded, ToolMissing."""
+    with _opened(path) as fd, os.fdopen(os.memfd_create("file"), "w+b") as file:
+        question = {"out": file.fileno(), "path": name, "max_written": limits.max_written}
+        size = int(_ask(fd, question, limits, file.fileno())["size"])
+        if size < 0:
+            return None
+        file.seek(0)
+        return file.read(limits.max_written)
+
+
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[int]:
     try:

@@ -57,7 +57,7 @@ class ReadyWatch:
             tail = seen.console[-_TOLD_TAIL:].strip()
             told = f"Not ready in time: {verdict.detail}. The console's last words:\n{tail or '(nothing)'}"
             verdict = Readiness(Ready.FAILED, told, verdict.errors)
-        if instance.adopted and late and verdict.state is Ready.FAILED:
+        if (instance.adopted or instance.installed) and late and verdict.state is Ready.FAILED:
             verdict = Readiness(Ready.NONE, "Its agent does not answer.")
         facts = guest_facts(instance, link.hypervisor, now) if verdict.state is Ready.READY else {}
         if verdict.state is not Ready.WAITING or verdict.detail != instance.ready_detail:

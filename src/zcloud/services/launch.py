@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zcloud.base.ids import new_id
-from zcloud.domain.attachment import Attachment, DiskBus, check_place, limits_of
+from zcloud.domain.attachment import Attachment, DiskBus, check_place
 from zcloud.domain.claims import running_claims
 from zcloud.domain.errors import InvalidInput, NotFound, WrongState
 from zcloud.domain.guest import SECRETS, GuestSecrets, describe_guest
@@ -21,7 +21,6 @@ from zcloud.domain.instance import (
     Instance,
     InstanceSpec,
     InstanceStatus,
-    NicRequest,
     Power,
 )
 from zcloud.domain.names import check_name, check_tags
@@ -34,8 +33,9 @@ from zcloud.drivers.guest.cloudinit import build_seed
 from zcloud.scheduler import Demand, Placement
 from zcloud.scheduler.model import HostView
 from zcloud.services import admission
+from zcloud.services.asked import recall, seal, secrets_of, to_plain
 from zcloud.services.context import Services, Subject, authorize, begin, resolve_project
-from zcloud.services.media import check_bootable, find_disc, find_drivers
+from zcloud.services.media import check_bootable, check_source, find_disc, find_drivers
 from zcloud.services.nics import add_port
 from zcloud.services.profile import fit
 from zcloud.services.rehearsing import rehearse
@@ -54,7 +54,7 @@ class Sized:
 
     spec: InstanceSpec
     project: Project
-    image: Image
+    image: Image | None  # None: it is to be installed
     vcpus: int
     memory_mib: int
     root_size: int
@@ -64,6 +64,13 @@ class Sized:
     drivers: Image | None
     cd: Image | None
     firmware: Firmware
+
+    @property
+    def base(self) -> Image:
+        """Give what its system comes from: the image, or the medium."""
+        base = self.image or self.cd
+        assert base is not None
+        return base
 
     @property
     def disks(self) -> dict[str, int]:
@@ -128,7 +135,7 @@ class Launch:
             if instance.status is not InstanceStatus.ERROR or instance.incarnation > 1 or instance.operation_id:
                 raise WrongState(f"The instance {instance.name} is {instance.status}; it was made meanwhile.")
             sealed = {kind: tx.secrets.get(f"instance.{kind}", instance.id) for kind in SECRETS}
-            spec = _recall(failed.args["asked"], GuestSecrets.unpack(sealed))
+            spec = recall(failed.args["asked"], GuestSecrets.unpack(sealed))
             spec = dataclasses.replace(spec, hardware=instance.options, firmware=instance.firmware)  # as it was born
             return self._record(tx, actor, instance.project_id, spec, instance)[1]
 
@@ -154,9 +161,9 @@ class Launch:
         host = admission.choose(cloud, sized.project.id, sized.demand()).candidates[0].host
         instance = self._keep(tx, self._instance(tx, actor, sized, host), failed)
         subject = Subject("instance", instance.id, instance.name, sized.project.id)
-        operation = begin(
-            tx, actor, "create", "instance_create_v1", subject, start=spec.start, incarnation=1, asked=_asked(spec)
-        )
+        verb = "install" if spec.install else "create"
+        args = {"start": spec.start, "incarnation": 1, "asked": to_plain(spec), "media": _name(sized.cd)}
+        operation = begin(tx, actor, verb, f"instance_{verb}_v1", subject, **args)
         tx.instances.lock(instance.id, operation.id)
         volumes = [tx.volumes.add(each) for each in self._volumes(tx, sized, host, instance.id, operation.id)]
         networks = [cloud.networks[host.networks[nic.network]] for nic in spec.nics]
@@ -173,12 +180,12 @@ class Launch:
         ]
         # Built here as the worker will build it, so that nothing is admitted that cannot be made.
         nics = list(zip(ports, networks, strict=True))
-        build_seed(describe_guest(instance, nics, volumes, _secrets(spec)))
+        build_seed(describe_guest(instance, nics, volumes, secrets_of(spec)))
         claims = [admission.volume_claim(each.pool_id, each.id, each.size) for each in volumes]
         if spec.start:
             claims += running_claims(host.id, instance.id, sized.vcpus, sized.memory_mib)
         admission.take(tx, cloud, claims)
-        _seal(tx, instance.id, spec)
+        seal(tx, instance.id, spec)
         self._warn(tx, sized, instance)
         return dataclasses.replace(instance, operation_id=operation.id), operation
 
@@ -193,7 +200,7 @@ class Launch:
                 actor=instance.created_by,
                 project_id=instance.project_id,
                 message=told,
-                data={"os_id": sized.image.os_id},
+                data={"os_id": sized.base.os_id},
             )
 
     def _keep(self, tx: Tx, instance: Instance, failed: Instance | None) -> Instance:
@@ -217,20 +224,24 @@ class Launch:
         owner = resolve_project(tx, actor, project, Role.MEMBER)
         if spec.host:
             authorize(actor, None, Role.OPERATOR, "Pinning to a host")
-        image = _find_image(tx, spec.image, owner.id)
+        image = None if spec.install else _find_image(tx, spec.image, owner.id)
+        medium = spec.install.media if spec.install else spec.cd
+        cd = find_disc(tx, medium, owner.id, "install.media" if spec.install else "cd") if medium else None
+        base = image or cd
+        assert base is not None
         vcpus, memory_mib, root_size = spec.vcpus, spec.memory_mib, spec.root_size
         if spec.flavor:
             flavor = tx.flavors.get(spec.flavor)
             vcpus, memory_mib = vcpus or flavor.vcpus, memory_mib or flavor.memory_mib
             root_size = root_size or flavor.root_size
-        root_size = max(root_size, image.min_disk) if not spec.root_size else spec.root_size
-        root_size = root_size or image.virtual_size
+        if image is not None:
+            root_size = max(root_size, image.min_disk) if not spec.root_size else spec.root_size
+            root_size = root_size or image.virtual_size
         keys = tuple(_resolve_key(tx, actor, key) for key in spec.ssh_keys)
         root_size = max(root_size, 0)
-        fitted = fit(spec, image, self._systems.find(image.os_id) if self._systems else None)
-        small = self._systems.shortages(image.os_id, vcpus, memory_mib, root_size) if self._systems else ()
+        fitted = fit(spec, base, self._systems.find(base.os_id) if self._systems else None)
+        small = self._systems.shortages(base.os_id, vcpus, memory_mib, root_size) if self._systems else ()
         drivers = find_drivers(tx, spec.driver_iso, owner.id, settle(fitted.spec.hardware).os)
-        cd = find_disc(tx, spec.cd, owner.id, "cd") if spec.cd else None
         told = (*small, *fitted.warnings)
         sized = Sized(
             fitted.spec, owner, image, vcpus, memory_mib, root_size, keys, fitted.defaults, told, drivers, cd,
@@ -247,7 +258,7 @@ class Launch:
             domain_name=f"{spec.name[:40]}-{identity[:8]}",
             project_id=sized.project.id,
             host_id=host.id,
-            image_id=sized.image.id,
+            image_id=sized.image.id if sized.image else None,
             status=InstanceStatus.BUILDING,
             desired=Power.RUNNING if spec.start else Power.STOPPED,
             vcpus=sized.vcpus,
@@ -282,7 +293,7 @@ class Launch:
                 role=VolumeRole.DATA if slot else VolumeRole.ROOT,
                 size=disk.size,
                 allocated=0,
-                image_id=None if slot else sized.image.id,
+                image_id=sized.image.id if sized.image and not slot else None,
                 instance_id=instance_id,
                 slot=slot,
                 state=VolumeState.CREATING,
@@ -308,6 +319,7 @@ def _guest(sized: Sized) -> dict[str, Any]:
 def check_spec(spec: InstanceSpec) -> InstanceSpec:
     """Give the spec in its normal form; raises InvalidInput for whatever needs no look at the store."""
     check_name(spec.name)
+    check_source(spec)
     for disk in spec.disks:
         if not MIN_DISK <= disk.size <= MAX_DISK:
             raise InvalidInput(f"A disk of {disk.size} bytes is out of bounds.", field="disks")
@@ -326,10 +338,14 @@ def check_spec(spec: InstanceSpec) -> InstanceSpec:
 def _check_size(sized: Sized) -> None:
     spec = sized.spec
     size = ask_size(sized.vcpus, sized.memory_mib, spec.max_vcpus, spec.max_memory_mib)
-    check_size(size, sized.image.min_memory_mib)
+    check_size(size, sized.base.min_memory_mib)
     hardware = settle(spec.hardware)
     check_hardware(hardware, size, sized.firmware)
     check_place(len(spec.disks), DiskBus(hardware.disk_bus))
+    if sized.image is None:
+        if not MIN_DISK <= sized.root_size <= MAX_DISK:
+            raise InvalidInput("Say how large the disk is on which it is installed.", field="root_size")
+        return
     smallest = max(sized.image.virtual_size, sized.image.min_disk)
     if not smallest <= sized.root_size <= MAX_DISK:
         raise InvalidInput(
@@ -360,30 +376,3 @@ def _resolve_key(tx: Tx, actor: Actor, key: str) -> str:
     if stored is None:
         raise NotFound(f"You have no SSH key named {key[:60]!r}.", hint="Add it: `zcloud key add NAME FILE`.")
     return stored.public_key
-
-
-def _asked(spec: InstanceSpec) -> dict[str, Any]:
-    """Give what was asked for as plain JSON values, without what is sealed."""
-    return {key: value for key, value in dataclasses.asdict(spec).items() if key not in SECRETS}
-
-
-def _recall(asked: Mapping[str, Any], secrets: GuestSecrets) -> InstanceSpec:
-    """Give the spec that ``_asked`` wrote down."""
-    firmware = Firmware(asked["firmware"]) if asked["firmware"] else None
-    values = {**asked, **{name: getattr(secrets, name) for name in SECRETS}, "firmware": firmware}
-    values["nics"] = tuple(NicRequest(**each) for each in asked["nics"])
-    values["disks"] = tuple(
-        DiskRequest(**{**each, "limits": limits_of(each.get("limits", {}))}) for each in asked["disks"]
-    )
-    for name in ("ssh_keys", "tags"):
-        values[name] = tuple(asked[name])
-    return InstanceSpec(**values)
-
-
-def _secrets(spec: InstanceSpec) -> GuestSecrets:
-    return GuestSecrets(**{name: getattr(spec, name) for name in SECRETS})
-
-
-def _seal(tx: Tx, instance_id: str, spec: InstanceSpec) -> None:
-    for kind, value in _secrets(spec).pack().items():
-        tx.secrets.put(f"instance.{kind}", instance_id, value)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from zcloud.domain.attachment import Drive
 from zcloud.domain.errors import InvalidInput, WrongState
 from zcloud.domain.image import CD, Image, ImageState
-from zcloud.domain.instance import Instance, InstanceStatus
+from zcloud.domain.instance import Instance, InstanceSpec, InstanceStatus
 from zcloud.domain.operation import Operation
 from zcloud.domain.people import Actor
+from zcloud.drivers.guest.answers import check_answers
 from zcloud.services.context import Services, expect
 from zcloud.services.owned import begin_verb, check_state, find
 from zcloud.store import ImageFilter, Tx
@@ -91,6 +92,24 @@ def check_bootable(image: Image) -> None:
             f"The image {image.name} is a CD, not a disk to boot from.",
             hint="Install from it (--install), put it into the drive (--cd, --driver-iso), or choose another --image.",
             field="image",
+        )
+
+
+def check_source(spec: InstanceSpec) -> None:
+    """Raise InvalidInput where a launch says not, or not once, what its system comes from."""
+    if bool(spec.image) is (spec.install is not None):
+        raise InvalidInput("Give an image, or a medium to install from.", field="image")
+    if spec.install is None:
+        if spec.answers:
+            raise InvalidInput("Answers are for an installer.", field="answers")
+        return
+    spec.install.check()
+    check_answers(spec.answers)
+    if spec.cd or not spec.start or spec.user_data or spec.commands or spec.password_hash or spec.password:
+        raise InvalidInput(
+            "An installation starts at once, with the medium in the drive, and takes neither user data, commands nor "
+            "passwords: its answer file has them.",
+            field="install",
         )
 
 

@@ -55,6 +55,7 @@ class Retry:
             raise WrongState("The operation has succeeded; there is nothing to repeat.")
         verbs: dict[str, Callable[[], Operation]] = {
             "create": lambda: self._launch.again(actor, old),
+            "install": lambda: self._launch.again(actor, old),
             "start": lambda: self._instances.start(actor, "", old.resource_id),
             "stop": lambda: self._instances.stop(actor, "", old.resource_id, **_stopping(old)),
             "restart": lambda: self._instances.restart(actor, "", old.resource_id, **_stopping(old)),

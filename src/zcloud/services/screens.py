@@ -53,7 +53,8 @@ class Screens:
                 f"The instance {instance.name} is headless; nobody can {what}.",
                 hint=f"Use its serial console (`zcloud console {instance.name}`), or `zcloud instance log`.",
             )
-        if instance.status not in _LIT:
+        installs = instance.status is InstanceStatus.BUILDING and instance.incarnation > 0
+        if instance.status not in _LIT and not installs:
             raise WrongState(f"The instance {instance.name} is {instance.status}; nobody can {what} now.")
         return instance
 

@@ -56,7 +56,7 @@ def _record(tx: Tx, actor: Actor, instance: Instance, change: SizeChange) -> Ope
     now = live_size(instance) if instance.status in RUNS and not change.next_start else None
     new = _resolve(tx, instance, change, now)
     size = wanted_size(new)
-    check_size(size, tx.images.get(instance.image_id or "").min_memory_mib)
+    check_size(size, tx.images.get(instance.image_id).min_memory_mib if instance.image_id else 0)
     check_hardware(settle(new.options), size, new.firmware)
     if now is not None:
         check_live(instance.name, now, size)

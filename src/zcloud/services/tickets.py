@@ -18,7 +18,8 @@ from zcloud.store import Tx
 SERIAL = "serial"
 SCREENS = ("vnc", "spice")  # as ``Instance.screen`` calls them
 LIFE = timedelta(seconds=30)
-_OPEN_IN = frozenset({InstanceStatus.RUNNING, InstanceStatus.PAUSED, InstanceStatus.STOPPING, InstanceStatus.STARTING})
+_S = InstanceStatus
+_OPEN_IN = frozenset({_S.RUNNING, _S.PAUSED, _S.STOPPING, _S.STARTING, _S.BUILDING})  # while its installer runs, too
 
 
 @dataclass(frozen=True, slots=True)

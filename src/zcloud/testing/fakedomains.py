@@ -65,6 +65,7 @@ class FakeDomain:
     console: FakeConsole | None = None
     guest: dict[str, Any] = field(default_factory=dict)  # agent command -> answer
     frozen: bool = False  # its file systems
+    installs: bool = False  # its guest reboots once it was seen, and that ends this run
     plugged: Plugged = field(default_factory=Plugged)
 
     @property
@@ -95,7 +96,10 @@ class FakeDomains(FakeDevices):
     def list_domains(self) -> list[DomainFacts]:
         """Give every domain."""
         self.enter("list_domains")
-        return [DomainFacts(each.uuid, each.name, each.state, each.reason, True) for each in self.domains.values()]
+        seen = [DomainFacts(each.uuid, each.name, each.state, each.reason, True) for each in self.domains.values()]
+        for domain in [each for each in self.domains.values() if each.installs and each.state not in OFF]:
+            self.shutdown(domain.uuid)
+        return seen
 
     def stats(self) -> list[DomainStats]:
         """Give the counters of all running domains."""
@@ -150,6 +154,7 @@ class FakeDomains(FakeDevices):
             domain.boots += 1
             domain.memory = domain.boots
             domain.plugged = Plugged(domain.xml)
+            domain.installs = "<on_reboot>destroy" in domain.xml
             self._change(domain, DomainState.RUNNING, "booted", "started:booted")
             self._tell(domain, "agent", "connected", "")
 

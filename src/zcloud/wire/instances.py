@@ -26,6 +26,7 @@ from zcloud.wire.base import (
     Tag,
     Text,
 )
+from zcloud.wire.media import InstallRequest
 from zcloud.wire.operations import OperationError
 from zcloud.wire.volumes import Disk, Limits
 
@@ -80,11 +81,15 @@ class InstanceCreate(Request):
     ``commands`` are lines for the guest's shell, run once at the end of its first boot, before those of ``user_data``.
     ``headless``: without a screen. ``driver_iso``: an image of format iso for its CD drive; empty: for Windows the
     newest one whose ``os_id`` is virtio-win; ``none``: no CD. ``cd``: an image of format iso for the owner's own drive.
+    In place of an ``image`` there is ``install``, with a preseed, kickstart, autoinstall or unattend file as
+    ``answers``.
     ``hardware`` has options by name (see the reference of hardware); what is not given follows the image's system.
     """
 
     name: Name
-    image: Ref
+    image: OptionalRef = ""
+    install: InstallRequest | None = None
+    answers: Text = ""
     project: OptionalRef = ""
     flavor: OptionalRef = ""
     vcpus: Count = 0
@@ -157,18 +162,6 @@ class InstanceRename(Request):
 
     name: Name
     hostname: Flag = False
-
-
-class InsertRequest(Request):
-    """The CD to put in: an image of format iso."""
-
-    image: Ref
-
-
-class EjectRequest(Request):
-    """Which drive is emptied; empty: the owner's, or else that with drivers."""
-
-    drive: Literal["", "cd", "drivers"] = ""
 
 
 class NicChange(Request):

@@ -23,6 +23,16 @@ def seed_name(instance: Instance) -> str:
     return f"{instance.id}.seed.iso"
 
 
+def kernel_name(instance: Instance) -> str:
+    """Give the name of its installer's kernel among its pool's artifacts."""
+    return f"{instance.id}.kernel"
+
+
+def initrd_name(instance: Instance) -> str:
+    """Give the name of its installer's initrd among its pool's artifacts."""
+    return f"{instance.id}.initrd"
+
+
 def nvram_name(instance: Instance) -> str:
     """Give the name of the instance's UEFI variables among its pool's artifacts."""
     return f"{instance.id}.nvram.fd"

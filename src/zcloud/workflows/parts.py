@@ -11,7 +11,7 @@ from zcloud.domain.guest import SECRETS, GuestSecrets, describe_guest
 from zcloud.domain.hardware import settle
 from zcloud.domain.image import Image
 from zcloud.domain.instance import Instance
-from zcloud.drivers.compute.design import design_domain
+from zcloud.drivers.compute.design import DomainPlan, design_domain
 from zcloud.drivers.compute.devices import definition_facts
 from zcloud.drivers.compute.patch import patch_accel, patch_incarnation
 from zcloud.drivers.guest.agent import ask_time
@@ -121,13 +121,13 @@ def remove_artifacts(run: Run) -> None:
         shell.run(["rm", "-r", "-f", "--", tpm_directory(instance)])
 
 
-def define(run: Run) -> None:
+def define(run: Run, change: Callable[[DomainPlan], DomainPlan] = lambda plan: plan) -> None:
     """Design the domain and define it; its machine type is pinned from now on."""
     whole = load_whole(run)
     instance = whole.instance
     with run.store.read() as tx:
         host, project = tx.hosts.get(instance.host_id), tx.projects.get(instance.project_id)
-    plan = plan_domain(run, whole, host, project.name, instance.incarnation + 1)
+    plan = change(plan_domain(run, whole, host, project.name, instance.incarnation + 1))
     facts = _define(run.link(host.id).hypervisor, instance.id, design_domain(plan))
     keys = plan.uefi is not None and plan.uefi.secure_boot  # its variables were born with the keys of Secure Boot
     hardware = {**instance.hardware, "console_log": plan.console_log, **facts, "uefi_keys": keys}
@@ -176,14 +176,14 @@ def redefine(run: Run, patch: Callable[[str], str]) -> None:
         tx.instances.update(instance.id, hardware={**instance.hardware, **facts})
 
 
-def power_on(run: Run) -> None:
-    """Start the domain as the incarnation that the operation was admitted for."""
-    instance = load_instance(run)
+def power_on(run: Run, incarnation: int = 0) -> None:
+    """Start the domain as the incarnation that the operation was admitted for, or as a later one of its own."""
+    instance, number = load_instance(run), incarnation or run.args["incarnation"]
     with run.store.write() as tx:
-        tx.instances.begin_incarnation(instance.id, run.args["incarnation"], instance.host_id)
+        tx.instances.begin_incarnation(instance.id, number, instance.host_id)
     join_stores(run, instance)
     link = run.link(instance.host_id)
-    if run.args["incarnation"] > 1 and not instance.adopted and is_off(link.hypervisor, instance.id):
+    if number > 1 and not instance.adopted and is_off(link.hypervisor, instance.id):
         log = console_log(instance)  # the log of one run; the one before is kept beside it
         link.shell.run(["mv", "-f", "-T", log, f"{log}.previous"], check=False)
     link.hypervisor.start(instance.id)

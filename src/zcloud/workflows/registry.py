@@ -19,6 +19,7 @@ from zcloud.workflows.instance_edit import INSTANCE_EDIT
 from zcloud.workflows.instance_freeze import INSTANCE_FREEZE, INSTANCE_THAW
 from zcloud.workflows.instance_hardware import INSTANCE_HARDWARE
 from zcloud.workflows.instance_hold import INSTANCE_PAUSE, INSTANCE_RESET, INSTANCE_RESUME
+from zcloud.workflows.instance_install import INSTANCE_INSTALL
 from zcloud.workflows.instance_media import INSTANCE_EJECT, INSTANCE_INSERT
 from zcloud.workflows.instance_power import INSTANCE_RESTART, INSTANCE_START, INSTANCE_STOP
 from zcloud.workflows.instance_resize import INSTANCE_RESIZE
@@ -55,6 +56,7 @@ WORKFLOWS: Mapping[str, Workflow[Run]] = {
         INSTANCE_EDIT,
         INSTANCE_EJECT,
         INSTANCE_INSERT,
+        INSTANCE_INSTALL,
         INSTANCE_FREEZE,
         INSTANCE_PAUSE,
         INSTANCE_RENAME,

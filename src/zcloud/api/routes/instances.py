@@ -14,6 +14,7 @@ from zcloud.api.params import LineQuery, Part, Project, RefPath, RefQuery, route
 from zcloud.api.parts import Calling
 from zcloud.domain.attachment import IoLimits
 from zcloud.domain.hardware import settle, to_record
+from zcloud.domain.install import InstallRequest
 from zcloud.domain.instance import DiskRequest, Firmware, InstanceSpec, InstanceStatus, NicRequest, OnBoot
 from zcloud.services.instances import InstanceQuery
 from zcloud.wire import instances as wire
@@ -169,6 +170,7 @@ def _spec(body: InstanceCreate) -> InstanceSpec:
     given["on_boot"] = OnBoot(body.on_boot)
     given["nics"] = tuple(NicRequest(**each.model_dump()) for each in body.nics)
     given["disks"] = tuple(_disk(each) for each in body.disks)
+    given["install"] = InstallRequest(**body.install.model_dump()) if body.install else None
     given["guest"] = body.guest.model_dump(exclude_defaults=True)
     return InstanceSpec(**given)
 

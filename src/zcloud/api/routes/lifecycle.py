@@ -12,7 +12,8 @@ from zcloud.api.params import Project, RefPath, routes
 from zcloud.api.parts import Call, Calling
 from zcloud.domain.instance import NicRequest
 from zcloud.services.cloning import CloneSpec
-from zcloud.wire.instances import EjectRequest, InsertRequest, InstanceClone, InstanceRename, TemplateRequest
+from zcloud.wire.instances import InstanceClone, InstanceRename, TemplateRequest
+from zcloud.wire.media import EjectRequest, InsertRequest
 from zcloud.wire.operations import Accepted
 
 router = routes("instances")

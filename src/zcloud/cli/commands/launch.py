@@ -20,7 +20,21 @@ from zcloud.cli.text import _, plain
 from zcloud.client import ApiError, Record, route
 
 _OPTIONS = (
-    click.option("--image", required=True, shell_complete=completer("images"), help="What it boots from."),
+    click.option("--image", default="", shell_complete=completer("images"), help="What it boots from."),
+    click.option(
+        "--install",
+        default="",
+        metavar="IMAGE",
+        shell_complete=completer("images"),
+        help="A CD to install it from, onto a disk of --disk-size.",
+    ),
+    click.option(
+        "--answers", type=click.Path(path_type=Path), help="A preseed, kickstart, autoinstall or unattend file."
+    ),
+    click.option("--cmdline", default="", metavar="ARGUMENTS", help="Arguments of the installer's kernel."),
+    click.option("--kernel", default="", metavar="PATH", help="The installer's kernel on the CD [known ones]."),
+    click.option("--initrd", default="", metavar="PATH", help="Its initrd on the CD."),
+    click.option("--install-within", type=SPAN, default=0, help="How long the installer may take [2h]."),
     click.option("--flavor", default="", shell_complete=completer("flavors"), help="A named size."),
     click.option("--vcpus", type=click.IntRange(1), default=None, help="Virtual CPUs."),
     click.option("--memory", type=MIB, default=0, help="Memory, like 4G."),

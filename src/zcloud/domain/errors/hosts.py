@@ -72,6 +72,13 @@ class GuestRefused(Failed):
     kind = Kind.CONFLICT
 
 
+class InstallFailed(Failed):
+    """An installer did not begin, or did not come to its own end."""
+
+    code = "install_failed"
+    kind = Kind.CONFLICT
+
+
 class StorageFailed(Failed):
     """A volume or base image could not be made, read or removed."""
 

@@ -1,9 +1,10 @@
-"""Writes a seed as an ISO 9660 image with the label ``cidata``, where cloud-init's NoCloud looks for it."""
+"""Writes small files as an ISO 9660 image: a seed has the label ``cidata``, where cloud-init's NoCloud looks for it."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pycdlib
@@ -21,15 +22,18 @@ _DATE = b"2000010100000000\x00"
 
 
 def build_iso(files: SeedFiles) -> bytes:
-    """Give the image (Joliet and Rock Ridge names); equal files give equal bytes, whatever the clock says."""
+    """Give a seed's image."""
+    names = {"meta-data": files.meta_data, "user-data": files.user_data, "network-config": files.network_config}
+    return build_volume(LABEL, names)
+
+
+def build_volume(label: str, files: Mapping[str, bytes]) -> bytes:
+    """Give an image (Joliet and Rock Ridge names); equal files give equal bytes, whatever the clock says."""
     iso = pycdlib.PyCdlib()
-    iso.new(interchange_level=3, joliet=3, rock_ridge="1.09", vol_ident=LABEL)
-    contents = {
-        "meta-data": ("/META_DAT.;1", files.meta_data),
-        "user-data": ("/USER_DAT.;1", files.user_data),
-        "network-config": ("/NETWORK_.;1", files.network_config),
-    }
-    for name, (path, data) in contents.items():
+    iso.new(interchange_level=3, joliet=3, rock_ridge="1.09", vol_ident=label)
+    for name, data in files.items():
+        stem, _, ending = re.sub(r"[^A-Z0-9.]", "_", name.upper()).partition(".")
+        path = f"/{stem[:8]}.{ending[:3]};1"
         iso.add_fp(io.BytesIO(data), len(data), path, rr_name=name, joliet_path=f"/{name}", file_mode=0o100400)
     iso.force_consistency()
     for record in _records(iso):
