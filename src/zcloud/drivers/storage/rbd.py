@@ -172,7 +172,7 @@ class RbdPool(_Filled):
         features=frozenset(
             {
                 Feature.SHARED, Feature.THIN, Feature.COPY_ON_WRITE, Feature.GROW_LIVE, Feature.COPY,
-                Feature.SNAPSHOT,
+                Feature.SNAPSHOT, Feature.SNAPSHOT_LIVE,
                 Feature.SNAPSHOT_LIVE,
             }
         ),

@@ -1,0 +1,71 @@
+"""Ceph's answers, and what is made of its errors."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from zcloud.domain.errors import InvalidInput, PoolFull, PoolUnusable, StorageFailed, ZcloudError
+from zcloud.drivers.rbd import Rbd, RbdImage
+from zcloud.drivers.storage.rbd import parse_monitors
+from zcloud.ports import Completed
+
+ID = "00000000-0000-4000-8000-000000000001"
+
+
+class Said:
+    """A shell in which each command ends alike."""
+
+    def __init__(self, code: int, out: Any = "", error: str = "") -> None:
+        self.done = Completed(code, json.dumps(out).encode(), error.encode())
+
+    def run(self, argv: list[str], **options: Any) -> Completed:
+        return self.done
+
+
+def _rbd(said: Said) -> Rbd:
+    return Rbd(said, "vms", "zcloud", "/ceph.conf")  # type: ignore[arg-type]
+
+
+def test_what_is_absent_is_told_from_a_pool_that_is_absent() -> None:
+    said = Said(2, error=f"rbd: error opening image {ID}: (2) No such file or directory")
+    assert _rbd(said).look(ID) is None
+    with pytest.raises(PoolUnusable) as refused:
+        _rbd(Said(2, error="rbd: error opening pool 'vms': (2) No such file or directory")).look(ID)
+    assert "ceph osd pool create vms" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "error"),
+    [
+        (1, "rbd: couldn't connect to the cluster!", StorageFailed),
+        (110, "rbd: error opening image: (110) Connection timed out", StorageFailed),
+        (28, "rbd: create error: (28) No space left on device", PoolFull),
+        (16, "rbd: error: image still has watchers", StorageFailed),
+    ],
+)
+def test_errors_say_what_it_is(code: int, words: str, error: type[ZcloudError]) -> None:
+    with pytest.raises(error):
+        _rbd(Said(code, error=words)).look(ID)
+
+
+def test_answers_are_read() -> None:
+    assert _rbd(Said(0, {"size": 4, "parent": {"image": "base.1"}})).look(ID) == RbdImage(4, "base.1")
+    pools = {"stats": {"total_avail_bytes": 9}, "pools": [{"name": "vms", "stats": {"stored": 2, "max_avail": 3}}]}
+    assert _rbd(Said(0, pools)).space() == (5, 3)
+    assert _rbd(Said(0, {**pools, "pools": []})).space() == (9, 9)  # made a moment ago
+    images = [{"name": "a", "used_size": 1}, {"name": "a", "snapshot": "s", "used_size": 2}]
+    assert _rbd(Said(0, {"images": images})).used() == {"a": 3}
+    checks = {"OSD_DOWN": {"summary": {"message": "1 osds down"}}}
+    assert _rbd(Said(0, {"status": "HEALTH_WARN", "checks": checks})).health() == "1 osds down"
+    with pytest.raises(StorageFailed, match="cannot be read"):
+        _rbd(Said(0, ["odd"])).look(ID)
+
+
+def test_monitors() -> None:
+    assert parse_monitors("192.0.2.1, ceph.test:3300") == (("192.0.2.1", 6789), ("ceph.test", 3300))
+    for wrong in ("", "a b", "a:0", "a:70000", "-a", "a,", "a;b", "a:b:c", "/x"):
+        with pytest.raises(InvalidInput):
+            parse_monitors(wrong)
