@@ -56,3 +56,25 @@ def test_a_pool_with_volumes_stays(web: Web) -> None:
 def test_a_member_sees_no_pool(web: Web) -> None:
     assert web.get(f"/pools/{web.cloud.pool.id}", user="member").status_code == 403
     assert web.post("/pools/new", user="member", data={"name": "x"}).status_code == 403
+
+
+def test_each_kind_has_its_own_form_and_a_secret_never_comes_back(web: Web) -> None:
+    assert 'name="export"' in web.get("/pools/new?kind=nfs").text
+    form = {"kind": "rbd", "name": "Bad Name", "monitors": "192.0.2.1", "user": "zcloud", "key": "c2VjcmV0LWtleQ=="}
+    refused = web.post("/pools/new", data=form)
+    assert refused.status_code == 400
+    assert 'value="192.0.2.1"' in refused.text
+    assert "c2VjcmV0LWtleQ" not in refused.text
+    nfs = {"kind": "nfs", "name": "shared", "server": "192.0.2.9", "export": "/srv/zcloud"}
+    made = web.post("/pools/new", data=nfs)
+    assert made.status_code == 303, made.text
+    with web.cloud.store.read() as tx:
+        pool = tx.pools.resolve("shared")
+    assert (pool.driver, pool.host_id, pool.options["server"]) == ("nfs", None, "192.0.2.9")
+
+
+def test_where_a_shared_pool_is_joined_is_told_with_the_reason(web: Web) -> None:
+    with web.cloud.store.write() as tx:
+        pool = tx.pools.add(builders.pool(name="shared", driver="nfs", options={"server": "s", "export": "/e"}))
+        tx.pool_hosts.note(pool.id, web.cloud.host.id, "The server is silent.")
+    assert "The server is silent." in web.get(f"/pools/{pool.id}").text

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zcloud.base.ids import new_id
+from zcloud.domain.driver import Option
 from zcloud.domain.errors import AlreadyExists, InUse, InvalidInput, WrongState
 from zcloud.domain.names import check_name
 from zcloud.domain.operation import Operation
@@ -37,11 +38,28 @@ class PoolSpec:
     is_default: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class PoolKind:
+    """A kind of pool: what people call it, what it is, whether hosts share it, and the options that it takes."""
+
+    title: str
+    doc: str
+    shared: bool
+    options: tuple[Option, ...]
+
+
 class Pools:
     """The service behind ``zcloud pool``."""
 
     def __init__(self, services: Services) -> None:
         self._store = services.store
+
+    def kinds(self) -> dict[str, PoolKind]:
+        """Give the kinds of pools that can be made, with the options that each takes."""
+        return {
+            kind: PoolKind(info.title, info.doc, registry.is_shared(kind), options)
+            for kind, (info, options) in registry.storage_kinds().items()
+        }
 
     def all(self, actor: Actor) -> list[tuple[Pool, int]]:
         """List all pools, each with the bytes promised to volumes."""

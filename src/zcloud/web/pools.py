@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from starlette.responses import RedirectResponse, Response
 
+from zcloud.domain.driver import Option, OptionType
 from zcloud.domain.errors import ZcloudError
 from zcloud.services.context import Window
 from zcloud.services.operations import OperationQuery
@@ -11,9 +15,8 @@ from zcloud.services.pools import PoolSpec
 from zcloud.web.guard import Visit, change, page
 
 PER_PAGE = 50
-_OPTIONS = ("path", "format", "preallocation")
-_NEW = {"name": "", "host": "", "path": "", "format": "qcow2", "preallocation": "off", "overcommit": "2",
-        "is_default": ""}  # fmt: skip
+_FIRST = "directory"
+_NEW = {"name": "", "host": "", "overcommit": "2", "is_default": ""}
 
 
 def list_pools(visit: Visit) -> Response:
@@ -31,6 +34,7 @@ def show_pool(visit: Visit) -> Response:
         it=pool,
         promised=promised,
         hosts=_hosts(visit),
+        joins=visit.parts.pools.joins(visit.actor).get(pool.id, []),
         volumes=visit.parts.devices.volumes.page(visit.actor, "", pool.id, window),
         operations=operations.items,
     )
@@ -45,23 +49,44 @@ def _choices(visit: Visit) -> list[tuple[str, str]]:
 
 
 def ask_for_pool(visit: Visit) -> Response:
-    """Ask what pool is to be made."""
-    return visit.show("pool_new.html", given=_NEW, error=None, hosts=_choices(visit))
+    """Ask what pool is to be made; each kind has a form of its own."""
+    return visit.show("pool_new.html", error=None, hosts=_choices(visit), **_kind(visit, {}))
+
+
+def _kind(visit: Visit, given: dict[str, str]) -> dict[str, Any]:
+    """Give the kind that is asked for with its options, and what is filled in; a secret is never given back."""
+    kinds = visit.parts.pools.kinds()
+    kind = visit.field("kind") if visit.field("kind") in kinds else _FIRST
+    options = kinds[kind].options
+    filled = {each.name: _text(each.default) for each in options} | given
+    shown = {name: "" if _is_secret(options, name) else value for name, value in filled.items()}
+    return {"kinds": kinds, "kind": kind, "given": {**_NEW, **shown}}
+
+
+def _is_secret(options: Iterable[Option], name: str) -> bool:
+    return any(each.name == name and each.type is OptionType.SECRET for each in options)
+
+
+def _text(default: Any) -> str:
+    return "" if default is None else str(default).lower() if isinstance(default, bool) else str(default)
 
 
 def add_pool(visit: Visit) -> Response:
-    """Make a pool on a host."""
+    """Make a pool on a host, or on all of those that share it."""
+    asked = _kind(visit, visit.given)
+    kind = asked["kinds"][asked["kind"]]
     try:
         spec = PoolSpec(
             name=visit.line("name"),
-            host=visit.line("host", 80),
-            options={name: visit.line(name, 2000) for name in _OPTIONS if visit.line(name, 2000)},
+            driver=asked["kind"],
+            host="" if kind.shared else visit.line("host", 80),
+            options={each.name: text for each in kind.options if (text := visit.line(each.name, 2000))},
             overcommit=visit.ratio("overcommit", 2.0),
             is_default=bool(visit.field("is_default")),
         )
         pool, _ = visit.parts.pools.create(visit.actor, spec)
     except ZcloudError as error:
-        return visit.ask_again("pool_new.html", error, given={**_NEW, **visit.given}, hosts=_choices(visit))
+        return visit.ask_again("pool_new.html", error, hosts=_choices(visit), **asked)
     return RedirectResponse(f"/pools/{pool.id}", 303)
 
 
