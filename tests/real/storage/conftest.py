@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.real.storage.machine import linked, storage_image
+from tests.real.storage.nfs import serving
 
 from zcloud.lab.nested import NestedHost
 from zcloud.ports import HostLink
@@ -37,3 +38,10 @@ def nested_link(machine: NestedHost, tmp_path_factory: pytest.TempPathFactory) -
     directory: Path = tmp_path_factory.mktemp("l")
     with linked(machine, directory) as link:
         yield link
+
+
+@pytest.fixture(scope="session")
+def server(machine: NestedHost) -> Iterator[NestedHost]:
+    """Give the machine with an NFS server."""
+    with serving(machine) as host:
+        yield host
