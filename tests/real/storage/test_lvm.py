@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shlex
+import subprocess
+from collections.abc import Iterable, Iterator, Sequence
 
 import pytest
 from tests.conformance import test_storage as contract
@@ -10,8 +12,43 @@ from tests.conformance.records import new_pool
 
 from zcloud.drivers import registry
 from zcloud.drivers.storage.base import StorageDriver
+from zcloud.hosts import commands
+from zcloud.hosts.shell import CommandShell
 from zcloud.lab.nested import NestedHost
-from zcloud.ports import HostLink
+from zcloud.ports import Completed
+
+_SLOW_S = 300.0
+
+
+class Patient:
+    """Runs commands on a machine whose processor is emulated: for zcloud's own link it is silent for too long."""
+
+    def __init__(self, machine: NestedHost) -> None:
+        self._machine = machine
+
+    def execute(self, argv: Sequence[str], feed: Iterable[bytes], *, timeout_s: float) -> Completed:
+        """Run one command."""
+        del timeout_s
+        ssh = [*self._machine._ssh("ssh"), "root@127.0.0.1", shlex.join(argv)]  # ``run`` takes text only
+        done = subprocess.run(ssh, input=b"".join(feed), capture_output=True, timeout=_SLOW_S, check=False)
+        return Completed(done.returncode, done.stdout, done.stderr)
+
+    def execute_all(self, batch: Sequence[Sequence[str]], data: bytes, *, timeout_s: float) -> Completed:
+        """Run commands in turn, by one round trip."""
+        words = [shlex.join(argv) + ("" if commands.reads_input(argv) else " </dev/null") for argv in batch]
+        return self.execute(["sh", "-c", " && ".join(words)], [data], timeout_s=timeout_s)
+
+
+class Machine:
+    """The two means of reaching the machine, as far as storage needs them."""
+
+    def __init__(self, machine: NestedHost) -> None:
+        self.shell, self.hypervisor = CommandShell(Patient(machine)), self
+        self._machine = machine
+
+    def capabilities_xml(self) -> str:
+        """Give what its libvirt tells."""
+        return self._machine.run(["virsh", "capabilities"]).stdout
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +61,9 @@ def group(machine: NestedHost) -> Iterator[str]:
 
 
 @pytest.fixture(params=["lvm", "lvmthin"])
-def driver(request: pytest.FixtureRequest, group: str, nested_link: HostLink) -> Iterator[StorageDriver]:
+def driver(request: pytest.FixtureRequest, group: str, machine: NestedHost) -> Iterator[StorageDriver]:
     """Give a driver whose pool is made, and see that it can be unmade."""
-    driver = registry.storage(new_pool(request.param, volume_group=group), nested_link)
+    driver = registry.storage(new_pool(request.param, volume_group=group), Machine(machine))  # type: ignore[arg-type]
     driver.check()
     driver.ensure_pool()
     yield driver
@@ -34,14 +71,6 @@ def driver(request: pytest.FixtureRequest, group: str, nested_link: HostLink) ->
     driver.remove_pool()
 
 
-@pytest.mark.parametrize(
-    "test",
-    [
-        contract.test_snapshots_in_a_volume,
-        contract.test_a_volume_that_somebody_else_fills,
-    ],
-    ids=lambda test: str(test.__name__),
-)
-def test_contract(driver: StorageDriver, test: object) -> None:
-    assert callable(test)
-    test(driver)
+def test_contract(driver: StorageDriver) -> None:
+    """An image, a root volume, its snapshots dropped and gone back to, growth: each command takes a second here."""
+    contract.test_snapshots_in_a_volume(driver)
