@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 from typing import cast
 
+from bench import changes
 from zcloud.base import log
 from zcloud.base.config import load
 from zcloud.drivers import registry
@@ -65,6 +66,7 @@ def main() -> None:
     runtime = build(config)
     links = fake_hosts(runtime.store)
     runtime.pool = cast("HostPool", FakePool(links))
+    changes.offer(runtime.store, given.config.parent)
     serve(runtime, given.role.split(","))
     calls = sum((each.hypervisor.calls for each in links.hosts.values()), Counter[str]())
     given.config.with_name("calls.json").write_text(json.dumps(calls))

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import ssl
 import time
 from collections.abc import Iterator
@@ -14,16 +15,15 @@ from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
 
+from bench import changes
 from bench.fill import fill
-from bench.measure import MS, Figure, Part, at_most, scaled
+from bench.measure import Figure, Part, at_most, scaled
 from bench.served import Served, over_fakes, served
 from zcloud.base.clock import SystemClock
-from zcloud.domain.instance import Instance, InstanceStatus
 from zcloud.main.wiring import open_store
-from zcloud.store import Store, Tx
+from zcloud.store import Store
 
 SIZES = (1000, 10_000)
-_RATE, _BATCH = 500, 25  # changes a second, changes a transaction
 _STREAMS = 100
 _SECONDS = float(os.environ.get("ZCLOUD_BENCH_LIVE_S", "20"))
 _SETTLE_S = 10.0
@@ -40,7 +40,7 @@ _WATCH = """() => {
 _INTERACTIVE = "() => document.querySelector('#live').textContent !== '' && window.htmx && performance.now()"
 ABOUT = (
     "`zcloud serve --role api` over SQLite with a list of 50 open in Chromium, on the same two cores, while "
-    f"{_RATE} instances a second change their state for {_SECONDS:.0f} s ({_BATCH} in each commit; "
+    f"{changes.RATE} instances a second change their state for {_SECONDS:.0f} s ({changes.BATCH} in each commit; "
     "ZCLOUD_BENCH_LIVE_S=600 is the ten minutes of a soak). A frame's delay is the time between two frames of the "
     "page; memory is the page's JavaScript heap after a collection. Interactive is when modules run and the stream of "
     "changes has told its state."
@@ -81,9 +81,9 @@ def _watched(server: Served, store: Store, page: Page, seconds: int) -> dict[str
     heap = _heap(page)
     page.evaluate(_WATCH)
     names = page.locator("#list tbody tr a").all_inner_texts()
-    before, begun = server.cpu, time.monotonic()
-    made = _change(store, page, seconds)
-    took, used = time.monotonic() - begun, server.cpu - before
+    before = server.cpu
+    told = _change(server, page, seconds)
+    took, used = told["took"], server.cpu - before
     seen: dict[str, Any] = page.evaluate("() => window.seen")
     missed, late = _until_true(store, page, names)
     return {
@@ -91,33 +91,21 @@ def _watched(server: Served, store: Store, page: Page, seconds: int) -> dict[str
         "gaps": [float(each) for each in seen["gaps"]],
         "blocked": [float(seen["blocked"]) / took / 10],
         "cpu": [used / took * 100],
-        "rate": [made / took],
+        "rate": [told["made"] / took],
         "missed": [float(missed)],
         "late": [late],
         "heap": [heap, _heap(page)],
     }
 
 
-def _change(store: Store, page: Page, seconds: int) -> int:
-    """Change states at the rate, the first page's among them; gives how many were changed."""
-    with store.read() as tx:
-        instances = tx.instances.all()
-    begun, made = time.monotonic(), 0
-    while time.monotonic() < begun + seconds:
-        number = made // len(instances)
-        status = (InstanceStatus.STOPPED, InstanceStatus.RUNNING)[number % 2]
-        some = [instances[(made + each) % len(instances)] for each in range(_BATCH)]
-        store.transact(lambda tx, some=some, status=status: _set(tx, some, status))  # type: ignore[misc]
-        made += _BATCH
-        page.wait_for_timeout(max(0.0, begun + made / _RATE - time.monotonic()) * MS)
-    return made
-
-
-def _set(tx: Tx, instances: list[Instance], status: InstanceStatus) -> None:
-    for it in instances:
-        tx.instances.update(it.id, status=status)
-        tx.events.add("instance.running", project_id=it.project_id, resource_kind="instance", resource_id=it.id,
-                      resource_name=it.name, message="It changed.")  # fmt: skip
+def _change(server: Served, page: Page, seconds: int) -> dict[str, float]:
+    """Have the server change states, the first page's among them; gives how many it ``made`` in how long."""
+    file = server.place / changes.FILE
+    file.write_text(json.dumps({"seconds": seconds}))
+    os.kill(server.pid, signal.SIGUSR1)
+    while "made" not in (told := json.loads(file.read_text() or "{}")):
+        page.wait_for_timeout(50)
+    return dict(told)
 
 
 def _until_true(store: Store, page: Page, names: list[str]) -> tuple[int, float]:
@@ -169,10 +157,10 @@ def _figures(found: dict[str, dict[str, list[float]]], idle: list[float]) -> lis
     none = at_most("none is missed", missed, 0)
     return [
         Figure("live.interactive", "From asking for the list to a page that works", "ms", found["interactive"]),
-        Figure("live.frames", f"Time between frames while {_RATE} a second change", "ms", found["gaps"]),
+        Figure("live.frames", f"Time between frames while {changes.RATE} a second change", "ms", found["gaps"]),
         Figure("live.blocked", "Time in tasks of more than 50 ms in the page", "%", found["blocked"]),
         Figure("live.rate", "Changes a second that were made", "", found["rate"]),
-        Figure("live.cpu", "CPU of the server meanwhile, of a core", "%", found["cpu"]),
+        Figure("live.cpu", "CPU of the server meanwhile, of a core; it makes the changes, too", "%", found["cpu"]),
         Figure("live.late", "From the last change to a page that is true", "s", found["late"]),
         Figure("live.missed", "Rows that never became true", "", found["missed"], [none]),
         Figure("live.heap", "Memory of the page, before and after", "MiB", found["heap"]),
