@@ -173,7 +173,6 @@ class RbdPool(_Filled):
             {
                 Feature.SHARED, Feature.THIN, Feature.COPY_ON_WRITE, Feature.GROW_LIVE, Feature.COPY,
                 Feature.SNAPSHOT, Feature.SNAPSHOT_LIVE,
-                Feature.SNAPSHOT_LIVE,
             }
         ),
         place=("monitors", "pool"),
