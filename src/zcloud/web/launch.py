@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from zcloud.api.problems import STATUS
 from zcloud.base.ids import new_id
 from zcloud.domain.errors import Refused, ZcloudError
-from zcloud.domain.image import Image, ImageState
+from zcloud.domain.image import CD, Image, ImageState
 from zcloud.domain.instance import Flavor, Power
 from zcloud.domain.network import NetworkState
 from zcloud.domain.people import Project, Role
@@ -141,7 +141,8 @@ def _may_launch(visit: Visit, project: Project) -> bool:
 def _images(visit: Visit, project: Project | None) -> list[Image]:
     owners = (None, project.id) if project else (None,)
     images = visit.parts.images.all(visit.actor)
-    return [each for each in images if each.state is ImageState.READY and (each.project_id in owners)]
+    bootable = [each for each in images if each.state is ImageState.READY and each.format != CD]
+    return [each for each in bootable if each.project_id in owners]
 
 
 def _fitting(flavors: list[Flavor], images: list[Image]) -> list[Flavor]:
