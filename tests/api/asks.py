@@ -10,6 +10,7 @@ from tests import builders
 from tests.api.conftest import THEIRS, Cloud
 
 from zcloud.base.ids import new_id
+from zcloud.domain.claims import BYTES
 from zcloud.domain.group import Group, Member
 from zcloud.domain.host import HostState
 from zcloud.domain.image import Image, ImageState
@@ -70,7 +71,8 @@ def stock(cloud: Cloud) -> Stock:
         tx.hosts.add(
             builders.host(name="carla", inventory={"offered_key": "ssh-ed25519 A", "offered_fingerprint": FINGERPRINT})
         )
-        tx.pools.add(builders.pool(name="idle", host_id=cloud.host.id, is_default=False, options={"path": "/srv/idle"}))
+        idle = builders.pool(name="idle", host_id=cloud.host.id, is_default=False, options={"path": "/srv/idle"})
+        tx.claims.set_capacity(tx.pools.add(idle).ref, {BYTES: 1 << 40})
         tx.networks.add(builders.network(name="quiet", cidr="10.8.0.0/16", is_default=False, host_id=cloud.host.id))
         tx.foreign.add(builders.foreign(cloud.host.id, name="old-mail", uuid=f"{THEIRS}{new_id()[8:]}"))
         tx.ports.fence(cloud.network.id, "10.9.0.77", "", cloud.host.id)
@@ -221,6 +223,7 @@ ASKS: dict[tuple[str, str], Ask] = {
     ("GET", "/v1/volumes/{ref}"): Ask(200, "/v1/volumes/{c.volume.id}"),
     ("PATCH", "/v1/volumes/{ref}"): Ask(200, "/v1/volumes/{c.volume.id}", {"name": "other"}),
     ("POST", "/v1/volumes/{ref}/resize"): Ask(202, "/v1/volumes/{c.volume.id}/resize", {"size": 2 << 30}),
+    ("POST", "/v1/volumes/{ref}/move"): Ask(202, "/v1/volumes/{c.volume.id}/move", {"pool": "idle"}),
     ("POST", "/v1/volumes/{ref}/clone"): Ask(202, "/v1/volumes/{c.volume.id}/clone", {"name": "copy"}),
     ("DELETE", "/v1/volumes/{ref}"): Ask(202, "/v1/volumes/{c.volume.id}"),
     ("GET", "/v1/networks"): Ask(200, "/v1/networks"),
@@ -292,6 +295,7 @@ ASKS: dict[tuple[str, str], Ask] = {
     ("POST", "/v1/instances/{ref}/insert"): Ask(202, "/v1/instances/{s.whole.id}/insert", {"image": "disc"}),
     ("POST", "/v1/instances/{ref}/eject"): Ask(202, "/v1/instances/{s.whole.id}/eject"),
     ("POST", "/v1/instances/{ref}/forget"): Ask(204, "/v1/instances/{s.adopted.id}/forget"),
+    ("POST", "/v1/instances/{ref}/move"): Ask(202, "/v1/instances/{s.whole.id}/move", {"pool": "idle"}),
     ("POST", "/v1/instances/{ref}/clone"): Ask(202, "/v1/instances/{s.whole.id}/clone", {"names": ["twin"]}),
     ("POST", "/v1/instances/{ref}/template"): Ask(202, "/v1/instances/{c.instance.id}/template", {}),
     ("GET", "/v1/instances/{ref}/snapshots"): Ask(200, "/v1/instances/{s.whole.id}/snapshots"),

@@ -41,6 +41,7 @@ from zcloud.services.hosts import Hosts, HostSpec
 from zcloud.services.images import Images, ImageSpec
 from zcloud.services.lifecycle import Lifecycle
 from zcloud.services.media import Media
+from zcloud.services.moving import Moving
 from zcloud.services.naming import Naming
 from zcloud.services.networks import Networks, NetworkSpec
 from zcloud.services.nics import Nics
@@ -80,7 +81,7 @@ class Stage:
         self.lifecycle, self.naming, self.trash = Lifecycle(services), Naming(services), Trash(services)
         self.volumes, self.disks, self.nics = Volumes(services), Disks(services), Nics(services)
         self.media = Media(services)
-        self.cloning, self.snapshots = Cloning(services), Snapshots(services)
+        self.cloning, self.snapshots, self.moving = Cloning(services), Snapshots(services), Moving(services)
         self.numbers = itertools.count()
         self._place_kit(self.cloud.config.probe_dir)
 
@@ -310,6 +311,28 @@ def _delete_snapshot(stage: Stage, host_id: str) -> Ask:
     taken = _snapshot(stage, host_id)()
     stage.done(taken)
     return lambda: stage.snapshots.delete(ADMIN, "", taken.resource_id, "one")
+
+
+def _move(stage: Stage, host_id: str) -> Ask:
+    """Of a guest that runs, by UEFI, to a pool of raw files."""
+    spec = dataclasses.replace(stage.spec(host_id), firmware=Firmware.UEFI)
+    instance, launched = stage.cloud.launch.launch(ADMIN, "", spec)
+    stage.done(launched)
+    pool = _raw_pool(stage, host_id)
+    return lambda: stage.moving.move_instance(ADMIN, "", instance.id, pool)
+
+
+def _move_volume(stage: Stage, host_id: str) -> Ask:
+    volume, pool = _volume(stage, host_id), _raw_pool(stage, host_id)
+    return lambda: stage.moving.move_volume(ADMIN, "", volume.id, pool)
+
+
+def _raw_pool(stage: Stage, host_id: str) -> str:
+    name = stage.name("pool")
+    options = {"path": f"/var/lib/libvirt/images/{name}", "format": "raw"}
+    pool, operation = stage.pools.create(ADMIN, PoolSpec(name, host=host_id, options=options))
+    stage.done(operation)
+    return pool.id
 
 
 def _template(stage: Stage, host_id: str) -> Ask:
@@ -600,6 +623,7 @@ SCENES: Mapping[str, Callable[[Stage, str], Ask]] = {
     "instance_insert_v1": _insert,
     "instance_install_v1": _install,
     "instance_edit_v1": _edit,
+    "instance_move_v1": _move,
     "instance_pause_v1": _pause,
     "instance_rename_v1": _rename,
     "instance_reset_v1": _reset,
@@ -623,6 +647,7 @@ SCENES: Mapping[str, Callable[[Stage, str], Ask]] = {
     "volume_clone_v1": _clone_volume,
     "volume_create_v1": _create_volume,
     "volume_delete_v1": _delete_volume,
+    "volume_move_v1": _move_volume,
     "volume_resize_v1": _resize_volume,
 }
 

@@ -42,6 +42,7 @@ from zcloud.services.lifecycle import Lifecycle
 from zcloud.services.maintenance import Maintenance
 from zcloud.services.media import Media
 from zcloud.services.metrics import Metrics, MetricsOptions
+from zcloud.services.moving import Moving
 from zcloud.services.naming import Naming
 from zcloud.services.networks import Networks
 from zcloud.services.nics import Nics
@@ -93,6 +94,7 @@ class Devices:
     volumes: Volumes
     disks: Disks
     nics: Nics
+    moving: Moving
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +223,7 @@ def build_parts(
         instances=Instances(services),
         machines=Machines(Sizes(services), HardwareService(services)),
         owner=build_owner(services, direct),
-        devices=Devices(Volumes(services), Disks(services), Nics(services)),
+        devices=Devices(Volumes(services), Disks(services), Nics(services), Moving(services)),
         operations=Operations(services),
         events=Events(services),
         audit=Audit(services),

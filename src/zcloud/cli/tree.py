@@ -65,6 +65,7 @@ TREE: Tree = {
             "retag": f"{_C}instance:retag",
             "log": f"{_C}instance:log",
             "template": f"{_C}clone:template",
+            "move": f"{_C}volume:move_instance",
             "nic": Noun(
                 "NICs of an instance, changed while it runs.",
                 {
@@ -163,6 +164,7 @@ TREE: Tree = {
             "set": f"{_C}volume:change",
             "resize": f"{_C}volume:resize",
             "clone": f"{_C}volume:clone",
+            "move": f"{_C}volume:move",
             "attach": f"{_C}volume:attach",
             "detach": f"{_C}volume:detach",
             "delete": f"{_C}volume:delete",

@@ -287,6 +287,7 @@ VERBS: Mapping[str, Verb] = {
     "snapshot": Verb("given a snapshot", _THERE),
     "revert": Verb("reverted", _THERE | {_S.ERROR}),
     "delete_snapshot": Verb("relieved of a snapshot", _THERE),
+    "move": Verb("moved", frozenset({_S.RUNNING, _S.STOPPED})),
     "edit": Verb("edited", frozenset({_S.RUNNING, _S.PAUSED, _S.STOPPED})),
     "rename": Verb("renamed", frozenset({_S.RUNNING, _S.PAUSED, _S.STOPPED, _S.SAVED})),
     "trash": Verb("deleted", frozenset(_S) - {_S.DELETING, _S.TRASHED, _S.BUILDING}),

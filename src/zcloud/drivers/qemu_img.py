@@ -62,6 +62,17 @@ def fill_argv(source: str, source_format: DiskFormat, image: str) -> list[str]:
     return ["qemu-img", "convert", "-q", "-f", source_format, "-O", DiskFormat.RAW, "--", source, image]
 
 
+def convert_argv(source: str, source_format: DiskFormat, target: str, format: DiskFormat) -> list[str]:
+    """Give the command that copies an image, with all that it lies over, into one that is there and as large."""
+    argv = ["qemu-img", "convert", "-q", "-n", "-t", "writeback", "-f", source_format, "-O", format]
+    return [*argv, "--", source, target]
+
+
+def compare_argv(one: str, one_format: DiskFormat, other: str, other_format: DiskFormat) -> list[str]:
+    """Give the command that reads two images, and ends with 1 where a guest would see a difference."""
+    return ["qemu-img", "compare", "-q", "-f", one_format, "-F", other_format, "--", one, other]
+
+
 def resize_argv(path: str, format: DiskFormat, size: int) -> list[str]:
     """Give the command that makes an image larger, that no guest has open."""
     return ["qemu-img", "resize", "-q", "-f", format, "--", path, str(size)]

@@ -179,6 +179,7 @@ FORMS: tuple[Form, ...] = (
     Form("qemu-img info", flags("-U", "--output=json", "--backing-chain"), {"-f": FORMAT}, (IMAGE,)),
     Form("qemu-img convert", flags("-q", "-n", "-U", "-W", "-c", "--target-is-zero"), _CONVERT,
          (IMAGE, IMAGE), 0, ("-f", "-O")),
+    Form("qemu-img compare", flags("-q"), {"-f": FORMAT, "-F": FORMAT}, (IMAGE, IMAGE), 0, ("-f", "-F")),
     Form("qemu-img resize", flags("-q", "--shrink"), {"-f": FORMAT}, (FILE, SIZE), 0, ("-f",)),
     Form("qemu-img snapshot", flags("-q", "--image-opts"), {"-c": UUID, "-a": UUID, "-d": UUID},
          (Path(prefix="driver=qcow2,file.filename="),)),

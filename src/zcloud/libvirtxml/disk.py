@@ -108,6 +108,7 @@ class Disk(Node):
     auth_secret_uuid = Text("./auth/secret/@uuid")
     source = Group("./source", DiskOrigin)
     backing = Group("./backingStore", BackingStore)
+    mirror_ready = Text("./mirror/@ready")
     target = Text("./target/@dev")
     bus = Text("./target/@bus")
     rotation_rate = Int("./target/@rotation_rate")

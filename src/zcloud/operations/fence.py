@@ -19,7 +19,7 @@ HYPERVISOR_READS = frozenset(
     {
         "node", "load", "capabilities_xml", "domain_capabilities_xml", "list_domains", "outlines", "stats",
         "domain_xml", "disk_sizes", "domain_size", "guest_addresses", "open_console", "open_screen", "list_networks",
-        "network_xml", "list_pools", "saved_xml", "screenshot", "copy_job", "has_secret",
+        "network_xml", "list_pools", "saved_xml", "screenshot", "copy_job", "mirror_job", "has_secret",
     }
 )  # fmt: skip
 

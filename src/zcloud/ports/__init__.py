@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from zcloud.ports.copying import CopyControl, CopyJob, SnapshotControl
+from zcloud.ports.copying import CopyControl, CopyJob, MirrorControl, MirrorJob, SnapshotControl
 from zcloud.ports.devices import DeviceControl, Layer
 from zcloud.ports.domains import ConsoleStream, DomainControl
 from zcloud.ports.hardware import DomainSize, HardwareControl
@@ -48,6 +48,8 @@ __all__ = [
     "Hypervisor",
     "InterfaceAddress",
     "Layer",
+    "MirrorControl",
+    "MirrorJob",
     "NetworkControl",
     "NetworkSection",
     "NodeFacts",
@@ -68,6 +70,7 @@ class Hypervisor(
     PowerControl,
     DeviceControl,
     CopyControl,
+    MirrorControl,
     SnapshotControl,
     HardwareControl,
     ScreenControl,

@@ -17,6 +17,37 @@ class CopyJob(NamedTuple):
     succeeded: bool = False
 
 
+class MirrorJob(NamedTuple):
+    """How a disk's mirror is: at work, with bytes done and in all; ``ready``: both have been alike since then."""
+
+    active: bool
+    done: int = 0
+    total: int = 0
+    ready: bool = False
+
+
+class MirrorControl(Protocol):
+    """Disks of running domains brought to another place. Raises NotFound, HypervisorFailed, HostUnreachable."""
+
+    def begin_mirror(self, uuid: str, target: str, disk: str) -> None:
+        """Begin to copy a disk (by target) to where ``disk`` (its XML) says, which is there and as large.
+
+        What the guest writes meanwhile goes to both, until the mirror is ended.
+        """
+        ...
+
+    def mirror_job(self, uuid: str, target: str) -> MirrorJob:
+        """Say how the mirror is."""
+        ...
+
+    def end_mirror(self, uuid: str, target: str, *, turn: bool) -> None:
+        """End it: the domain turns to the new place for good, or stays where it was; none at work is fine.
+
+        Turning a mirror that is not ready raises HypervisorFailed.
+        """
+        ...
+
+
 class SnapshotControl(Protocol):
     """Snapshots in the images that a running domain has open. Raises NotFound, HypervisorFailed, HostUnreachable."""
 

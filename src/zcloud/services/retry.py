@@ -19,6 +19,7 @@ from zcloud.services.instances import Instances
 from zcloud.services.launch import Launch
 from zcloud.services.lifecycle import ADMIT, Lifecycle
 from zcloud.services.media import Media
+from zcloud.services.moving import Moving
 from zcloud.services.naming import Naming
 from zcloud.services.nics import Nics
 from zcloud.services.sizes import SizeChange, Sizes
@@ -48,6 +49,7 @@ class Retry:
         self._lifecycle, self._naming, self._trash = Lifecycle(services), Naming(services), Trash(services)
         self._disks, self._volumes, self._nics = Disks(services), Volumes(services), Nics(services)
         self._media = Media(services)
+        self._moving = Moving(services)
 
     def again(self, actor: Actor, old: Operation) -> Operation:
         """Give the new operation; raises WrongState where there is nothing to repeat, and what the verb raises."""
@@ -73,7 +75,9 @@ class Retry:
         disks = ("attach_disk", "detach_disk", "limit_disk")
         verbs |= {f"{verb}_nic": partial(self._nics.again, actor, old) for verb in ("attach", "detach", "link")}
         verbs |= {verb: partial(self._disks.again, actor, old) for verb in disks}
-        if old.resource_kind == "instance":
+        if old.verb == "move":
+            new = self._moving.again(actor, old)
+        elif old.resource_kind == "instance":
             if old.verb not in verbs:
                 raise WrongState(f"An operation {old.verb} cannot be repeated as it was; ask for it anew.")
             new = verbs[old.verb]()

@@ -99,6 +99,11 @@ class Claims(Repository):
             where.append(_C.provider_kind == kind.value)
         self._db.execute(delete(schema.claims).where(*where))
 
+    def give_up(self, consumer_id: str, kept: ProviderRef) -> None:
+        """Give back what a consumer holds of every provider of a kind but one."""
+        mine = [_C.consumer_id == consumer_id, _C.provider_kind == kept.kind.value, _C.provider_id != kept.id]
+        self._db.execute(delete(schema.claims).where(*mine))
+
     def lower(self, claims: Sequence[Claim]) -> None:
         """Give back what consumers hold above these amounts; nothing is claimed, so generations stay."""
         for claim in claims:

@@ -14,16 +14,16 @@ from typing import Any
 from zcloud.domain.errors import GuestSilent, HostUnreachable, ZcloudError
 from zcloud.libvirtxml.parser import parse_xml
 from zcloud.ports import DomainFacts, DomainOutline, DomainState, InterfaceAddress, NodeFacts, NodeLoad
-from zcloud.testing.fakecopying import FakeCopying
 from zcloud.testing.fakedisk import FakeDisk
 from zcloud.testing.fakedomains import FakeDomain
 from zcloud.testing.fakehardware import FakeHardware
+from zcloud.testing.fakemirroring import FakeMirroring
 from zcloud.testing.fakenetworks import FakeNetworks
 from zcloud.testing.fakescreen import FakeScreen
 from zcloud.testing.fakesecrets import FakeSecrets
 
 
-class FakeHypervisor(FakeCopying, FakeHardware, FakeScreen, FakeNetworks, FakeSecrets):
+class FakeHypervisor(FakeMirroring, FakeHardware, FakeScreen, FakeNetworks, FakeSecrets):
     """libvirt on one host.
 
     ``calls`` counts every verb; ``unreachable`` makes all raise HostUnreachable; ``fail`` plans one error. The agent
@@ -31,8 +31,8 @@ class FakeHypervisor(FakeCopying, FakeHardware, FakeScreen, FakeNetworks, FakeSe
     """
 
     def __init__(self, node: NodeFacts | None = None) -> None:
-        FakeCopying.__init__(self)
-        self.copied = set()
+        FakeMirroring.__init__(self)
+        self.copied, self.mirrors = set(), {}
         FakeHardware.__init__(self)
         FakeNetworks.__init__(self)
         self.calls: Counter[str] = Counter()

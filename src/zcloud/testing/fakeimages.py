@@ -17,6 +17,7 @@ _OVERLAY = 196_608  # what an empty qcow2 takes
 def handlers(disk: FakeDisk) -> Mapping[str, Callable[[Sequence[str], bytes], bytes]]:
     """Give what carries out qemu-img's verbs on a disk."""
     verbs = {"create": _create, "info": _info, "resize": _resize, "convert": _convert, "snapshot": _snapshot}
+    verbs["compare"] = _compare
     return {f"qemu-img {name}": partial(_quiet, partial(verb, disk)) for name, verb in verbs.items()}
 
 
@@ -57,11 +58,21 @@ def _convert(disk: FakeDisk, argv: Sequence[str]) -> bytes:
     source, format = disk.file(argv[-2]), DiskFormat(options["-O"])
     facts = source.image or ImageFacts(DiskFormat.RAW, source.size)
     backing = Backing(options["-B"], DiskFormat(options["-F"])) if "-B" in options else None
+    if "-n" in argv:
+        there = disk.file(argv[-1]).image
+        if there is None or there.size < facts.size:
+            raise FakeError("Output file is smaller than input file")
     copy = FakeFile(source.data, source.size, source.allocated, source.digest)
     place = disk.file(argv[-1]).image if "-n" in argv else None  # what is there already stays as large as it is
     copy.image = ImageFacts(format, place.size if place else facts.size, backing)
     copy.allocated = 0 if argv[-1].startswith("/dev/") else copy.allocated
     disk.put(argv[-1], copy)
+    return b""
+
+
+def _compare(disk: FakeDisk, argv: Sequence[str]) -> bytes:
+    if disk.file(argv[-2]).digest != disk.file(argv[-1]).digest:
+        raise FakeError("Images differ")
     return b""
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from zcloud.wire.base import Bytes, Flag, Name, OptionalRef, Request
+from zcloud.wire.base import Bytes, Flag, Name, OptionalRef, Ref, Request
 
 Rate = Annotated[int, Field(strict=True, ge=0, le=1 << 50)]
 OptionalName = Annotated[str, StringConstraints(max_length=63, pattern=r"^[a-z0-9-]*$")]
@@ -47,6 +47,12 @@ class VolumeClone(Request):
 
     name: Name
     size: Bytes = 0
+
+
+class MoveRequest(Request):
+    """To which pool of its host it is moved; the kinds may differ."""
+
+    pool: Ref
 
 
 class Limits(Request):

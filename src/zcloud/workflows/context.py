@@ -148,11 +148,17 @@ class Whole:
     specs: Mapping[str, VolumeSpec]
     drivers: Image | None = None  # in its drive for drivers
     cd: Image | None = None  # in its CD drive
+    left: Pool | None = None  # where its small files are still, that its root volume has left while it ran
 
     @property
     def root(self) -> tuple[Volume, Pool]:
         """Give the root volume and its pool."""
         return self.volumes[0]
+
+    @property
+    def home(self) -> Pool:
+        """Give the pool of its small files."""
+        return self.left or self.volumes[0][1]
 
     def volume_spec(self, volume: Volume) -> VolumeSpec:
         """Give what the storage driver needs to know of a volume of the instance."""
@@ -185,4 +191,5 @@ def load_whole(run: Run) -> Whole:
             {each.id: volume_spec(tx, each) for each in volumes},
             tx.images.get(instance.driver_image_id) if instance.driver_image_id else None,
             tx.images.get(instance.cd_image_id) if instance.cd_image_id else None,
+            tx.pools.get(instance.hardware["small_files"]) if "small_files" in instance.hardware else None,
         )

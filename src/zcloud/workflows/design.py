@@ -68,9 +68,7 @@ def logs(instance: Instance) -> list[str]:
 def plan_domain(run: Run, whole: Whole, host: Host, project: str, incarnation: int) -> DomainPlan:
     """Give the plan of a domain that is born now on ``host``."""
     instance = whole.instance
-    root, root_pool = whole.root
-    storage = run.storage(root_pool, host.id)
-    del root
+    storage = run.storage(whole.home, host.id)
     return DomainPlan(
         instance_id=instance.id,
         domain_name=instance.domain_name,

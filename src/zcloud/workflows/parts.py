@@ -13,7 +13,7 @@ from zcloud.domain.image import Image
 from zcloud.domain.instance import Instance
 from zcloud.drivers.compute.design import DomainPlan, design_domain
 from zcloud.drivers.compute.devices import definition_facts
-from zcloud.drivers.compute.patch import patch_accel, patch_incarnation
+from zcloud.drivers.compute.patch import patch_accel, patch_incarnation, patch_paths
 from zcloud.drivers.guest.agent import ask_time
 from zcloud.drivers.guest.cloudinit import build_seed
 from zcloud.drivers.guest.seed import build_iso
@@ -99,22 +99,20 @@ def write_seed_of(run: Run, whole: Whole) -> None:
         secrets = GuestSecrets.unpack({kind: tx.secrets.get(f"instance.{kind}", instance.id) for kind in SECRETS})
     volumes = [volume for volume, _ in whole.volumes]
     files = build_seed(describe_guest(instance, whole.ports, volumes, secrets))
-    _, pool = whole.root
-    run.storage(pool, instance.host_id).ensure_artifact(seed_name(instance), build_iso(files))
+    run.storage(whole.home, instance.host_id).ensure_artifact(seed_name(instance), build_iso(files))
 
 
 def remove_artifacts(run: Run) -> None:
     """Remove the guest's seed, its UEFI variables, its TPM's state and its console's log."""
     whole = load_whole(run)
     instance = whole.instance
-    _, pool = whole.root
-    driver = run.storage(pool, instance.host_id)
+    driver = run.storage(whole.home, instance.host_id)
     driver.delete_artifact(seed_name(instance))
     driver.delete_artifact(nvram_name(instance))
     for each in run.read(lambda tx: tx.snapshots.of_instance(instance.id)):
         driver.delete_artifact(nvram_copy_name(instance, each.id))
     if instance.saved:
-        driver.delete_artifact(saved_name(instance))
+        run.storage(whole.root[1], instance.host_id).delete_artifact(saved_name(instance))
     shell = run.link(instance.host_id).shell
     shell.remove(*logs(instance))
     if instance.hardware.get("tpm"):  # libvirt removes it only with a definition that still has the TPM
@@ -154,8 +152,30 @@ def fit_definition(run: Run) -> None:
         host = tx.hosts.get(instance.host_id)
     if instance.adopted:
         return
+    bring_small_files(run)
     cpu = settle(instance.options).cpu
     redefine(run, lambda xml: patch_incarnation(patch_accel(xml, host.accel, cpu), run.args["incarnation"]))
+
+
+def bring_small_files(run: Run) -> None:
+    """Have seed and UEFI variables of an instance that is off beside its root volume, which they could not follow."""
+    whole = load_whole(run)
+    if whole.left is None:
+        return
+    instance, snapshots = whole.instance, run.read(lambda tx: tx.snapshots.of_instance(whole.instance.id))
+    old, new = (run.storage(pool, instance.host_id) for pool in (whole.left, whole.root[1]))
+    shell, names = run.link(instance.host_id).shell, [seed_name(instance), nvram_name(instance)]
+    names += [nvram_copy_name(instance, each.id) for each in snapshots]
+    for name in names:
+        with contextlib.suppress(NotFound):  # not every guest has all of them
+            new.ensure_artifact(name, shell.read_file(old.artifact_path(name)))
+    redefine(run, lambda xml: patch_paths(xml, {old.artifact_path(name): new.artifact_path(name) for name in names}))
+    for name in names:
+        old.delete_artifact(name)
+    with run.store.write() as tx:
+        hardware = tx.instances.get(instance.id).hardware
+        kept = {key: value for key, value in hardware.items() if key != "small_files"}
+        tx.instances.update(instance.id, hardware=kept)
 
 
 def redefine(run: Run, patch: Callable[[str], str]) -> None:

@@ -24,6 +24,7 @@ from zcloud.workflows.instance_media import INSTANCE_EJECT, INSTANCE_INSERT
 from zcloud.workflows.instance_power import INSTANCE_RESTART, INSTANCE_START, INSTANCE_STOP
 from zcloud.workflows.instance_resize import INSTANCE_RESIZE
 from zcloud.workflows.instance_save import INSTANCE_DISCARD, INSTANCE_RESTORE, INSTANCE_SAVE
+from zcloud.workflows.moving import INSTANCE_MOVE, VOLUME_MOVE
 from zcloud.workflows.names import INSTANCE_RENAME, INSTANCE_TRASH, INSTANCE_UNTRASH
 from zcloud.workflows.networks import NETWORK_CREATE, NETWORK_DELETE
 from zcloud.workflows.nics import NIC_ATTACH, NIC_DETACH, NIC_LINK
@@ -58,6 +59,7 @@ WORKFLOWS: Mapping[str, Workflow[Run]] = {
         INSTANCE_INSERT,
         INSTANCE_INSTALL,
         INSTANCE_FREEZE,
+        INSTANCE_MOVE,
         INSTANCE_PAUSE,
         INSTANCE_RENAME,
         INSTANCE_RESET,
@@ -84,6 +86,7 @@ WORKFLOWS: Mapping[str, Workflow[Run]] = {
         VOLUME_CLONE,
         VOLUME_CREATE,
         VOLUME_DELETE,
+        VOLUME_MOVE,
         VOLUME_RESIZE,
     )
 }

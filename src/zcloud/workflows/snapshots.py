@@ -142,8 +142,7 @@ def _drop(run: Run, whole: Whole, name: str) -> None:
         driver.drop_snapshot(spec, name)
     if paths:
         hypervisor.drop_disk_snapshots(instance.id, paths, name)
-    _, pool = whole.root
-    run.storage(pool, instance.host_id).delete_artifact(nvram_copy_name(instance, name))
+    run.storage(whole.home, instance.host_id).delete_artifact(nvram_copy_name(instance, name))
 
 
 def _revert(run: Run, name: str) -> None:
@@ -154,8 +153,7 @@ def _revert(run: Run, name: str) -> None:
 
 
 def _copy_variables(run: Run, whole: Whole, name: str, copy: str) -> None:
-    _, pool = whole.root
-    run.storage(pool, whole.instance.host_id).copy_artifact(name, copy)
+    run.storage(whole.home, whole.instance.host_id).copy_artifact(name, copy)
 
 
 def _taken(run: Run, tx: Tx) -> None:

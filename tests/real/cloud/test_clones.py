@@ -1,4 +1,4 @@
-"""Clones and snapshots of a real guest, by UEFI: each clone is a machine of its own, and has the original's data."""
+"""Clones, snapshots and moves of a real guest, by UEFI: each clone is a machine of its own, with the same data."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ import pytest
 from tests.real.cloud.conftest import ADMIN, Cloud, wait_for
 from tests.real.cloud.insides import Inside
 
+from zcloud.domain.errors import InUse
 from zcloud.domain.instance import DiskRequest, Firmware, Instance, InstanceSpec, NicRequest, Ready
 from zcloud.services.cloning import CloneSpec, Cloning
+from zcloud.services.moving import Moving
+from zcloud.services.pools import PoolSpec
 from zcloud.services.snapshots import Snapshots
 
 MIB = 1 << 20
+RAW = "/var/lib/libvirt/images/raw"
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +56,11 @@ def test_clones_and_snapshots(cloud: Cloud, guest: Instance) -> None:
     _look(cloud, twin, serial, digest)
     cloud.done(cloud.instances.delete(ADMIN, "", twin))
 
+    _moves_live(cloud, guest, serial, digest)
     digest = _snapshots(cloud, guest, serial, digest)
 
     cloud.done(cloud.instances.stop(ADMIN, "", guest.id, force=True))
+    _moves_off(cloud, guest)
     cloud.done(cloning.template(ADMIN, "", guest.id, on=True))
     refused = cloud.host.run(["virsh", "-q", "start", guest.id], check=False)  # behind our back
     assert (refused.returncode, "Permission denied" in refused.stderr) == (1, True)
@@ -62,6 +68,33 @@ def test_clones_and_snapshots(cloud: Cloud, guest: Instance) -> None:
     cloud.done(cloning.clone(ADMIN, "", guest.id, CloneSpec((linked,))).operation)
     _look(cloud, linked, serial, digest)
     cloud.done(cloud.instances.delete(ADMIN, "", linked))
+
+
+def _moves_live(cloud: Cloud, guest: Instance, serial: str, digest: str) -> None:
+    """To a pool of raw files and back, while the guest reads and writes."""
+    moving, inside = Moving(cloud.runtime.services), Inside(cloud.host, guest.id)
+    raw = PoolSpec("raw", host="alpha", options={"path": RAW, "format": "raw"})
+    cloud.done(cloud.pools.create(ADMIN, raw)[1])
+    writing = f"while :; do dd if=/dev/zero of=/dev/{inside.disk(serial)} bs=1M seek=32 count=4 oflag=direct; done"
+    inside.sh(f"({writing}) >/dev/null 2>&1 & echo $! >/run/writer")
+    for pool in ("raw", "default"):
+        cloud.done(moving.move_instance(ADMIN, "", guest.id, pool))
+        live = cloud.host.virsh("dumpxml", guest.id)
+        assert (RAW in live) is (pool == "raw")
+        inside.sh("echo 3 >/proc/sys/vm/drop_caches")
+        assert _digest(inside, serial) == digest
+    inside.sh("kill $(cat /run/writer)")
+    assert cloud.host.run(["ls", f"{RAW}/volumes", f"{RAW}/artifacts"]).stdout.split("\n")[1:2] == [""]
+
+
+def _moves_off(cloud: Cloud, guest: Instance) -> None:
+    """Its variables and its seed go along."""
+    snapshots, moving = Snapshots(cloud.runtime.services), Moving(cloud.runtime.services)
+    with pytest.raises(InUse):
+        moving.move_instance(ADMIN, "", guest.id, "raw")
+    cloud.done(snapshots.delete(ADMIN, "", guest.id, "three"))
+    cloud.done(moving.move_instance(ADMIN, "", guest.id, "raw"))
+    assert "/var/lib/libvirt/images/zcloud/" not in cloud.host.virsh("dumpxml", guest.id)
 
 
 def _snapshots(cloud: Cloud, guest: Instance, serial: str, digest: str) -> str:

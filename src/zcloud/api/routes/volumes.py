@@ -20,6 +20,7 @@ from zcloud.wire.volumes import (
     Disk,
     DiskAttach,
     DiskChange,
+    MoveRequest,
     Volume,
     VolumeChange,
     VolumeClone,
@@ -84,6 +85,20 @@ def clone_volume(call: Calling, ref: RefPath, body: VolumeClone, project: Projec
     """Make a free volume with the bytes of another one, that no running guest has."""
     cloned = call.parts.devices.volumes.clone(call.actor, project, ref, body.name, body.size)
     return accepted(call, cloned[1])
+
+
+@router.post("/volumes/{ref}/move", status_code=202, response_model=Accepted)
+def move_volume(call: Calling, ref: RefPath, body: MoveRequest, project: Project = "") -> Response:
+    """Move a volume to another pool of its host; a guest that runs with it runs on."""
+    moving = call.parts.devices.moving
+    return accepted(call, moving.move_volume(call.actor, project, ref, body.pool, call.revision))
+
+
+@router.post("/instances/{ref}/move", status_code=202, response_model=Accepted)
+def move_instance(call: Calling, ref: RefPath, body: MoveRequest, project: Project = "") -> Response:
+    """Move all disks of an instance to another pool of its host, while it runs or not."""
+    moving = call.parts.devices.moving
+    return accepted(call, moving.move_instance(call.actor, project, ref, body.pool, call.revision))
 
 
 @router.delete("/volumes/{ref}", status_code=202, response_model=Accepted)

@@ -33,6 +33,9 @@ def columns(app: App) -> tuple[Column, ...]:
     )
 
 
+pool_option = click.option("--pool", required=True, shell_complete=completer("pools"), help="Where it is to lie.")
+
+
 @command
 @click.option("--pool", default="", shell_complete=completer("pools"), help="Only in this pool.")
 @click.option("--unused", is_flag=True, help="Only those that no instance has.")
@@ -96,6 +99,27 @@ def clone(app: App, volume: str, name: str, bytes_: int, wait: bool) -> None:
     """Make a free volume with the bytes of another one, that no running guest has."""
     answer = app.client.post(route("volumes", volume, "clone"), {"name": name, "size": bytes_}, project=app.project)
     finish(app, answer, _("{name} is a copy of {volume}.").format(name=plain(name), volume=plain(volume)), wait=wait)
+
+
+@command
+@name_argument("volumes", name="volume")
+@pool_option
+@wait_option
+def move(app: App, volume: str, pool: str, wait: bool) -> None:
+    """Move a volume to another pool of its host, of whatever kind; a guest that runs with it runs on."""
+    answer = app.client.post(route("volumes", volume, "move"), {"pool": pool}, project=app.project)
+    finish(app, answer, _("{name} is in the pool {pool}.").format(name=plain(volume), pool=plain(pool)), wait=wait)
+
+
+@command
+@name_argument("instances")
+@pool_option
+@wait_option
+def move_instance(app: App, name: str, pool: str, wait: bool) -> None:
+    """Move all disks of an instance to another pool of its host, of whatever kind, while it runs or not."""
+    answer = app.client.post(route("instances", name, "move"), {"pool": pool}, project=app.project)
+    told = _("The disks of {name} are in the pool {pool}.").format(name=plain(name), pool=plain(pool))
+    finish(app, answer, told, wait=wait)
 
 
 @command

@@ -125,6 +125,16 @@ def design_disk(plug: DiskPlug) -> str:
     return disk.to_xml(pretty=True)
 
 
+def move_disk(xml: str, plug: DiskPlug) -> str:
+    """Have a domain's disk (by its serial) be where another source says; its place in the guest stays."""
+    domain = Domain.parse(xml)
+    for disk in domain.disks:
+        if disk.serial == plug.serial:
+            del disk.source
+            _fill_disk(disk, plug)
+    return domain.to_xml()
+
+
 def design_nic(plug: NicPlug, model: str = DEFAULT.nic_model) -> str:
     """Give the XML of a NIC that is attached to a domain later."""
     nic = Interface.create()

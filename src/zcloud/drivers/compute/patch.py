@@ -6,6 +6,7 @@ They take libvirt's inactive XML and give the XML to define; where nothing has t
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 from lxml import etree
@@ -59,6 +60,15 @@ def patch_loader(xml: str, loader: str, *, secure_boot: bool) -> str:
     domain.os.loader = loader
     domain.os.loader_secure = True if secure_boot else None
     domain.features.smm = True if secure_boot else None  # guards the variables; Secure Boot is refused without it
+    return domain.to_xml()
+
+
+def patch_paths(xml: str, paths: Mapping[str, str]) -> str:
+    """Have the seed and the UEFI variables be at other paths, new by old."""
+    domain = Domain.parse(xml)
+    domain.os.nvram = paths.get(domain.os.nvram or "", domain.os.nvram)
+    for each in domain.disks:
+        each.source.file = paths.get(each.source.file or "", each.source.file)
     return domain.to_xml()
 
 

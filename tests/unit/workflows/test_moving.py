@@ -1,0 +1,134 @@
+"""Moves between pools over fake hosts: what is claimed meanwhile, what one that breaks off leaves, what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.unit.workflows.test_snapshots import Owner
+
+from zcloud.domain.errors import CommandFailed, HypervisorFailed, InUse, WrongState
+from zcloud.domain.operation import Operation, OperationStatus
+from zcloud.ports import MirrorJob
+from zcloud.services.moving import Moving
+from zcloud.services.volumes import Volumes, VolumeSpec
+from zcloud.store import Store, Tx
+from zcloud.testing.cloud import ADMIN, FakeCloud
+
+RAW = "/var/lib/libvirt/images/raw/"
+
+
+@pytest.fixture
+def cloud(sqlite_store: Store, tmp_path: Path) -> Iterator[FakeCloud]:
+    made = FakeCloud(sqlite_store, tmp_path)
+    made.start()
+    yield made
+    made.stop()
+
+
+class Mover(Owner):
+    """An instance that runs, and a pool of raw files beside its own."""
+
+    def __init__(self, cloud: FakeCloud) -> None:
+        super().__init__(cloud)
+        self.home = cloud.read(lambda tx: tx.pools.all()[0].name)
+        self.moving, self.raw = Moving(cloud.services), self.raw_pool()
+
+    def stop(self) -> None:
+        self.done(self.cloud.instances.stop(ADMIN, "", self.id, force=True))
+
+    def places(self) -> set[str]:
+        """Give the pools in which its disks are recorded."""
+
+        def read(tx: Tx) -> set[str]:
+            return {tx.pools.get(each.pool_id).name for each in tx.volumes.of_instance(self.id)}
+
+        return self.cloud.read(read)
+
+    def files(self) -> list[str]:
+        files = self.shell.disk.files
+        return sorted(path for path in files if path.startswith(RAW) and not path.endswith("zcloud-pool"))
+
+    def failed(self, operation: Operation) -> str:
+        ended = self.cloud.wait(operation)
+        assert ended.status is OperationStatus.FAILED
+        assert ended.error is not None
+        return str(ended.error["message"])
+
+
+def test_a_guest_runs_on_in_the_new_pool_and_its_seed_follows_at_the_next_start(cloud: FakeCloud) -> None:
+    owner = Mover(cloud)
+    owner.done(owner.moving.move_instance(ADMIN, "", "web", owner.raw))
+    assert owner.places() == {"raw"}
+    domain = owner.hypervisor.domains[owner.id]
+    assert domain.starts == 1
+    assert [path.rpartition(".")[2] for path in owner.files()] == ["raw", "raw"]
+    assert RAW in domain.plugged.xml
+    owner.stop()
+    owner.done(cloud.instances.start(ADMIN, "", "web"))
+    assert f"{RAW}artifacts/{owner.id}.seed.iso" in domain.xml
+    assert not [path for path in owner.shell.disk.files if owner.id in path and not path.startswith(RAW)]
+    owner.done(cloud.instances.delete(ADMIN, "", "web"))
+    assert owner.files() == []
+
+
+def test_an_instance_that_is_off_moves_with_its_small_files(cloud: FakeCloud) -> None:
+    owner = Mover(cloud)
+    owner.stop()
+    owner.done(owner.moving.move_instance(ADMIN, "", "web", owner.raw))
+    assert owner.places() == {"raw"}
+    assert [each for each in owner.files() if each.endswith(".seed.iso")]
+    owner.done(cloud.instances.start(ADMIN, "", "web"))
+
+
+@pytest.mark.parametrize("verb", ["begin_mirror", "end_mirror"])
+def test_a_guest_that_cannot_turn_stays_where_it_is(cloud: FakeCloud, verb: str) -> None:
+    owner = Mover(cloud)
+    before = owner.claimed(owner.data().id)
+    owner.hypervisor.fail(verb, HypervisorFailed("libvirt: no."))
+    owner.failed(owner.moving.move_instance(ADMIN, "", "web", owner.raw))
+    assert (owner.places(), owner.files()) == ({owner.home}, [])
+    assert owner.claimed(owner.data().id) == before
+    owner.done(owner.moving.move_instance(ADMIN, "", "web", owner.raw))
+
+
+def test_a_mirror_that_broke_off_is_not_begun_again(cloud: FakeCloud) -> None:
+    owner = Mover(cloud)
+    begin = owner.hypervisor.mirror_job
+
+    def gone(uuid: str, target: str) -> MirrorJob:
+        job = begin(uuid, target)
+        owner.hypervisor.mirrors.clear()
+        return job._replace(ready=False) if job.active else job
+
+    owner.hypervisor.mirror_job = gone  # type: ignore[method-assign]
+    told = owner.failed(owner.moving.move_volume(ADMIN, "", owner.data().id, owner.raw))
+    assert "broke off" in told
+    assert (owner.places(), owner.files()) == ({owner.home}, [])
+
+
+def test_a_copy_that_differs_is_thrown_away(cloud: FakeCloud) -> None:
+    owner = Mover(cloud)
+    owner.stop()
+    owner.shell.fail("qemu-img compare", CommandFailed("The command ended with 1."))
+    owner.failed(owner.moving.move_instance(ADMIN, "", "web", owner.raw))
+    assert (owner.places(), owner.files()) == ({owner.home}, [])
+
+
+def test_what_cannot_be_moved_is_refused(cloud: FakeCloud) -> None:
+    owner = Mover(cloud)
+    with pytest.raises(WrongState, match="already"):
+        owner.moving.move_instance(ADMIN, "", "web", owner.home)
+    owner.take("one")
+    with pytest.raises(InUse, match="Snapshots"):
+        owner.moving.move_instance(ADMIN, "", "web", owner.raw)
+
+
+def test_a_free_volume_moves(cloud: FakeCloud) -> None:
+    owner = Mover(cloud)
+    volumes = Volumes(cloud.services)
+    made, operation = volumes.create(ADMIN, "", VolumeSpec("spare", 1 << 30, owner.home))
+    owner.done(operation)
+    owner.done(owner.moving.move_volume(ADMIN, "", "spare", owner.raw))
+    assert owner.files() == [f"{RAW}volumes/{made.id}.raw"]
