@@ -452,7 +452,7 @@ def _clone_volume(stage: Stage, host_id: str) -> Ask:
     instance = stage.instance(host_id, start=False)
     root = next(each for each in stage.cloud.read(lambda tx: tx.volumes.of_instance(instance.id)) if not each.slot)
     name = stage.name("copy")
-    return lambda: stage.volumes.clone(ADMIN, "", root.id, name, 2 << 30)[1]
+    return lambda: stage.volumes.clone(ADMIN, "", root.id, VolumeSpec(name, 2 << 30))[1]
 
 
 def _resize_volume(stage: Stage, host_id: str) -> Ask:

@@ -793,7 +793,8 @@ class InstanceChange(TypedDict):
 class InstanceClone(TypedDict):
     """Clones of an instance, one per name; 0, empty and null are as the original has it.  ``linked`` null: over the
     disks of a template, else full copies. ``nics`` are in place of the original's networks; of several clones the
-    first gets a chosen address, the others those after it. Disks ``without`` stay behind."""
+    first gets a chosen address, the others those after it. Disks ``without`` stay behind. Full copies can lie in
+    another ``pool`` of the host, of whatever kind."""
 
     names: list[str]
     linked: NotRequired[bool | None]
@@ -804,6 +805,7 @@ class InstanceClone(TypedDict):
     nics: NotRequired[list[NicRequest] | None]
     without: NotRequired[list[str]]
     start: NotRequired[bool]
+    pool: NotRequired[str]
 
 
 class InstanceCreate(TypedDict):
@@ -970,6 +972,12 @@ class Membership(TypedDict):
     project_id: str
     project: str
     role: str
+
+
+class MoveRequest(TypedDict):
+    """To which pool of its host it is moved; the kinds may differ."""
+
+    pool: str
 
 
 class Network(TypedDict):
@@ -1614,10 +1622,11 @@ class VolumeChange(TypedDict):
 
 
 class VolumeClone(TypedDict):
-    """A copy of a volume, by itself and free; ``size`` 0 is the original's."""
+    """A copy of a volume, by itself and free; ``size`` 0 and an empty ``pool`` are the original's."""
 
     name: str
     size: NotRequired[int]
+    pool: NotRequired[str]
 
 
 class VolumeCreate(TypedDict):

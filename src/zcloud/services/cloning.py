@@ -29,6 +29,7 @@ from zcloud.services.instances import InstanceView, views
 from zcloud.services.nics import add_port
 from zcloud.services.owned import begin_verb, check_no_clones, check_state, find
 from zcloud.services.rehearsing import rehearse
+from zcloud.services.volumes import find_pool
 from zcloud.store import InstanceFilter, Page, Tx
 
 MAX_CLONES = 50
@@ -40,8 +41,9 @@ _KEPT_OPTIONS = ("locale", "timezone", "ntp", "apt_proxy", "dnf_proxy")
 class CloneSpec:
     """Clones that are asked for, one per name; 0, empty and None are as the source has it.
 
-    ``linked`` None: over a template's disks, else copies. ``nics`` are in place of the source's networks; of several
-    clones the first gets the chosen address, the others those after it. Disks ``without`` stay behind.
+    ``linked`` None: over a template's disks, else copies; those lie in ``pool``. ``nics`` are in place of the source's
+    networks; of several clones the first gets the chosen address, the others those after it. Disks ``without`` stay
+    behind.
     """
 
     names: tuple[str, ...]
@@ -53,6 +55,7 @@ class CloneSpec:
     nics: tuple[NicRequest, ...] | None = None
     without: tuple[str, ...] = ()
     start: bool = True
+    pool: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +163,9 @@ def _check(spec: CloneSpec) -> None:
 
 def _settle(tx: Tx, source: Instance, spec: CloneSpec) -> CloneSpec:
     """Fill in what was left open; raises InvalidInput, WrongState, NotFound."""
-    linked = source.template if spec.linked is None else spec.linked
+    linked = source.template and not spec.pool if spec.linked is None else spec.linked
+    if linked and spec.pool:
+        raise InvalidInput("A linked clone's disks lie where the template's do.", field="pool")
     if linked and not source.template:
         raise WrongState(
             f"{source.name} is no template; its disks change under whatever would lie over them.",
@@ -196,6 +201,7 @@ class _Order:
             raise NotFound(f"The instance {source.name} has no disk {min(unknown)[:80]!r}.")
         self._left = [each for each in disks if {each.name, each.id} & set(spec.without)]
         self._disks = [each for each in disks if each not in self._left]
+        self._pool = find_pool(tx, spec.pool, source.host_id) if spec.pool else None
         if any(not each.slot for each in self._left):
             raise InvalidInput("A clone needs the root disk.", field="without")
 
@@ -231,7 +237,10 @@ class _Order:
     def _check_disks(self) -> None:
         feature = Feature.COPY_ON_WRITE if self._spec.linked else Feature.COPY
         for volume in self._disks:
-            registry.check_feature(self._tx.pools.get(volume.pool_id), feature, "clones")
+            if self._stays(volume):
+                registry.check_feature(self._tx.pools.get(volume.pool_id), feature, "clones")
+            elif self._pool:
+                volume.attachment.check_direct(direct_io=registry.has_direct_io(self._pool))
             if volume.state is not VolumeState.READY:
                 raise WrongState(f"The volume {volume.name} is {volume.state}.")
         root = next((each for each in self._disks if not each.slot), None)
@@ -239,6 +248,10 @@ class _Order:
             raise WrongState(f"The instance {self._source.name} has no root disk.")
         if self._spec.root_size and not root.size <= self._spec.root_size <= 64 * TIB:
             raise InvalidInput(f"The root disk of a clone has {root.size} bytes at least.", field="root_size")
+
+    def _stays(self, volume: Volume) -> bool:
+        """Tell whether the copy of a disk lies in the same pool."""
+        return self._pool is None or self._pool.id == volume.pool_id
 
     def _admit(self, number: int, clone: Instance, operation: Operation) -> None:
         """Record a clone with its disks and ports, and claim what it takes."""
@@ -340,7 +353,8 @@ class _Order:
             name=f"{clone.name}-data-{origin.slot}" if origin.slot else f"{clone.name}-root",
             size=grown,
             allocated=0,
-            image_id=origin.image_id if apart else None,
+            pool_id=self._pool.id if self._pool else origin.pool_id,
+            image_id=origin.image_id if apart and self._stays(origin) else None,
             parent_id=origin.id if spec.linked else None,
             instance_id=clone.id,
             state=VolumeState.CREATING,

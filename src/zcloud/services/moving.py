@@ -14,7 +14,7 @@ from zcloud.services import admission
 from zcloud.services.context import Services, Subject, begin, expect
 from zcloud.services.owned import begin_verb, check_state, find
 from zcloud.services.snapshots import check_no_snapshot
-from zcloud.services.volumes import check_usable, find_pool, find_volume
+from zcloud.services.volumes import common_host, find_pool, find_volume
 from zcloud.store import Tx
 
 
@@ -35,7 +35,7 @@ class Moving:
             expect(volume, revision)
             if volume.instance_id:
                 return _move(tx, actor, tx.instances.get(volume.instance_id), [volume], pool)
-            host_id = _host(tx, volume, pool)
+            host_id = common_host(tx, tx.pools.get(volume.pool_id), find_pool(tx, pool))
             target = _target(tx, [volume], pool, host_id)
             subject = Subject("volume", volume.id, volume.name, volume.project_id)
             args = _args([volume], target, host_id)
@@ -80,14 +80,6 @@ def _move(tx: Tx, actor: Actor, instance: Instance, volumes: list[Volume], pool:
     operation = begin_verb(tx, actor, instance, "move", **{**args, "owner": instance.id, "live": live})
     _take(tx, moved, target, operation)
     return operation
-
-
-def _host(tx: Tx, volume: Volume, pool: str) -> str:
-    """Give the host by which a volume that no instance has is moved: it has to reach both pools."""
-    here, there = tx.pools.get(volume.pool_id), find_pool(tx, pool)
-    host_id = here.host_id or there.host_id or tx.pool_hosts.way_to(here)
-    check_usable(tx, here, host_id)
-    return host_id
 
 
 def _target(tx: Tx, volumes: list[Volume], pool: str, host_id: str) -> Pool:

@@ -87,20 +87,26 @@ class Volumes:
 
         return self._store.transact(work)
 
-    def clone(self, actor: Actor, project: str, ref: str, name: str, size: int = 0) -> tuple[Volume, Operation]:
-        """Make a free volume with the bytes of another one; both are the operation's until it ends.
+    def clone(self, actor: Actor, project: str, ref: str, spec: VolumeSpec) -> tuple[Volume, Operation]:
+        """Make a free volume with the bytes of another one, perhaps in another pool; the operation has both.
+
+        A size of 0 and an empty pool are the original's.
 
         Raises WrongState (a guest may write to it), InvalidInput (smaller), AlreadyExists, PoolFull, QuotaExceeded.
         """
 
         def work(tx: Tx) -> tuple[Volume, Operation]:
             source = find_volume(tx, actor, project, ref)
-            pool, owner = tx.pools.get(source.pool_id), tx.projects.get(source.project_id)
-            registry.check_feature(pool, Feature.COPY, f"copies of volumes, such as {source.name}")
-            if size and size < source.size:
+            here, owner = tx.pools.get(source.pool_id), tx.projects.get(source.project_id)
+            pool = find_pool(tx, spec.pool) if spec.pool else here
+            host_id = common_host(tx, here, pool)
+            if pool.id == here.id:
+                registry.check_feature(pool, Feature.COPY, f"copies of volumes, such as {source.name}")
+            if spec.size and spec.size < source.size:
                 raise InvalidInput(f"A copy of {source.name} has {source.size} bytes at least.", field="size")
-            copy = add_volume(tx, owner, pool, VolumeSpec(name, size or source.size))
-            operation = _begin(tx, actor, copy, "clone", source=source.id, size=copy.size)
+            copy = add_volume(tx, owner, pool, VolumeSpec(spec.name, spec.size or source.size))
+            asked = {"source": source.id, "size": copy.size, "pool": pool.id, "host": host_id}
+            operation = _begin(tx, actor, copy, "clone", **asked)
             hold_still(tx, source, operation)
             return tx.volumes.get(copy.id), operation
 
@@ -140,8 +146,8 @@ class Volumes:
             growth = Growth(int(old.args["size"]), bool(old.args.get("filesystems")))
             return self.resize(actor, "", old.resource_id, growth)
         if old.verb == "clone":
-            name, size = old.resource_name, int(old.args["size"])
-            return self.clone(actor, old.project_id or "", str(old.args["source"]), name, size)[1]
+            wanted = VolumeSpec(old.resource_name, int(old.args["size"]), str(old.args.get("pool", "")))
+            return self.clone(actor, old.project_id or "", str(old.args["source"]), wanted)[1]
         spec = VolumeSpec(old.resource_name, int(old.args["size"]), str(old.args["pool"]))
         return self.create(actor, old.project_id or "", spec)[1]
 
@@ -209,6 +215,14 @@ def check_usable(tx: Tx, pool: Pool, host_id: str) -> None:
             f"The pool {pool.name} cannot be used on {tx.hosts.get(host_id).name}: {reason or 'it is not for it.'}",
             hint=f"See `zcloud pool show {pool.name}`.",
         )
+
+
+def common_host(tx: Tx, one: Pool, other: Pool) -> str:
+    """Give the host by which something goes from one pool to another; raises WrongState where none reaches both."""
+    host_id = one.host_id or other.host_id or tx.pool_hosts.way_to(one)
+    for pool in (one, other):
+        check_usable(tx, pool, host_id)
+    return host_id
 
 
 def add_volume(tx: Tx, owner: Project, pool: Pool, spec: VolumeSpec) -> Volume:

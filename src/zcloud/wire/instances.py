@@ -137,7 +137,8 @@ class InstanceClone(Request):
     """Clones of an instance, one per name; 0, empty and null are as the original has it.
 
     ``linked`` null: over the disks of a template, else full copies. ``nics`` are in place of the original's networks;
-    of several clones the first gets a chosen address, the others those after it. Disks ``without`` stay behind.
+    of several clones the first gets a chosen address, the others those after it. Disks ``without`` stay behind. Full
+    copies can lie in another ``pool`` of the host, of whatever kind.
     """
 
     names: Annotated[tuple[Name, ...], Field(min_length=1, max_length=50)]
@@ -149,6 +150,7 @@ class InstanceClone(Request):
     nics: Annotated[tuple[NicRequest, ...], Field(max_length=8)] | None = None
     without: Annotated[tuple[Ref, ...], Field(max_length=16)] = ()
     start: Flag = True
+    pool: OptionalRef = ""
 
 
 class TemplateRequest(Request):

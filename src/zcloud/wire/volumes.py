@@ -43,10 +43,11 @@ class VolumeResize(Request):
 
 
 class VolumeClone(Request):
-    """A copy of a volume, by itself and free; ``size`` 0 is the original's."""
+    """A copy of a volume, by itself and free; ``size`` 0 and an empty ``pool`` are the original's."""
 
     name: Name
     size: Bytes = 0
+    pool: OptionalRef = ""
 
 
 class MoveRequest(Request):

@@ -21,6 +21,7 @@ from zcloud.store import Tx
 from zcloud.workflows import parts
 from zcloud.workflows.context import Run, Whole, load_whole
 from zcloud.workflows.instance_create import mark_running
+from zcloud.workflows.moving import fill
 from zcloud.workflows.plugging import running
 from zcloud.workflows.quiet import held_still, thaw
 
@@ -57,9 +58,19 @@ def copy_disks(run: Run) -> None:
         source, wholes = wholes[0], wholes[1:]
     for number, whole in enumerate(wholes):
         for origin, volume, pool in _pairs(source, whole):
-            driver = run.storage(pool, whole.instance.host_id)
-            driver.copy_volume(whole.volume_spec(volume), source.volume_spec(origin))
+            _copy(run, (source, origin), (whole, volume), pool)
         run.control.progress(number + 1, len(wholes))
+
+
+def _copy(run: Run, origin: tuple[Whole, Volume], copied: tuple[Whole, Volume], pool: Pool) -> None:
+    """Copy a disk that nobody writes to, by its backend or to another pool."""
+    (source, volume), (clone, copy), host_id = origin, copied, origin[0].instance.host_id
+    driver, wanted, spec = run.storage(pool, host_id), clone.volume_spec(copy), source.volume_spec(volume)
+    if volume.pool_id == pool.id:
+        driver.copy_volume(wanted, spec)
+        return
+    old = run.read(lambda tx: tx.pools.get(volume.pool_id))
+    fill(run, host_id, pool, (run.storage(old, host_id), spec), (driver, wanted))
 
 
 def remove_disks(run: Run) -> None:

@@ -14,6 +14,7 @@ from zcloud.operations.model import Step, Workflow
 from zcloud.store import Tx
 from zcloud.workflows.context import Run, volume_spec
 from zcloud.workflows.growing import grow_filesystems
+from zcloud.workflows.moving import fill
 from zcloud.workflows.plugging import running
 
 
@@ -36,8 +37,14 @@ def make(run: Run) -> None:
 def copy(run: Run) -> None:
     """Make the volume as a copy of another one."""
     _, pool, spec = _load(run)
-    origin = run.read(lambda tx: volume_spec(tx, tx.volumes.get(run.args["source"])))
-    _driver(run, pool).copy_volume(spec, origin)
+    with run.store.read() as tx:
+        source = tx.volumes.get(run.args["source"])
+        origin, old = volume_spec(tx, source), tx.pools.get(source.pool_id)
+    if old.id == pool.id:
+        _driver(run, pool).copy_volume(spec, origin)
+        return
+    host_id = run.args["host"]
+    fill(run, host_id, pool, (run.storage(old, host_id), origin), (run.storage(pool, host_id), spec))
 
 
 def remove(run: Run) -> None:

@@ -236,11 +236,11 @@ def test_the_guest_grows_what_lies_on_the_disk(owner: Owner) -> None:
 def test_a_volume_is_copied_while_nobody_writes_to_it(owner: Owner) -> None:
     disk = owner.plug()
     with pytest.raises(WrongState, match="may write to it"):
-        owner.volumes.clone(ADMIN, "", disk.id, "copy")
+        owner.volumes.clone(ADMIN, "", disk.id, VolumeSpec("copy", 0))
     owner.done(owner.cloud.instances.stop(ADMIN, "", "web"))
     with pytest.raises(InvalidInput, match="at least"):
-        owner.volumes.clone(ADMIN, "", disk.id, "copy", GIB // 2)
-    copy, operation = owner.volumes.clone(ADMIN, "", disk.id, "copy", 2 * GIB)
+        owner.volumes.clone(ADMIN, "", disk.id, VolumeSpec("copy", GIB // 2))
+    copy, operation = owner.volumes.clone(ADMIN, "", disk.id, VolumeSpec("copy", 2 * GIB))
     with pytest.raises(Busy):
         owner.cloud.instances.start(ADMIN, "", "web")
     owner.done(operation)

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from tests.unit.workflows.test_snapshots import Owner
 
-from zcloud.domain.errors import CommandFailed, HypervisorFailed, InUse, WrongState
+from zcloud.domain.errors import CommandFailed, HypervisorFailed, InUse, InvalidInput, WrongState
 from zcloud.domain.operation import Operation, OperationStatus
 from zcloud.ports import MirrorJob
+from zcloud.services.cloning import CloneSpec, Cloning
 from zcloud.services.moving import Moving
 from zcloud.services.volumes import Volumes, VolumeSpec
 from zcloud.store import Store, Tx
@@ -132,3 +133,32 @@ def test_a_free_volume_moves(cloud: FakeCloud) -> None:
     owner.done(operation)
     owner.done(owner.moving.move_volume(ADMIN, "", "spare", owner.raw))
     assert owner.files() == [f"{RAW}volumes/{made.id}.raw"]
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_clones_of_disks_and_instances_lie_in_another_pool(cloud: FakeCloud, *, runs: bool) -> None:
+    owner = Mover(cloud)
+    if not runs:
+        owner.stop()
+        disk = owner.data()
+        made, operation = Volumes(cloud.services).clone(ADMIN, "", disk.id, VolumeSpec("copy", 2 << 30, owner.raw))
+        owner.done(operation)
+        assert owner.files() == [f"{RAW}volumes/{made.id}.raw"]
+    spec = CloneSpec(("one", "two"), pool=owner.raw)
+    owner.done(Cloning(cloud.services).clone(ADMIN, "", "web", spec).operation)
+    disks = [path for path in owner.files() if path.endswith(".raw")]
+    assert len(disks) == 4 + (not runs)
+    assert owner.places() == {owner.home}
+    for name in ("one", "two"):
+        owner.done(cloud.instances.delete(ADMIN, "", name))
+    assert len(owner.files()) == (not runs)
+
+
+def test_a_linked_clone_lies_where_its_template_does(cloud: FakeCloud) -> None:
+    owner = Mover(cloud)
+    owner.stop()
+    cloning = Cloning(cloud.services)
+    owner.done(cloning.template(ADMIN, "", "web", on=True))
+    with pytest.raises(InvalidInput, match="template"):
+        cloning.clone(ADMIN, "", "web", CloneSpec(("one",), linked=True, pool=owner.raw))
+    owner.done(cloning.clone(ADMIN, "", "web", CloneSpec(("one",), pool=owner.raw)).operation)

@@ -83,7 +83,8 @@ def resize_volume(call: Calling, ref: RefPath, body: VolumeResize, project: Proj
 @router.post("/volumes/{ref}/clone", status_code=202, response_model=Accepted)
 def clone_volume(call: Calling, ref: RefPath, body: VolumeClone, project: Project = "") -> Response:
     """Make a free volume with the bytes of another one, that no running guest has."""
-    cloned = call.parts.devices.volumes.clone(call.actor, project, ref, body.name, body.size)
+    spec = VolumeSpec(body.name, body.size, body.pool)
+    cloned = call.parts.devices.volumes.clone(call.actor, project, ref, spec)
     return accepted(call, cloned[1])
 
 

@@ -32,6 +32,7 @@ from zcloud.client import route
     help="A NIC, in place of the original's networks; of several clones the first gets the address; repeatable.",
 )
 @click.option("--without", multiple=True, metavar="DISK", help="A data disk that is not cloned along; repeatable.")
+@click.option("--pool", default="", shell_complete=completer("pools"), help="Where copies lie [as the original].")
 @click.option("--no-start", is_flag=True, help="Make them, but do not start them.")
 @wait_option
 def clone(app: App, source: str, names: tuple[str, ...], wait: bool, **options: Any) -> None:
@@ -47,6 +48,7 @@ def clone(app: App, source: str, names: tuple[str, ...], wait: bool, **options: 
         "nics": nics,
         "without": list(options["without"]),
         "start": not options["no_start"],
+        "pool": options["pool"],
     }
     answer = app.client.post(route("instances", source, "clone"), body, project=app.project)
     for told in answer.get("warnings", ()):

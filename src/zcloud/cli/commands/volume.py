@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from zcloud.cli.asking import completer, confirm, name_argument, wait_option, yes_option
@@ -94,10 +96,12 @@ def resize(app: App, volume: str, bytes_: int, disk_only: bool, wait: bool) -> N
 @name_argument("volumes", name="volume")
 @click.argument("name")
 @click.option("--size", "bytes_", type=SIZE, default=0, help="How large the copy is [as the original].")
+@click.option("--pool", default="", shell_complete=completer("pools"), help="Where it lies [as the original].")
 @wait_option
-def clone(app: App, volume: str, name: str, bytes_: int, wait: bool) -> None:
+def clone(app: App, volume: str, name: str, wait: bool, **options: Any) -> None:
     """Make a free volume with the bytes of another one, that no running guest has."""
-    answer = app.client.post(route("volumes", volume, "clone"), {"name": name, "size": bytes_}, project=app.project)
+    body = {"name": name, "size": options["bytes_"], "pool": options["pool"]}
+    answer = app.client.post(route("volumes", volume, "clone"), body, project=app.project)
     finish(app, answer, _("{name} is a copy of {volume}.").format(name=plain(name), volume=plain(volume)), wait=wait)
 
 
