@@ -39,6 +39,7 @@ class Stock:
     blocked: Operation  # in home
     held: Instance  # in home, paused
     kept: Instance  # in home, saved
+    mobile: Instance  # in home, off, with a root volume
     whole: Instance  # in home, running, with a root volume
     trashed: Instance  # in home
     adopted: Instance  # in home, stopped
@@ -136,6 +137,7 @@ def stock(cloud: Cloud) -> Stock:
             trashed=instance(
                 "old~1", status=InstanceStatus.TRASHED, hardware={"trash": {"at": tx.now.isoformat(), "name": "old"}}
             ),
+            mobile=instance("mobile", status=InstanceStatus.STOPPED),
             whole=whole,
             plugged=tx.volumes.add(builders.volume(home, cloud.pool.id, instance_id=cloud.instance.id, slot=1)),
         )
@@ -295,7 +297,7 @@ ASKS: dict[tuple[str, str], Ask] = {
     ("POST", "/v1/instances/{ref}/insert"): Ask(202, "/v1/instances/{s.whole.id}/insert", {"image": "disc"}),
     ("POST", "/v1/instances/{ref}/eject"): Ask(202, "/v1/instances/{s.whole.id}/eject"),
     ("POST", "/v1/instances/{ref}/forget"): Ask(204, "/v1/instances/{s.adopted.id}/forget"),
-    ("POST", "/v1/instances/{ref}/move"): Ask(202, "/v1/instances/{s.whole.id}/move", {"pool": "idle"}),
+    ("POST", "/v1/instances/{ref}/move"): Ask(202, "/v1/instances/{s.mobile.id}/move", {"pool": "idle"}),
     ("POST", "/v1/instances/{ref}/clone"): Ask(202, "/v1/instances/{s.whole.id}/clone", {"names": ["twin"]}),
     ("POST", "/v1/instances/{ref}/template"): Ask(202, "/v1/instances/{c.instance.id}/template", {}),
     ("GET", "/v1/instances/{ref}/snapshots"): Ask(200, "/v1/instances/{s.whole.id}/snapshots"),

@@ -310,6 +310,7 @@ class _Order:
         source, spec, identity, now = self._source, self._spec, new_id(), self._tx.now
         options = {key: value for key, value in source.guest.get("options", {}).items() if key in _KEPT_OPTIONS}
         origin = {"id": source.id, "name": source.name, "linked": spec.linked}
+        here = all(self._stays(each) for each in self._disks if not each.slot)  # CDs lie in the root disk's pool
         as_large = (spec.vcpus, spec.memory_mib) == (source.vcpus, source.memory_mib)
         return replace(
             source,
@@ -336,6 +337,8 @@ class _Order:
             created_at=now,
             updated_at=now,
             started_at=None,
+            driver_image_id=source.driver_image_id if here else None,
+            cd_image_id=source.cd_image_id if here else None,
             hardware={},
             guest={**source.guest, "options": options, "clone_of": origin},
             live={},

@@ -75,6 +75,10 @@ def _move(tx: Tx, actor: Actor, instance: Instance, volumes: list[Volume], pool:
     for each in moved:
         each.attachment.check_direct(direct_io=registry.has_direct_io(target))
         check_no_snapshot(tx, each)
+    if any(not each.slot for each in moved) and (instance.cd_image_id or instance.driver_image_id):
+        raise WrongState(
+            f"{instance.name} has a CD in a drive, which lies where its root disk does.", hint="Take it out first."
+        )
     live = instance.status is InstanceStatus.RUNNING
     args = _args(moved, target, instance.host_id)
     operation = begin_verb(tx, actor, instance, "move", **{**args, "owner": instance.id, "live": live})
