@@ -110,7 +110,8 @@ def _grow(visit: Visit, volume: Volume, given: Fields) -> object:
 
 
 def _clone(visit: Visit, volume: Volume, given: Fields) -> object:
-    return visit.parts.devices.volumes.clone(visit.actor, "", volume.id, given.line("name"), given.size("size"))[0]
+    spec = VolumeSpec(given.line("name"), given.size("size"))
+    return visit.parts.devices.volumes.clone(visit.actor, "", volume.id, spec)[0]
 
 
 def _attach(visit: Visit, volume: Volume, given: Fields) -> object:
