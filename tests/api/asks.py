@@ -300,6 +300,11 @@ ASKS: dict[tuple[str, str], Ask] = {
     ("POST", "/v1/instances/{ref}/move"): Ask(202, "/v1/instances/{s.mobile.id}/move", {"pool": "idle"}),
     ("POST", "/v1/instances/{ref}/clone"): Ask(202, "/v1/instances/{s.whole.id}/clone", {"names": ["twin"]}),
     ("POST", "/v1/instances/{ref}/template"): Ask(202, "/v1/instances/{c.instance.id}/template", {}),
+    ("POST", "/v1/instances/{ref}/customize"): Ask(
+        202,
+        "/v1/instances/{c.stopped.id}/customize",
+        {"hostname": "new", "files": [{"path": "/etc/x", "content": "eA=="}]},
+    ),
     ("GET", "/v1/instances/{ref}/snapshots"): Ask(200, "/v1/instances/{s.whole.id}/snapshots"),
     ("POST", "/v1/instances/{ref}/snapshots"): Ask(202, "/v1/instances/{s.held.id}/snapshots", {"name": "new"}),
     ("POST", "/v1/instances/{ref}/snapshots/{snapshot}/revert"): Ask(

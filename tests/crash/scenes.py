@@ -17,6 +17,7 @@ from tests.crash.books import THEIRS
 
 from zcloud.base.ids import new_id
 from zcloud.domain.attachment import Attachment, DiskBus, IoLimits
+from zcloud.domain.customization import Customization, PlacedFile
 from zcloud.domain.errors import NotFound
 from zcloud.domain.host import HostKind, HostState
 from zcloud.domain.install import InstallRequest
@@ -30,6 +31,7 @@ from zcloud.observer.foreign import ForeignWatch
 from zcloud.services.adoption import Adopting
 from zcloud.services.arrivals import ArrivalLimits, Arrivals
 from zcloud.services.cloning import CloneSpec, Cloning
+from zcloud.services.customizing import Customizing
 from zcloud.services.definitions import Definitions
 from zcloud.services.direct import Direct
 from zcloud.services.disks import Disks, DiskSpec, Parting
@@ -82,6 +84,7 @@ class Stage:
         self.volumes, self.disks, self.nics = Volumes(services), Disks(services), Nics(services)
         self.media = Media(services)
         self.cloning, self.snapshots, self.moving = Cloning(services), Snapshots(services), Moving(services)
+        self.customizing = Customizing(services)
         self.numbers = itertools.count()
         self._place_kit(self.cloud.config.probe_dir)
 
@@ -298,6 +301,16 @@ def _snapshot(stage: Stage, host_id: str) -> Ask:
     instance, launched = stage.cloud.launch.launch(ADMIN, "", spec)
     stage.done(launched)
     return lambda: stage.snapshots.create(ADMIN, "", instance.id, "one")[1]
+
+
+def _customize(stage: Stage, host_id: str) -> Ask:
+    """Of a guest that is off."""
+    instance, launched = stage.cloud.launch.launch(ADMIN, "", stage.spec(host_id, start=False))
+    stage.done(launched)
+    for path in ("zcloud-appliance-1.48.6", "zcloud-appliance-1.48.6.part"):  # its first time on the host
+        stage.cloud.links.link(host_id).shell.remove(f"/var/lib/libvirt/{path}")
+    what = Customization(hostname="anew", files=(PlacedFile("/etc/motd", b"hello"),))
+    return lambda: stage.customizing.customize(ADMIN, "", instance.id, what, network=True)
 
 
 def _revert(stage: Stage, host_id: str) -> Ask:
@@ -608,6 +621,7 @@ SCENES: Mapping[str, Callable[[Stage, str], Ask]] = {
     "instance_attach_nic_v1": _attach_nic,
     "instance_adopt_v1": _adopt,
     "instance_snapshot_v1": _snapshot,
+    "instance_customize_v1": _customize,
     "instance_revert_v1": _revert,
     "instance_delete_snapshot_v1": _delete_snapshot,
     "instance_clone_v1": _clone,

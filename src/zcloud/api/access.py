@@ -159,6 +159,7 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("POST", "/v1/instances/{ref}/disks"): MEMBER,
     ("PATCH", "/v1/instances/{ref}/disks/{disk}"): MEMBER,
     ("DELETE", "/v1/instances/{ref}/disks/{disk}"): MEMBER,
+    ("POST", "/v1/instances/{ref}/customize"): MEMBER,
     ("GET", "/v1/instances/{ref}/snapshots"): VIEWER,
     ("POST", "/v1/instances/{ref}/snapshots"): MEMBER,
     ("POST", "/v1/instances/{ref}/snapshots/{snapshot}/revert"): MEMBER,

@@ -22,6 +22,7 @@ from zcloud.services.audit import Audit
 from zcloud.services.catalogue import Catalogue
 from zcloud.services.cloning import Cloning
 from zcloud.services.context import Services
+from zcloud.services.customizing import Customizing
 from zcloud.services.definitions import Definitions
 from zcloud.services.direct import Direct
 from zcloud.services.disks import Disks
@@ -108,6 +109,7 @@ class Owner:
     actions: Actions
     screens: Screens
     definitions: Definitions
+    customizing: Customizing
     insides: Insides
     freezing: Freezing
     adopting: Adopting
@@ -185,6 +187,7 @@ def build_owner(services: Services, direct: Direct) -> Owner:
         actions=Actions(services),
         screens=Screens(services, direct),
         definitions=Definitions(services, direct),
+        customizing=Customizing(services),
         insides=Insides(services, direct),
         freezing=Freezing(services),
         adopting=Adopting(services, direct),

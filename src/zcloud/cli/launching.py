@@ -137,7 +137,7 @@ def _installation(options: Mapping[str, Any]) -> dict[str, Any]:
 def _guest(options: Mapping[str, Any]) -> dict[str, Any]:
     guest = {name: options[name] for name in ("timezone", "locale", "apt_proxy", "dnf_proxy") if options[name]}
     lists = {"ntp": list(options["ntp"]), "packages": list(options["package"])}
-    switches = {name: options[name] for name in ("package_update", "package_upgrade")}
+    switches = {name: options[name] for name in ("package_update", "package_upgrade", "offline")}
     return guest | {name: value for name, value in {**lists, **switches}.items() if value}
 
 

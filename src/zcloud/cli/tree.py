@@ -66,6 +66,7 @@ TREE: Tree = {
             "log": f"{_C}instance:log",
             "template": f"{_C}clone:template",
             "move": f"{_C}volume:move_instance",
+            "customize": f"{_C}customize:customize",
             "nic": Noun(
                 "NICs of an instance, changed while it runs.",
                 {

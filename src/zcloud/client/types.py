@@ -463,7 +463,8 @@ class GuestInfo(TypedDict):
 class GuestOptions(TypedDict):
     """Settings inside the guest; an empty one leaves the image's own.  ``packages`` are installed at its first
     boot, after the lists of packages were updated, and after an upgrade of all that is installed if
-    ``package_upgrade`` is set."""
+    ``package_upgrade`` is set. ``offline``: the image has no cloud-init, so name, network, keys and commands are
+    written to its disk before it boots, by libguestfs on its host."""
 
     locale: NotRequired[str]
     timezone: NotRequired[str]
@@ -473,6 +474,7 @@ class GuestOptions(TypedDict):
     packages: NotRequired[list[str]]
     package_update: NotRequired[bool]
     package_upgrade: NotRequired[bool]
+    offline: NotRequired[bool]
 
 
 class GuestPassword(TypedDict):
@@ -612,6 +614,13 @@ class HostDomain(TypedDict):
     vcpus: int
     memory_mib: int
     seen_at: str
+
+
+class HostLine(TypedDict):
+    """A line of /etc/hosts."""
+
+    address: str
+    names: list[str]
 
 
 class HostLoss(TypedDict):
@@ -850,6 +859,23 @@ class InstanceCreate(TypedDict):
     driver_iso: NotRequired[str]
     cd: NotRequired[str]
     hardware: NotRequired[dict[str, Any]]
+
+
+class InstanceCustomize(TypedDict):
+    """What is changed; what is not given stays as it is.  ``fresh``: a machine id and SSH host keys of its own.
+    ``network``: its NICs are set up as zcloud has them, in the way of the system (netplan, ifcfg files,
+    NetworkManager, ifupdown or systemd-networkd). ``serial_console``: GRUB and kernel talk on the first serial
+    port, too. ``commands`` are lines for its shell, run without a network."""
+
+    fresh: NotRequired[bool]
+    hostname: NotRequired[str]
+    hosts: NotRequired[list[HostLine]]
+    network: NotRequired[bool]
+    timezone: NotRequired[str]
+    users: NotRequired[list[Person]]
+    serial_console: NotRequired[bool]
+    files: NotRequired[list[PlacedFile]]
+    commands: NotRequired[list[str]]
 
 
 class InstanceRename(TypedDict):
@@ -1122,6 +1148,27 @@ class Pending(TypedDict):
 
     now: Any
     next: Any
+
+
+class Person(TypedDict):
+    """A user, made where there is none; for root only keys and the password count.  ``password_hash`` is a crypt(3)
+    hash; a ``password`` is hashed in the guest. ``sudo``: may do all."""
+
+    name: str
+    ssh_keys: NotRequired[list[str]]
+    password_hash: NotRequired[str]
+    password: NotRequired[str]
+    sudo: NotRequired[bool]
+    shell: NotRequired[str]
+    groups: NotRequired[list[str]]
+
+
+class PlacedFile(TypedDict):
+    """A file: its path, what is in it (base64), and its mode in octal digits."""
+
+    path: str
+    content: str
+    mode: NotRequired[str]
 
 
 class Placement(TypedDict):

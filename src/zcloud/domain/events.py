@@ -16,6 +16,7 @@ EVENT_KINDS: Mapping[str, str] = {
     "instance.changed": "Somebody changed an instance's tags or its protection.",
     "instance.adopted": "A domain of a host became an instance; `data.unmapped` has what zcloud has no record for.",
     "instance.forgotten": "An adopted instance is not zcloud's any more; its domain was left alone.",
+    "instance.customized": "The system on an instance's disk was changed while it was off.",
     "instance.edited": "An operator changed an instance's definition by zcloud.",
     "instance.guest_asked": "Somebody set a password, ran a command or read a file in a guest; the message says who.",
     "instance.renamed": "An instance has another name; `data` has the old and the new one.",

@@ -62,6 +62,7 @@ class GuestOptions:
     packages: tuple[str, ...] = ()
     package_update: bool = False
     package_upgrade: bool = False
+    offline: bool = False  # the image has no cloud-init: what it is told is written to its disk before it boots
 
 
 @dataclass(frozen=True, slots=True)

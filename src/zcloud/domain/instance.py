@@ -214,6 +214,11 @@ class Instance:
         return shown_status(self.status, self.hardware)
 
     @property
+    def offline(self) -> bool:
+        """Say whether it has no cloud-init: what it is told is written to its disk before its first run."""
+        return bool(self.guest.get("options", {}).get("offline"))
+
+    @property
     def trash(self) -> Mapping[str, Any]:
         """Give since when it is in the trash (``at``) and what it was called (``name``); empty: it is not."""
         trash: Mapping[str, Any] = self.hardware.get("trash") or {}
@@ -288,6 +293,7 @@ VERBS: Mapping[str, Verb] = {
     "revert": Verb("reverted", _THERE | {_S.ERROR}),
     "delete_snapshot": Verb("relieved of a snapshot", _THERE),
     "move": Verb("moved", frozenset({_S.RUNNING, _S.STOPPED})),
+    "customize": Verb("customized", frozenset({_S.STOPPED})),
     "edit": Verb("edited", frozenset({_S.RUNNING, _S.PAUSED, _S.STOPPED})),
     "rename": Verb("renamed", frozenset({_S.RUNNING, _S.PAUSED, _S.STOPPED, _S.SAVED})),
     "trash": Verb("deleted", frozenset(_S) - {_S.DELETING, _S.TRASHED, _S.BUILDING}),

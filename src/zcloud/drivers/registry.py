@@ -56,11 +56,15 @@ def storage_kinds() -> dict[str, tuple[StorageInfo, tuple[Option, ...]]]:
     return {kind: (driver.INFO, driver.OPTIONS) for kind, driver in _STORAGE.items()}
 
 
+def can(pool: Pool, feature: Feature) -> bool:
+    """Say whether a pool with its options can do something."""
+    return feature in _storage_class(pool.driver).features(pool.options)
+
+
 def check_feature(pool: Pool, feature: Feature, what: str) -> None:
     """Go on only where a pool's kind can do ``what``, in people's words; raises PoolCannot."""
-    driver = _storage_class(pool.driver)
-    info = driver.INFO
-    if feature not in driver.features(pool.options):
+    if not can(pool, feature):
+        info = _storage_class(pool.driver).INFO
         able = [kind for kind, driver in _STORAGE.items() if feature in driver.INFO.features]
         raise PoolCannot(
             f"The pool {pool.name} is of the kind {info.kind}, which with its options cannot do {what}.",

@@ -25,6 +25,9 @@ PROBE_DIRECTORY = "/var/lib/zcloud/probe"
 TPM_DIRECTORY = "/var/lib/libvirt/swtpm"
 """Where libvirt keeps the state of guests' TPMs, by the domain's uuid."""
 
+APPLIANCE = r"/var/lib/libvirt/zcloud-appliance-[0-9.]{3,19}(\.part)?"
+"""Where libguestfs' appliance of a version lies on a host, and where it is made."""
+
 _UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _MAX_ARGUMENTS = 256
 _MAX_ARGUMENT = 8192
@@ -133,6 +136,8 @@ _LVCREATE: Kinds = {
     "--type": Text("thin|thin-pool"), "--thinpool": LOGICAL, "--poolmetadatasize": LVM_SIZE,
     "--discards": Text("passdown"),
 }  # fmt: skip
+BACKEND = Text("LIBGUESTFS_BACKEND_SETTINGS=(force_tcg)?")
+
 _SAVE: Kinds = {"-m": MODE, "-o": OWNER, "-g": OWNER}
 _LINK: Kinds = {"dev": DEVICE, "type": Text("[a-z]{1,15}"), "master": DEVICE}
 _CREATE: Kinds = {"-f": FORMAT, "-b": FILE, "-F": FORMAT, "-o": IMAGE_OPTIONS}
@@ -200,7 +205,6 @@ FORMS: tuple[Form, ...] = (
     Form("mkdir", flags("-p"), {"-m": MODE}, (PLACE,)),
     Form("rmdir", operands=(FILE,)),
     Form("rm", flags("-f"), operands=(FILE,)),
-    Form("rm -r -f", operands=(Text(rf"{TPM_DIRECTORY}/{_UUID}"),)),  # an instance's TPM, where libvirt left its state
     Form("mv", flags("-f", "-n", "-T"), operands=(FILE, FILE)),
     Form("cp", flags("-T", "-f", "-p", "--reflink=auto", "--sparse=auto", "--sparse=always"), operands=(FILE, FILE)),
     Form("chown", flags("-h"), operands=(OWNERS, FILE)),
@@ -237,6 +241,17 @@ FORMS: tuple[Form, ...] = (
          (IN_GROUP,)),
     Form("thin_check -V"),
     Form("blkdiscard -z", flags(), {"-o": NUMBER, "-l": NUMBER}, (Text(LOGICAL_DEVICE),), 0, ("-o", "-l")),
+    # A script of ours within the system on a disk that nobody runs, by libguestfs as the user that runs guests.
+    Form("guestfish --version"),
+    Form("stat -c %F", operands=(Text(APPLIANCE),)),
+    Form("rm -r -f", operands=(Text(rf"{APPLIANCE}|{TPM_DIRECTORY}/{_UUID}"),)),  # or a TPM that libvirt left
+    Form("mv -T -n", operands=(Text(APPLIANCE), Text(APPLIANCE))),
+    Form("env LIBGUESTFS_BACKEND=direct", operands=(BACKEND, Text("libguestfs-make-fixed-appliance"), Text(APPLIANCE))),
+    Form("env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/nonexistent LC_ALL=C.UTF-8 LIBGUESTFS_BACKEND=direct",
+         flags("--init-groups", "--no-new-privs", "--rw", "-i", "--format=raw", "--format=qcow2"), {"-a": FILE},
+         (BACKEND, Text(f"LIBGUESTFS_PATH={APPLIANCE}"), Text("setpriv"), Text("--reuid=[0-9]{1,10}"),
+          Text("--regid=[0-9]{1,10}"), Text("guestfish"), Text("upload"), FILE, *map(Text, (
+          "/.zcloud-offline", ":", "sh", "sh /.zcloud-offline", ":", "rm", "/.zcloud-offline"))), 0, ("-a",)),
     # Network: our own nftables table, and looking.
     Form("nft -f -", script=True),
     Form("nft -c -f -", script=True),

@@ -20,7 +20,7 @@ from zcloud.domain.people import Actor, Project, Usage
 from zcloud.domain.size import ask_size, check_size
 from zcloud.domain.storage import TIB, Volume, VolumeState
 from zcloud.drivers import registry
-from zcloud.drivers.guest.cloudinit import build_seed
+from zcloud.drivers.guest.offline import check_birth
 from zcloud.drivers.storage.base import Feature
 from zcloud.scheduler import Demand
 from zcloud.services import admission
@@ -34,7 +34,7 @@ from zcloud.store import InstanceFilter, Page, Tx
 
 MAX_CLONES = 50
 _KEPT_SECRETS = ("password_hash", "password")  # user data and commands were for the original's first boot
-_KEPT_OPTIONS = ("locale", "timezone", "ntp", "apt_proxy", "dnf_proxy")
+_KEPT_OPTIONS = ("locale", "timezone", "ntp", "apt_proxy", "dnf_proxy", "offline")
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +292,8 @@ class _Order:
             kind: tx.secrets.get(f"instance.{kind}", self._source.id) for kind in SECRETS if kind in _KEPT_SECRETS
         }
         secrets = GuestSecrets.unpack(sealed)
-        build_seed(describe_guest(clone, nics, volumes, secrets))
+        image = tx.images.get(clone.image_id) if clone.image_id else None
+        check_birth(describe_guest(clone, nics, volumes, secrets), image.default_user if image else "")
         for kind, value in secrets.pack().items():
             tx.secrets.put(f"instance.{kind}", clone.id, value)
 

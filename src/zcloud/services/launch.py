@@ -29,7 +29,7 @@ from zcloud.domain.operation import Operation
 from zcloud.domain.people import Actor, Project, Role, Usage
 from zcloud.domain.size import ask_size, check_size
 from zcloud.domain.storage import GIB, MIB, TIB, Volume, VolumeRole, VolumeState
-from zcloud.drivers.guest.cloudinit import build_seed
+from zcloud.drivers.guest.offline import check_birth
 from zcloud.scheduler import Demand, Placement
 from zcloud.scheduler.model import HostView
 from zcloud.services import admission
@@ -180,7 +180,8 @@ class Launch:
         ]
         # Built here as the worker will build it, so that nothing is admitted that cannot be made.
         nics = list(zip(ports, networks, strict=True))
-        build_seed(describe_guest(instance, nics, volumes, secrets_of(spec)))
+        user = sized.image.default_user if sized.image else ""
+        check_birth(describe_guest(instance, nics, volumes, secrets_of(spec)), user)
         claims = [admission.volume_claim(each.pool_id, each.id, each.size) for each in volumes]
         if spec.start:
             claims += running_claims(host.id, instance.id, sized.vcpus, sized.memory_mib)
@@ -345,6 +346,10 @@ def _check_size(sized: Sized) -> None:
     if sized.image is None:
         if not MIN_DISK <= sized.root_size <= MAX_DISK:
             raise InvalidInput("Say how large the disk is on which it is installed.", field="root_size")
+        if spec.guest.get("offline"):
+            raise InvalidInput(
+                "A disk on which a system is yet to be installed is not customized.", field="guest.offline"
+            )
         return
     smallest = max(sized.image.virtual_size, sized.image.min_disk)
     if not smallest <= sized.root_size <= MAX_DISK:

@@ -45,7 +45,8 @@ class FakeShell:
             "sysctl -n net.ipv4.ip_forward": b"1\n",
             "qemu-img --version": b"qemu-img version 7.2\n",
             "dhcp_release": b"",
-            "rm -r -f": b"",
+            "chown": b"",
+            "guestfish --version": b"guestfish 1.48.6\n",
         }
         self._planned: list[tuple[str, ZcloudError]] = []
         self._due: dict[int, ZcloudError] = {}
@@ -59,6 +60,9 @@ class FakeShell:
             "mv": lambda argv, _: self._quietly(self.disk.rename, argv[-2], argv[-1]),
             "cp": lambda argv, _: self._quietly(self.disk.copy, argv[-2], argv[-1]),
             "chmod": lambda argv, _: self._quietly(self.disk.change_mode, argv[-1], argv[1]),
+            "rm -r": lambda argv, _: self._quietly(self.disk.remove, argv[-1]),
+            "env LIBGUESTFS_BACKEND=direct": self._appliance,
+            "env -i": self._guestfish,
             "sha256sum": lambda argv, _: f"{self.disk.file(argv[-1]).digest}  {argv[-1]}\n".encode(),
             "mount": lambda argv, _: self._quietly(self.disk.mount, argv[-2], argv[-1]),
             "umount": lambda argv, _: self._quietly(self.disk.unmount, argv[-1]),
@@ -187,6 +191,16 @@ class FakeShell:
         work(*arguments)
         return b""
 
+    def _appliance(self, argv: Sequence[str], _stdin: bytes) -> bytes:
+        self.disk.write(argv[-1], b"", 0o755)
+        return b""
+
+    def _guestfish(self, argv: Sequence[str], _stdin: bytes) -> bytes:
+        """Look for what it is given; the script runs in no system here."""
+        for path in (argv[argv.index("-a") + 1], argv[argv.index("upload") + 1]):
+            self.disk.file(path)
+        return b"network: netplan\n"
+
     def _cat(self, argv: Sequence[str], _stdin: bytes) -> bytes:
         if argv[-1] != "/proc/mounts":
             raise FakeError(f"cat: {argv[-1]}: No such file or directory")
@@ -203,6 +217,9 @@ class FakeShell:
         if "-f" in argv:
             self.disk.directory(path)
             return f"{self.disk.holding(path).kind}\n".encode()
+        if format == "%F":
+            self.disk.file(path)
+            return b"directory\n"
         if format == "%s":
             return f"{self.disk.file(path).size}\n".encode()
         if format == "%u":

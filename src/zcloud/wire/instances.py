@@ -60,7 +60,8 @@ class GuestOptions(Request):
     """Settings inside the guest; an empty one leaves the image's own.
 
     ``packages`` are installed at its first boot, after the lists of packages were updated, and after an upgrade of all
-    that is installed if ``package_upgrade`` is set.
+    that is installed if ``package_upgrade`` is set. ``offline``: the image has no cloud-init, so name, network, keys
+    and commands are written to its disk before it boots, by libguestfs on its host.
     """
 
     locale: Line = ""
@@ -71,6 +72,7 @@ class GuestOptions(Request):
     packages: Annotated[tuple[Line, ...], Field(max_length=100)] = ()
     package_update: Flag = False
     package_upgrade: Flag = False
+    offline: Flag = False
 
 
 class InstanceCreate(Request):

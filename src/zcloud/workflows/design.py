@@ -81,7 +81,7 @@ def plan_domain(run: Run, whole: Whole, host: Host, project: str, incarnation: i
         machine=instance.machine or known(host, "machine"),
         uefi=_uefi(host, instance, storage.artifact_path(nvram_name(instance))),
         disks=tuple(plug_disk(run, whole, each, pool) for each, pool in whole.volumes),
-        seed=storage.artifact_path(seed_name(instance)),
+        seed="" if instance.offline else storage.artifact_path(seed_name(instance)),
         drivers=storage.base_source(base_image(whole.drivers)) if whole.drivers else None,
         cd=storage.base_source(base_image(whole.cd)) if whole.cd else None,
         nics=tuple(run.network(network, host.id).plug(port) for port, network in whole.ports),

@@ -16,8 +16,10 @@ from zcloud.drivers.compute.devices import definition_facts
 from zcloud.drivers.compute.patch import patch_accel, patch_incarnation, patch_paths
 from zcloud.drivers.guest.agent import ask_time
 from zcloud.drivers.guest.cloudinit import build_seed
+from zcloud.drivers.guest.offline import at_birth, build_script
 from zcloud.drivers.guest.seed import build_iso
 from zcloud.ports import DomainState, Hypervisor
+from zcloud.workflows import offline
 from zcloud.workflows.context import Run, Whole, base_image, load_whole
 from zcloud.workflows.design import (
     console_log,
@@ -93,12 +95,21 @@ def write_seed(run: Run) -> None:
 
 
 def write_seed_of(run: Run, whole: Whole) -> None:
-    """Do so for an instance that need not be as it is recorded."""
+    """Do so for an instance that need not be as it is recorded.
+
+    A system without cloud-init is told the same on its disk; from its first run on it is the guest's own affair.
+    """
     instance = whole.instance
     with run.store.read() as tx:
         secrets = GuestSecrets.unpack({kind: tx.secrets.get(f"instance.{kind}", instance.id) for kind in SECRETS})
     volumes = [volume for volume, _ in whole.volumes]
-    files = build_seed(describe_guest(instance, whole.ports, volumes, secrets))
+    spec = describe_guest(instance, whole.ports, volumes, secrets)
+    if spec.options.offline:
+        if not instance.incarnation:
+            user = whole.image.default_user if whole.image else ""
+            run.control.progress(0, 0, offline.customize(run, whole, build_script(at_birth(spec, user))))
+        return
+    files = build_seed(spec)
     run.storage(whole.home, instance.host_id).ensure_artifact(seed_name(instance), build_iso(files))
 
 
@@ -109,6 +120,7 @@ def remove_artifacts(run: Run) -> None:
     driver = run.storage(whole.home, instance.host_id)
     driver.delete_artifact(seed_name(instance))
     driver.delete_artifact(nvram_name(instance))
+    driver.delete_artifact(offline.script_name(whole))
     for each in run.read(lambda tx: tx.snapshots.of_instance(instance.id)):
         driver.delete_artifact(nvram_copy_name(instance, each.id))
     if instance.saved:

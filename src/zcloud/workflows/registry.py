@@ -14,6 +14,7 @@ from zcloud.workflows.images import IMAGE_DELETE, IMAGE_IMPORT
 from zcloud.workflows.instance_adopt import INSTANCE_ADOPT
 from zcloud.workflows.instance_clone import INSTANCE_CLONE, INSTANCE_TEMPLATE
 from zcloud.workflows.instance_create import INSTANCE_CREATE
+from zcloud.workflows.instance_customize import INSTANCE_CUSTOMIZE
 from zcloud.workflows.instance_delete import INSTANCE_DELETE
 from zcloud.workflows.instance_edit import INSTANCE_EDIT
 from zcloud.workflows.instance_freeze import INSTANCE_FREEZE, INSTANCE_THAW
@@ -50,6 +51,7 @@ WORKFLOWS: Mapping[str, Workflow[Run]] = {
         INSTANCE_CLONE,
         INSTANCE_TEMPLATE,
         INSTANCE_CREATE,
+        INSTANCE_CUSTOMIZE,
         INSTANCE_DELETE,
         INSTANCE_HARDWARE,
         INSTANCE_RESIZE,

@@ -29,6 +29,7 @@ M = f"{I}/zcloud-shared"
 ID = f"{'0' * 8}-0000-0000-0000-{'0' * 12}"
 RBD = "rbd:vms/"
 SIGNED = f"--conf {I}/p/ceph.conf --id zcloud"
+APPLIANCE = "/var/lib/libvirt/zcloud-appliance-1.48.6"
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 PROBE = (
     "qemu-system-x86_64 -nodefaults -nographic -no-reboot -accel kvm -cpu host -m 128 "
@@ -75,6 +76,12 @@ ALLOWED = {
     f"dd status=none bs=1M conv=fsync,nocreat iflag=fullblock,count_bytes count=9 of={I}/x": [f"{I}/x"],
     f"rm -f -- {I}/x": [f"{I}/x"],
     "rm -r -f -- /var/lib/libvirt/swtpm/5a2e6a4c-7d1f-4c62-9f0e-000000000001": [],
+    "guestfish --version": [],
+    f"stat -c %F -- {APPLIANCE}": [],
+    f"rm -r -f -- {APPLIANCE}.part": [],
+    f"mv -T -n -- {APPLIANCE}.part {APPLIANCE}": [],
+    "env LIBGUESTFS_BACKEND=direct LIBGUESTFS_BACKEND_SETTINGS=force_tcg "
+    f"libguestfs-make-fixed-appliance {APPLIANCE}.part": [],
     f"mv -f -T -- {I}/x {I}/y": [f"{I}/x", f"{I}/y"],
     f"chown libvirt-qemu:kvm {I}/x": [f"{I}/x"],
     f"chmod 0640 {I}/x": [f"{I}/x"],
@@ -143,6 +150,9 @@ REFUSED = [
     f"qemu-img convert -f raw -O raw -- {I}/x /dev/vg0/root",
     f"qemu-img convert -f raw -O raw -- /dev/sda {I}/x",
     "rm -r -f -- /var/lib/libvirt/swtpm",
+    "rm -r -f -- /var/lib/libvirt/zcloud-appliance-1/../images",
+    f"env LIBGUESTFS_BACKEND=direct LD_PRELOAD=/tmp/x libguestfs-make-fixed-appliance {APPLIANCE}",
+    f"env -i PATH=/tmp libguestfs-make-fixed-appliance {APPLIANCE}",
     "rm -r -f -- /var/lib/libvirt/swtpm/5a2e6a4c-7d1f-4c62-9f0e-000000000001/../..",
     f"rm -r -f -- {I}/x",
     "",

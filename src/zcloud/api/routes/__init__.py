@@ -2,6 +2,7 @@
 
 from zcloud.api.routes import (
     actions,
+    customize,
     definitions,
     groups,
     hosts,
@@ -37,6 +38,7 @@ ROUTERS = (
     images.router,
     systems.router,
     actions.router,
+    customize.router,
     definitions.router,
     instances.router,
     sizes.router,

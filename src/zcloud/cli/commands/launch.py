@@ -90,6 +90,9 @@ _OPTIONS = (
     click.option("--headless", is_flag=True, help="Make it without a screen."),
     click.option("--host", default="", shell_complete=completer("hosts"), help="Run it on this host."),
     click.option("--on-boot", type=click.Choice(ON_BOOT), help="What becomes of it when its host has booted [last]."),
+    click.option(
+        "--offline", is_flag=True, help="The image has no cloud-init: write name, network and keys to its disk first."
+    ),
     click.option("--protect", is_flag=True, help="Protect it against deletion."),
     click.option("--no-start", is_flag=True, help="Make it, but do not start it."),
     click.option("--timezone", default="", help="The guest's time zone, like Europe/Berlin."),

@@ -55,19 +55,17 @@ def check_spec(spec: GuestSpec) -> None:
     if spec.fqdn:
         check_domain(spec.fqdn, "fqdn")
     _check_keys(spec.ssh_keys, "ssh_keys")
-    _check_hash(spec.password_hash, "password_hash")
-    _check_hash(spec.root_password_hash, "root_password_hash")
+    check_hash(spec.password_hash, "password_hash")
+    check_hash(spec.root_password_hash, "root_password_hash")
     for number, user in enumerate(spec.users):
-        _check_user(user, f"users[{number}]")
+        check_user(user, f"users[{number}]")
     _unique([user.name for user in spec.users], "users", "user")
     for number, nic in enumerate(spec.nics):
-        _check_nic(nic, f"nics[{number}]")
+        check_nic(nic, f"nics[{number}]")
     _unique([nic.mac for nic in spec.nics], "nics", "MAC address")
     check_options(spec.options)
     _check_disks(spec.disks)
-    for number, command in enumerate(spec.commands):
-        if not command.strip() or any(ord(char) < 32 and char not in "\t\n" for char in command):
-            raise InvalidInput("A command is empty or has control characters.", field=f"commands[{number}]")
+    check_commands(spec.commands)
     if spec.windows:
         _check_windows(spec)
 
@@ -86,6 +84,13 @@ def check_options(options: GuestOptions) -> None:
             _check_proxy(url, f"guest.{name}")
     for number, package in enumerate(options.packages):
         _match(_PACKAGE, package, f"guest.packages[{number}]", "a package's name, perhaps with =VERSION")
+
+
+def check_commands(commands: tuple[str, ...]) -> None:
+    """Check lines for a guest's shell; raises InvalidInput naming the field."""
+    for number, command in enumerate(commands):
+        if not command.strip() or any(ord(char) < 32 and char not in "\t\n" for char in command):
+            raise InvalidInput("A command is empty or has control characters.", field=f"commands[{number}]")
 
 
 def check_domain(value: str, what: str) -> None:
@@ -144,7 +149,8 @@ def _check_windows(spec: GuestSpec) -> None:
             )
 
 
-def _check_user(user: GuestUser, what: str) -> None:
+def check_user(user: GuestUser, what: str) -> None:
+    """Check a user that is to be made; raises InvalidInput naming the field."""
     _match(_ACCOUNT, user.name, f"{what}.name", "at most 32 of a-z, 0-9, '_' and '-', not beginning with a digit")
     if user.name in _RESERVED_USERS:
         raise InvalidInput(
@@ -153,13 +159,14 @@ def _check_user(user: GuestUser, what: str) -> None:
             field=f"{what}.name",
         )
     _check_keys(user.ssh_keys, f"{what}.ssh_keys")
-    _check_hash(user.password_hash, f"{what}.password_hash")
+    check_hash(user.password_hash, f"{what}.password_hash")
     _match(_SHELL, user.shell, f"{what}.shell", "an absolute path")
     for number, group in enumerate(user.groups):
         _match(_ACCOUNT, group, f"{what}.groups[{number}]", "a group's name")
 
 
-def _check_nic(nic: GuestNic, what: str) -> None:
+def check_nic(nic: GuestNic, what: str) -> None:
+    """Check how a network card is to be set up; raises InvalidInput naming the field."""
     _match(_MAC, nic.mac, f"{what}.mac", "six pairs of lower case hex digits with colons")
     if int(nic.mac[:2], 16) & 1:
         raise InvalidInput(f"{nic.mac} is a multicast address.", field=f"{what}.mac")
@@ -200,7 +207,8 @@ def _check_keys(keys: tuple[str, ...], what: str) -> None:
         check_ssh_key(key, f"{what}[{number}]")
 
 
-def _check_hash(value: str, what: str) -> None:
+def check_hash(value: str, what: str) -> None:
+    """Check a hash of a password; raises InvalidInput naming the field."""
     if value and not _HASH.fullmatch(value):
         raise InvalidInput(  # the value itself is not repeated: it may be a password
             "That is not a SHA-512 or SHA-256 hash of crypt(5).",

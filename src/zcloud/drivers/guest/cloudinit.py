@@ -66,7 +66,7 @@ def build_seed(spec: GuestSpec) -> SeedFiles:
     return SeedFiles(
         meta_data=_dump(meta).encode(),
         user_data=_join(ours, owner.parts).encode(),
-        network_config=_dump(_network_config(spec.nics)).encode(),
+        network_config=_dump(network_config(spec.nics)).encode(),
     )
 
 
@@ -85,7 +85,7 @@ def _for_cloudbase(spec: GuestSpec) -> SeedFiles:
     return SeedFiles(
         meta_data=_dump(meta).encode(),
         user_data=(spec.user_data or ours).encode(),
-        network_config=_dump(_network_config(spec.nics)).encode(),
+        network_config=_dump(network_config(spec.nics)).encode(),
     )
 
 
@@ -179,8 +179,8 @@ def _by_id(disk: GuestDisk) -> str:
     return f"/dev/disk/by-id/virtio-{disk.serial}"  # udev's 60-persistent-storage.rules
 
 
-def _network_config(nics: tuple[GuestNic, ...]) -> dict[str, Any]:
-    """Version 2, matched by MAC and without set-name: the guest keeps its own names for its cards."""
+def network_config(nics: tuple[GuestNic, ...]) -> dict[str, Any]:
+    """Give netplan's and cloud-init's version 2, by MAC and without set-name: a guest keeps its own names."""
     return {"version": 2, "ethernets": {f"nic{number}": _nic(nic) for number, nic in enumerate(nics)}}
 
 
