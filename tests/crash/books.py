@@ -138,10 +138,15 @@ class Books:
                 continue
             path = pool["options"].get("path") or f"{MOUNTS}/{pool['id']}"
             volumes = rows.of("volumes", pool_id=pool["id"])
-            expected |= {f"{path}/zcloud-pool"} | {f"{path}/volumes/{row['id']}.qcow2" for row in volumes}
+            expected |= {f"{path}/zcloud-pool"} | {f"{path}/volumes/{_file(pool, row)}" for row in volumes}
             roots = [row for row in volumes if row["role"] == "root"]
             installed = {row["id"] for row in rows.of("instances") if row["hardware"].get("installed")}
-            seeded = {row["instance_id"] for row in roots} - installed  # its answer file told it all
+            left = {row["id"]: row["hardware"].get("small_files") for row in rows.of("instances")}
+            homes = {
+                row["instance_id"]: left.get(row["instance_id"]) or row["pool_id"]
+                for row in rows.of("volumes", role="root")
+            }
+            seeded = {id for id, home in homes.items() if home == pool["id"]} - installed  # answers told it all
             expected |= {f"{path}/artifacts/{id}.seed.iso" for id in seeded}
             expected |= {f"{path}/artifacts/{row['instance_id']}.saved" for row in _saved(rows) if row in roots}
             images = {f"{row['digest']}.{row['format']}" for row in rows.of("images", state="ready")}
@@ -166,6 +171,11 @@ class Books:
         assert traces.networks == addresses
         difference = registry.guard(link).compare(guarded)
         assert not difference, difference
+
+
+def _file(pool: Row, volume: Row) -> str:
+    over = volume["image_id"] or volume["parent_id"]
+    return f"{volume['id']}.{'qcow2' if over else pool['options'].get('format', 'qcow2')}"
 
 
 def _in_group(rows: Rows, pool: Row) -> set[str]:
