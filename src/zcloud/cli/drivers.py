@@ -9,6 +9,8 @@ import click
 
 from zcloud.cli.text import _
 
+_SECRETS = ("key", "password", "secret")  # how drivers' options of this kind are called
+
 
 def read_options(texts: Sequence[str]) -> dict[str, str]:
     """Read ``KEY=VALUE``; the values stay text, as only the server knows their types. Raises click.BadParameter.
@@ -20,6 +22,12 @@ def read_options(texts: Sequence[str]) -> dict[str, str]:
         name, equals, value = text.partition("=")
         if not equals or not name or name in options:
             raise click.BadParameter(_("{text!r} is not KEY=VALUE, or comes twice.").format(text=text))
+        if value and not value.startswith("@") and name.endswith(_SECRETS):
+            raise click.BadParameter(
+                _("A command line is seen by all on this machine: give {name}=@FILE, or {name}=@- to be asked.").format(
+                    name=name
+                )
+            )
         options[name] = _read(name, value[1:]) if value.startswith("@") else value
     return options
 

@@ -236,7 +236,13 @@ class _Order:
 
     def _check_disks(self) -> None:
         feature = Feature.COPY_ON_WRITE if self._spec.linked else Feature.COPY
+        live = not self._spec.linked and self._source.status is not InstanceStatus.STOPPED
         for volume in self._disks:
+            if live:
+                pool = self._pool or self._tx.pools.get(volume.pool_id)
+                registry.check_feature(
+                    pool, Feature.COPY_LIVE, "copies of disks while their guest runs (stop it first)"
+                )
             if self._stays(volume):
                 registry.check_feature(self._tx.pools.get(volume.pool_id), feature, "clones")
             elif self._pool:

@@ -20,6 +20,17 @@ from zcloud.testing.fakerbd import FakeRbd
 Handler = Callable[[Sequence[str], bytes], bytes]
 
 _PIECE = 1 << 20
+_ANSWERS = {
+    "ip -j addr show": b"[]",
+    "ip -j -d link show": b"[]",
+    "ip -j route show": b"[]",
+    "ip link set dev": b"",
+    "sysctl -n net.ipv4.ip_forward": b"1\n",
+    "qemu-img --version": b"qemu-img version 7.2\n",
+    "dhcp_release": b"",
+    "chown": b"",
+    "guestfish --version": b"guestfish 1.48.6\n",
+}
 
 
 class FakeShell:
@@ -37,17 +48,7 @@ class FakeShell:
         self.roots = tuple(roots)
         self.history: list[tuple[str, ...]] = []
         self.unreachable = False
-        self.answers: dict[str, bytes] = {
-            "ip -j addr show": b"[]",
-            "ip -j -d link show": b"[]",
-            "ip -j route show": b"[]",
-            "ip link set dev": b"",
-            "sysctl -n net.ipv4.ip_forward": b"1\n",
-            "qemu-img --version": b"qemu-img version 7.2\n",
-            "dhcp_release": b"",
-            "chown": b"",
-            "guestfish --version": b"guestfish 1.48.6\n",
-        }
+        self.answers: dict[str, bytes] = dict(_ANSWERS)
         self._planned: list[tuple[str, ZcloudError]] = []
         self._due: dict[int, ZcloudError] = {}
         self._lock = threading.RLock()

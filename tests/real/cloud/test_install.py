@@ -97,12 +97,12 @@ def test_debian_s_installer_takes_the_preseed_file(cloud: Cloud, tmp_path: Path)
         name="fresh",
         image="",
         vcpus=1,
-        memory_mib=768,
+        memory_mib=1024,
         root_size=2 << 30,
         nics=(NicRequest(""),),
         install=InstallRequest("debian-netboot", within_s=900),
         answers="d-i debian-installer/locale string de_AT.UTF-8\n"
-        f"d-i preseed/early_command string echo PRESEED $({told}) >/dev/console; sleep 3; reboot\n",
+        f"d-i preseed/early_command string echo PRESEED $({told}) >/dev/console; sleep 3; reboot -f\n",
     )
     instance, operation = cloud.launch.launch(ADMIN, "", spec)
     cloud.done(operation, 900)

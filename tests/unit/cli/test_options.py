@@ -19,6 +19,12 @@ def test_a_value_is_read_from_a_file(tmp_path: Path) -> None:
         read_options([f"key=@{tmp_path}/none"])
 
 
+@pytest.mark.parametrize("text", ["key=AQ==", "chap_password=hello", "secret=x"])
+def test_a_secret_is_not_taken_from_a_command_line(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="seen by all"):
+        read_options([text])
+
+
 def test_a_value_is_asked_for_and_not_shown() -> None:
     @click.command()
     def asked() -> None:

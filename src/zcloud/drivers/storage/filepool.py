@@ -69,7 +69,9 @@ OPTIONS = (
 )
 """Of every kind whose volumes are files."""
 
-FEATURES = frozenset({Feature.THIN, Feature.COPY_ON_WRITE, Feature.GROW_LIVE, Feature.COPY, Feature.SNAPSHOT})
+FEATURES = frozenset(
+    {Feature.THIN, Feature.COPY_ON_WRITE, Feature.GROW_LIVE, Feature.COPY, Feature.COPY_LIVE, Feature.SNAPSHOT}
+)
 
 
 class _Filled(FileArtifacts):

@@ -24,7 +24,9 @@ class LvmPool(VolumeGroupPool):
         title="LVM",
         doc="Volumes are logical volumes that have all of their space from the beginning, zeroed before anybody sees "
         "it. Root volumes, clones and snapshots are whole copies: each takes as much room and as long as that.",
-        features=frozenset({Feature.GROW_LIVE, Feature.COPY, Feature.SNAPSHOT, Feature.SNAPSHOT_LIVE}),
+        features=frozenset(
+            {Feature.GROW_LIVE, Feature.COPY, Feature.COPY_LIVE, Feature.SNAPSHOT, Feature.SNAPSHOT_LIVE}
+        ),
     )
     OPTIONS: ClassVar[tuple[Option, ...]] = lvmgroup.OPTIONS
 

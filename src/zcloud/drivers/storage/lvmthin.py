@@ -36,6 +36,7 @@ class LvmThinPool(VolumeGroupPool):
                 Feature.COPY_ON_WRITE,
                 Feature.GROW_LIVE,
                 Feature.COPY,
+                Feature.COPY_LIVE,
                 Feature.SNAPSHOT,
                 Feature.SNAPSHOT_LIVE,
             }
