@@ -15,6 +15,7 @@ from zcloud.domain.storage import Pool
 from zcloud.lab.ceph import Ceph, missing_programs
 from zcloud.services.disks import Disks, DiskSpec, Parting
 from zcloud.services.pools import PoolSpec
+from zcloud.services.snapshots import Snapshots
 from zcloud.services.volumes import Growth, Volumes, VolumeSpec
 
 MIB = 1 << 20
@@ -76,3 +77,16 @@ def test_a_disk_is_plugged_in_and_grown_while_the_guest_runs(cloud: Cloud, guest
     inside.sh(f"dd if=/dev/urandom of=/dev/{device} bs=1M count=32 && sync")
     cloud.done(disks.detach(ADMIN, "", guest.id, volume.id, Parting(deadline_s=30)))
     cloud.done(volumes.delete(ADMIN, "", volume.id))
+
+
+def test_a_guest_goes_back_to_a_snapshot_that_was_taken_while_it_ran(cloud: Cloud, guest: Instance) -> None:
+    snapshots, inside = Snapshots(cloud.runtime.services), Inside(cloud.host, guest.id)
+    last = int(inside.sh("cat /sys/block/vda/size")) // 2048 - 1
+    spot = f"bs=1M seek={last} conv=fsync"
+    inside.sh(f"echo before | dd of=/dev/vda {spot}")
+    cloud.done(snapshots.create(ADMIN, "", guest.id, "then")[1])
+    inside.sh(f"echo after. | dd of=/dev/vda {spot}")
+    cloud.done(snapshots.revert(ADMIN, "", guest.id, "then"))
+    cloud.ready(guest.id)
+    assert inside.sh(f"dd if=/dev/vda bs=1M skip={last} count=1 | head -c 6") == "before"
+    cloud.done(snapshots.delete(ADMIN, "", guest.id, "then"))

@@ -26,7 +26,7 @@ NOUNS: list[type[Records[Any, Any]]] = [
     Users, Projects, Tokens, Sessions, SshKeys, Hosts, Pools, Networks,
     Flavors, Images, Instances, Volumes, Ports, Operations,
 ]  # fmt: skip
-ELSEWHERE = {"instances": {"tags"}, "operations": {"steps"}}  # kept in tables of their own
+ELSEWHERE = {"instances": {"tags"}, "operations": {"steps"}, "pools": {"secrets"}}  # in tables of their own, or sealed
 HIDDEN = {"blocked_on"}  # columns that no record shows
 
 
