@@ -302,7 +302,7 @@ ASKS: dict[tuple[str, str], Ask] = {
     ("POST", "/v1/instances/{ref}/template"): Ask(202, "/v1/instances/{c.instance.id}/template", {}),
     ("POST", "/v1/instances/{ref}/customize"): Ask(
         202,
-        "/v1/instances/{c.stopped.id}/customize",
+        "/v1/instances/{c.instance.id}/customize",
         {"hostname": "new", "files": [{"path": "/etc/x", "content": "eA=="}]},
     ),
     ("GET", "/v1/instances/{ref}/snapshots"): Ask(200, "/v1/instances/{s.whole.id}/snapshots"),

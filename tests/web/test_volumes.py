@@ -25,7 +25,9 @@ def test_volumes_are_listed_by_pool_and_the_free_ones(web: Web) -> None:
     assert web.cloud.instance.name in whole
     free = web.get("/volumes?free=1").text
     assert ("spare" in free, "held" in free) == (True, False)
-    assert [each["name"] for each in web.cloud.get("/v1/volumes?unused=true").json()["items"]] == ["spare"]
+    listed = web.cloud.get("/v1/volumes?unused=true")
+    assert listed.status_code == 200, listed.text
+    assert [each["name"] for each in listed.json()["items"]] == ["spare"]
     assert "spare" in web.get(f"/volumes?pool={web.cloud.pool.id}").text
     assert "spare" not in web.get("/volumes", user="stranger").text
 

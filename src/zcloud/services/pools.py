@@ -134,7 +134,9 @@ class Pools:
             _check_overcommit(overcommit)
             changes["overcommit"] = overcommit
         if not changes:
-            raise InvalidInput("Nothing is to be changed.", hint="Give overcommit or draining.")
+            raise InvalidInput(
+                "Nothing is to be changed.", hint="Give overcommit or draining.", field="overcommit, draining"
+            )
 
         def work(tx: Tx) -> Pool:
             pool = tx.pools.resolve(ref)
