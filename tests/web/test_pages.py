@@ -25,7 +25,7 @@ def paths(web: Web) -> list[str]:
     id, operation = web.cloud.instance.id, web.cloud.operation.id
     return [
         *LISTS,
-        *(f"/instances/{id}{more}" for more in ("", "/change", "/console", "/events", "/snapshots", "/xml")),
+        *(f"/instances/{id}{more}" for more in ("", "/change", "/console", "/events", "/move", "/snapshots", "/xml")),
         f"/operations/{operation}",
         "/launch",
         f"/projects/{web.cloud.home.id}",
@@ -33,6 +33,7 @@ def paths(web: Web) -> list[str]:
         "/search?q=web",
         "/users/member",
         "/users/new",
+        f"/volumes/{web.cloud.volume.id}/move",
         *infrastructure(web),
     ]
 

@@ -13,6 +13,7 @@ from zcloud.drivers import registry
 from zcloud.services import admission
 from zcloud.services.context import Services, Subject, begin, expect
 from zcloud.services.owned import begin_verb, check_state, find
+from zcloud.services.rehearsing import rehearse
 from zcloud.services.snapshots import check_no_snapshot
 from zcloud.services.volumes import common_host, find_pool, find_volume
 from zcloud.store import Tx
@@ -30,30 +31,19 @@ class Moving:
         Raises NotFound, WrongState (it is there already, its guest is paused), InUse (snapshots), Busy, PoolFull.
         """
 
-        def work(tx: Tx) -> Operation:
-            volume = find_volume(tx, actor, project, ref)
-            expect(volume, revision)
-            if volume.instance_id:
-                return _move(tx, actor, tx.instances.get(volume.instance_id), [volume], pool)
-            host_id = common_host(tx, tx.pools.get(volume.pool_id), find_pool(tx, pool))
-            target = _target(tx, [volume], pool, host_id)
-            subject = Subject("volume", volume.id, volume.name, volume.project_id)
-            args = _args([volume], target, host_id)
-            operation = begin(tx, actor, "move", "volume_move_v1", subject, **args)
-            _take(tx, [volume], target, operation)
-            return operation
-
-        return self._store.transact(work)
+        return self._store.transact(lambda tx: _move_volume(tx, actor, project, ref, pool, revision))
 
     def move_instance(self, actor: Actor, project: str, ref: str, pool: str, revision: int | None = None) -> Operation:
         """Move all disks of an instance that are not there yet; raises as ``move_volume`` does."""
+        return self._store.transact(lambda tx: _move_instance(tx, actor, project, ref, pool, revision))
 
-        def work(tx: Tx) -> Operation:
-            instance = find(tx, actor, project, ref)
-            expect(instance, revision)
-            return _move(tx, actor, instance, tx.volumes.of_instance(instance.id), pool)
+    def explain_volume(self, actor: Actor, ref: str, pool: str) -> Operation:
+        """Give the operation that a move would begin; changes nothing. Raises as ``move_volume`` does."""
+        return rehearse(self._store, lambda tx: _move_volume(tx, actor, "", ref, pool))
 
-        return self._store.transact(work)
+    def explain_instance(self, actor: Actor, ref: str, pool: str) -> Operation:
+        """Give the operation that a move would begin; changes nothing. Raises as ``move_volume`` does."""
+        return rehearse(self._store, lambda tx: _move_instance(tx, actor, "", ref, pool))
 
     def again(self, actor: Actor, old: Operation) -> Operation:
         """Ask once more for a move that failed; raises as that does."""
@@ -61,6 +51,25 @@ class Moving:
         if old.resource_kind == "volume" or len(volumes) == 1:
             return self.move_volume(actor, "", volumes[0], pool)
         return self.move_instance(actor, "", old.resource_id, pool)
+
+
+def _move_volume(tx: Tx, actor: Actor, project: str, ref: str, pool: str, revision: int | None = None) -> Operation:
+    volume = find_volume(tx, actor, project, ref)
+    expect(volume, revision)
+    if volume.instance_id:
+        return _move(tx, actor, tx.instances.get(volume.instance_id), [volume], pool)
+    host_id = common_host(tx, tx.pools.get(volume.pool_id), find_pool(tx, pool))
+    target = _target(tx, [volume], pool, host_id)
+    subject = Subject("volume", volume.id, volume.name, volume.project_id)
+    operation = begin(tx, actor, "move", "volume_move_v1", subject, **_args([volume], target, host_id))
+    _take(tx, [volume], target, operation)
+    return operation
+
+
+def _move_instance(tx: Tx, actor: Actor, project: str, ref: str, pool: str, revision: int | None = None) -> Operation:
+    instance = find(tx, actor, project, ref)
+    expect(instance, revision)
+    return _move(tx, actor, instance, tx.volumes.of_instance(instance.id), pool)
 
 
 def _move(tx: Tx, actor: Actor, instance: Instance, volumes: list[Volume], pool: str) -> Operation:
