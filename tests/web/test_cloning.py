@@ -55,6 +55,20 @@ def test_clones_are_made_and_their_steps_are_shown(web: Web) -> None:
         assert tx.ports.of_instance(made.id) == []  # nor was an interface left
 
 
+def test_copies_lie_in_the_pool_that_was_chosen(web: Web) -> None:
+    furnish(web, web.cloud.instance)
+    with web.cloud.store.write() as tx:
+        fast = tx.pools.add(builders.pool(name="fast", host_id=web.cloud.host.id))
+        tx.claims.set_capacity(fast.ref, {BYTES: 100 * GIB})
+    path = f"/instances/{web.cloud.instance.id}/clone"
+    assert '<option value="fast"' in web.get(path).text
+    answer = web.post(path, data={"name": "more", "pool": "fast"})
+    assert answer.status_code == 303, answer.text
+    with web.cloud.store.read() as tx:
+        made = tx.instances.resolve("more", web.cloud.home.id)
+        assert [each.pool_id for each in tx.volumes.of_instance(made.id)] == [fast.id]
+
+
 def test_a_refused_one_comes_back_as_it_was_filled_in(web: Web) -> None:
     furnish(web, web.cloud.instance)
     path = f"/instances/{web.cloud.instance.id}/clone"
@@ -68,15 +82,17 @@ def test_a_refused_one_comes_back_as_it_was_filled_in(web: Web) -> None:
 def test_the_command_and_the_call_ask_for_the_same() -> None:
     plain = same_clones("web", CloneSpec(names=("a",)))
     assert (plain.command, json.loads(plain.body)) == ("zcloud clone web a", {"names": ["a"]})
-    spec = CloneSpec(("a", "b"), False, "", 2, 1536, 3 * GIB, (NicRequest("lan", "10.9.0.80"),), ("logs",), start=False)
+    spec = CloneSpec(
+        ("a", "b"), False, "", 2, 1536, 3 * GIB, (NicRequest("lan", "10.9.0.80"),), ("logs",), False, "fast"
+    )
     told = same_clones("web", spec)
     assert told.command.replace(" \\\n ", "") == (
         "zcloud clone web a b --full --vcpus 2 --memory 1536M --disk-size 3G --network lan,address=10.9.0.80 "
-        "--without logs --no-start"
+        "--without logs --pool fast --no-start"
     )
     assert json.loads(told.body) == {
         "names": ["a", "b"], "linked": False, "vcpus": 2, "memory_mib": 1536, "root_size": 3 * GIB, "start": False,
-        "nics": [{"network": "lan", "address": "10.9.0.80"}], "without": ["logs"],
+        "nics": [{"network": "lan", "address": "10.9.0.80"}], "without": ["logs"], "pool": "fast",
     }  # fmt: skip
     assert "--linked" in same_clones("web", replace(spec, linked=True)).command
 

@@ -78,3 +78,32 @@ def test_where_a_shared_pool_is_joined_is_told_with_the_reason(web: Web) -> None
         pool = tx.pools.add(builders.pool(name="shared", driver="nfs", options={"server": "s", "export": "/e"}))
         tx.pool_hosts.note(pool.id, web.cloud.host.id, "The server is silent.")
     assert "The server is silent." in web.get(f"/pools/{pool.id}").text
+
+
+def test_it_is_drained_and_looked_at_and_told_to_be_nearly_full(web: Web) -> None:
+    path = f"/pools/{web.cloud.pool.id}"
+    assert "nearly full" not in web.get(path).text
+    with web.cloud.store.write() as tx:
+        tx.pools.update(web.cloud.pool.id, filling=True)
+    assert web.post(f"{path}/drain", data={"on": "1"}).status_code == 303
+    for page in (path, "/pools"):
+        assert ("takes no new volumes" in web.get(page).text, "nearly full" in web.get(page).text) == (True, True)
+    assert web.post(f"{path}/drain", data={"on": ""}).status_code == 303
+    assert "takes no new volumes" not in web.get(path).text
+    assert web.post(f"{path}/refresh").status_code == 303
+    with web.cloud.store.read() as tx:
+        assert tx.operations.get(tx.pools.get(web.cloud.pool.id).operation_id or "").verb == "refresh"
+    for what in ("drain", "refresh"):
+        assert web.post(f"{path}/{what}", user="viewer", data={"on": "1"}).status_code == 403
+
+
+def test_a_shared_pool_may_be_for_some_hosts_only(web: Web) -> None:
+    nfs = {"kind": "nfs", "name": "shared", "server": "192.0.2.9", "export": "/srv/zcloud", "hosts": "anton"}
+    refused = web.post("/pools/new", data={**nfs, "name": "Bad Name"})
+    assert 'value="anton" checked' in refused.text
+    assert web.post("/pools/new", data={**nfs, "hosts": "nope"}).status_code == 404
+    made = web.post("/pools/new", data=nfs)
+    assert made.status_code == 303, made.text
+    with web.cloud.store.read() as tx:
+        assert tx.pools.resolve("shared").hosts == (web.cloud.host.id,)
+    assert "every host" not in web.get(made.headers["location"]).text

@@ -93,6 +93,11 @@ class Pool:
         return self.host_id == host_id or (self.shared and (not self.hosts or host_id in self.hosts))
 
     @property
+    def takes(self) -> bool:
+        """Whether new volumes may be put into it."""
+        return self.state is PoolState.READY and not self.draining
+
+    @property
     def capacity(self) -> dict[str, int]:
         """Give the bytes that can be promised in all, overcommit applied."""
         return {BYTES: int(self.total * self.overcommit)}

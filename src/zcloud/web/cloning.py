@@ -85,6 +85,7 @@ def read_clones(given: Fields, view: InstanceView) -> CloneSpec:
         nics=None if [tuple(row) for row in given.rows(*NIC_FIELDS)] == _own_nics(view) else nics,
         without=tuple(each.name for each in view.volumes if each.slot and each.name not in given.all("disk")),
         start=not given.on("stopped"),
+        pool=given.line("pool"),
     )
 
 
@@ -92,7 +93,7 @@ def same_clones(source: str, spec: CloneSpec) -> Same:
     """Give the command and the call that ask for the same; what is as it is anyway is left out."""
     said: dict[str, Any] = {
         "linked": spec.linked, "flavor": spec.flavor, "vcpus": spec.vcpus, "memory_mib": spec.memory_mib,
-        "root_size": spec.root_size, "without": list(spec.without),
+        "root_size": spec.root_size, "without": list(spec.without), "pool": spec.pool,
     }  # fmt: skip
     body = {
         "names": list(spec.names),
@@ -109,7 +110,7 @@ def same_clones(source: str, spec: CloneSpec) -> Same:
     texts: dict[str, list[Any]] = {
         "flavor": [spec.flavor], "vcpus": [spec.vcpus], "memory": [amount(spec.memory_mib * MIB)],
         "disk-size": [amount(spec.root_size)], "network": [nic_text(each) for each in spec.nics or ()],
-        "without": list(spec.without),
+        "without": list(spec.without), "pool": [spec.pool],
     }  # fmt: skip
     words = [f"zcloud clone {' '.join(shlex.quote(each) for each in (source, *spec.names))}"]
     words += {None: [], True: ["--linked"], False: ["--full"]}[spec.linked]
@@ -124,6 +125,7 @@ def _own_nics(view: InstanceView) -> list[tuple[str, ...]]:
 def _form(visit: Visit, view: InstanceView, values: dict[str, list[str]], plan: Plan) -> Response:
     parts, own = visit.parts, _own_nics(view)
     networks = [each for each in parts.networks.all(visit.actor) if each.state is NetworkState.READY]
+    pools = [pool for pool, _ in parts.pools.all(visit.actor)] if visit.actor.role else []
     here = [each.name for each in networks if each.host_id in (None, view.instance.host_id)]
     chosen = {
         "name": [f"{view.instance.name[:55]}-clone"], "count": ["1"],
@@ -136,6 +138,7 @@ def _form(visit: Visit, view: InstanceView, values: dict[str, list[str]], plan: 
     return visit.show(
         "clone.html", STATUS[plan.error.kind] if plan.error else 200, view=view, plan=plan, given=given,
         nics=given.rows(*NIC_FIELDS), networks=list(dict.fromkeys(here)), flavors=parts.flavors.all(), most=MAX_CLONES,
+        pools=sorted(each.name for each in pools if each.takes and each.belongs_to(view.instance.host_id)),
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from zcloud.api.problems import STATUS
 from zcloud.domain.errors import Refused
 from zcloud.domain.instance import RUNS
 from zcloud.domain.operation import Operation
-from zcloud.domain.storage import PoolState, Volume
+from zcloud.domain.storage import Volume
 from zcloud.web.fields import Fields
 from zcloud.web.guard import Visit, change, page, rehearse
 from zcloud.web.wish import Same, as_json
@@ -119,7 +119,7 @@ def _pools(visit: Visit, it: Moved) -> list[str]:
     return sorted(
         each.name
         for each in pools.values()
-        if each.state is PoolState.READY and not each.draining and here != {each.id}
+        if each.takes and here != {each.id}
         and all(each.belongs_to(host_id) for host_id in hosts if host_id)
     )  # fmt: skip
 

@@ -60,7 +60,8 @@ def _kind(visit: Visit, given: dict[str, str]) -> dict[str, Any]:
     options = kinds[kind].options
     filled = {each.name: _text(each.default) for each in options} | given
     shown = {name: "" if _is_secret(options, name) else value for name, value in filled.items()}
-    return {"kinds": kinds, "kind": kind, "given": {**_NEW, **shown}}
+    chosen = visit.form.get("hosts", ())
+    return {"kinds": kinds, "kind": kind, "given": {**_NEW, **shown}, "chosen": chosen}
 
 
 def _is_secret(options: Iterable[Option], name: str) -> bool:
@@ -80,6 +81,7 @@ def add_pool(visit: Visit) -> Response:
             name=visit.line("name"),
             driver=asked["kind"],
             host="" if kind.shared else visit.line("host", 80),
+            hosts=tuple(visit.form.get("hosts", ())) if kind.shared else (),
             options={each.name: text for each in kind.options if (text := visit.line(each.name, 2000))},
             overcommit=visit.ratio("overcommit", 2.0),
             is_default=bool(visit.field("is_default")),
@@ -94,6 +96,18 @@ def change_pool(visit: Visit) -> Response:
     """Change how much more than there is may be promised."""
     wanted = visit.ratio("overcommit", 2.0)
     visit.parts.pools.change(visit.actor, _ref(visit), visit.number("revision"), overcommit=wanted)
+    return RedirectResponse(f"/pools/{_ref(visit)}", 303)
+
+
+def drain_pool(visit: Visit) -> Response:
+    """Let it take no new volumes, or let it again."""
+    visit.parts.pools.change(visit.actor, _ref(visit), None, draining=bool(visit.field("on")))
+    return RedirectResponse(f"/pools/{_ref(visit)}", 303)
+
+
+def refresh_pool(visit: Visit) -> Response:
+    """Look at a pool now; its page shows how it goes."""
+    visit.parts.pools.refresh(visit.actor, _ref(visit))
     return RedirectResponse(f"/pools/{_ref(visit)}", 303)
 
 
@@ -113,5 +127,7 @@ ROUTES = (
     change("/pools/new", "POST /v1/pools", add_pool),
     page("/pools/{ref}", "GET /v1/pools/{ref}", show_pool),
     change("/pools/{ref}/change", "PATCH /v1/pools/{ref}", change_pool),
+    change("/pools/{ref}/drain", "PATCH /v1/pools/{ref}", drain_pool),
+    change("/pools/{ref}/refresh", "POST /v1/pools/{ref}/refresh", refresh_pool),
     change("/pools/{ref}/delete", "DELETE /v1/pools/{ref}", delete_pool),
 )
