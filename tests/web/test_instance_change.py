@@ -111,3 +111,39 @@ def test_only_who_may_sees_and_makes_changes(web: Web) -> None:
     assert web.post(f"/instances/{id}/rename", user="viewer", data={"name": "mine"}).status_code == 403
     assert web.post(f"/instances/{id}/rename", user="stranger", data={"name": "mine"}).status_code == 404
     assert web.post(f"/instances/{id}/xml", user="member", data={"xml": "<domain/>"}).status_code == 403
+
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIyCZ4kGrAkyYEZ8hWgr6mZHwTVqDHwcK3XkSPdFb2bR mia"
+
+
+def test_the_system_on_a_stopped_ones_disk_is_changed_and_its_secrets_stay_sealed(web: Web) -> None:
+    it = web.cloud.instance
+    assert f'action="/instances/{it.id}/customize"' in web.get(f"/instances/{it.id}/change").text
+    form = {"hostname": "old-box", "person": "mia", "password": "Swordfish-9", "keys": KEY, "network": "on"}
+    answer = web.post(f"/instances/{it.id}/customize", user="member", data={**form, "commands": "true\n\nfalse"})
+    assert answer.status_code == 303, answer.text
+    assert verb_of(web, it.id) == "customize"
+    with web.cloud.store.read() as tx:
+        operation = tx.operations.get(tx.instances.get(it.id).operation_id or "")
+    assert set(operation.args["what"]) == {"hostname", "users", "passwords", "nics", "commands"}
+    assert "Swordfish" not in str(web.cloud.rows())
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ({}, "Nothing is to be changed."),
+        ({"password": "Swordfish-9"}, "Name the user."),
+        ({"person": "mia", "keys": "no key"}, "invalid_input"),
+        ({"commands": "true\n" * 65}, "At most 64 lines"),
+    ],
+)
+def test_what_cannot_be_customized_is_told_in_place(still: Web, form: dict[str, str], said: str) -> None:
+    answer = still.post(f"/instances/{still.cloud.instance.id}/customize", data=form)
+    assert (answer.status_code, said in answer.text, "Swordfish" in answer.text) == (400, True, False)
+
+
+def test_only_a_stopped_one_is_customized(still: Web) -> None:
+    path = f"/instances/{still.cloud.running.id}"
+    assert "/customize" not in still.get(f"{path}/change").text
+    assert still.post(f"{path}/customize", data={"hostname": "x"}).status_code == 409

@@ -9,7 +9,9 @@ from typing import Any
 from starlette.responses import RedirectResponse, Response
 
 from zcloud.api.problems import STATUS
+from zcloud.domain.customization import Customization, NewPassword
 from zcloud.domain.errors import InvalidInput, Refused
+from zcloud.domain.guest import GuestUser
 from zcloud.domain.image import CD, Image, ImageState
 from zcloud.domain.instance import NicRequest, OnBoot
 from zcloud.domain.network import NetworkState
@@ -17,10 +19,10 @@ from zcloud.services.disks import DiskSpec, Parting
 from zcloud.services.instances import InstanceView
 from zcloud.services.sizes import SizeChange
 from zcloud.services.volumes import Growth
-from zcloud.web.fields import Fields
+from zcloud.web.fields import Fields, check_line
 from zcloud.web.guard import Visit, change, page
 
-_MIB = 1 << 20
+_MIB, _MAX_LINES = 1 << 20, 64
 Do = Callable[[Visit, InstanceView, Fields], object]
 
 
@@ -136,6 +138,26 @@ def _trim(visit: Visit, view: InstanceView, given: Fields) -> str:
     return f"{len(trimmed)} file systems gave {freed >> 20} MiB of unused blocks back."
 
 
+def _customize(visit: Visit, view: InstanceView, given: Fields) -> object:
+    user, keys, password = given.line("person"), given.one("keys").splitlines(), visit.field("password")
+    sudo, lines = given.on("sudo"), given.one("commands").splitlines()
+    if not user and (keys or password or sudo):
+        raise InvalidInput("A key, a password and sudo are a user's.", hint="Name the user.", field="person")
+    if len(keys) > _MAX_LINES or len(lines) > _MAX_LINES:
+        raise InvalidInput(f"At most {_MAX_LINES} lines are taken.", field="commands")
+    what = Customization(
+        fresh=given.on("fresh"),
+        hostname=given.line("hostname"),
+        timezone=given.line("timezone"),
+        users=(GuestUser(user, tuple(filter(None, map(str.strip, keys))), sudo=sudo),) if user else (),
+        passwords=(NewPassword(user, password),) if password else (),
+        serial_console=given.on("serial_console"),
+        commands=tuple(check_line(each, "commands") for each in lines if each.strip()),
+    )
+    customize = visit.parts.owner.customizing.customize
+    return customize(visit.actor, "", view.instance.id, what, network=given.on("network"))
+
+
 def take_picture(visit: Visit) -> Response:
     """Give a picture of the screen as it is now."""
     picture = visit.parts.owner.screens.picture(visit.actor, "", visit.request.path_params["ref"])
@@ -185,6 +207,7 @@ _FORMS: tuple[tuple[str, str, Do], ...] = (
     ("rename", f"POST {_API}/rename", _rename),
     ("choices", f"PATCH {_API}", _choose),
     ("guest/password", f"POST {_API}/guest/password", _set_password),
+    ("customize", f"POST {_API}/customize", _customize),
     ("guest/trim", f"POST {_API}/guest/trim", _trim),
 )
 ROUTES = (
