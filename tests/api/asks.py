@@ -17,6 +17,7 @@ from zcloud.domain.image import Image, ImageState
 from zcloud.domain.instance import Flavor, Instance, InstanceStatus
 from zcloud.domain.operation import Operation, OperationStatus
 from zcloud.domain.people import SecondFactor, SshKey, Token
+from zcloud.domain.schedule import SnapshotSchedule
 from zcloud.domain.snapshot import Snapshot, SnapshotState
 from zcloud.domain.storage import Volume, VolumeRole
 from zcloud.services import codes
@@ -119,6 +120,9 @@ def stock(cloud: Cloud) -> Stock:
             Snapshot(new_id(), whole.id, "before", None, SnapshotState.READY, quiesced=True, created_by="x",
                      created_at=tx.now, disks={})
         )  # fmt: skip
+        tx.schedules.add(
+            SnapshotSchedule(new_id(), "nightly", home, None, "web", 0, "03:00", 7, None, "x", created_at=tx.now)
+        )
         return Stock(
             group=group,
             mine=tx.images.add(builders.image(name="mine", project_id=home)),
@@ -311,6 +315,11 @@ ASKS: dict[tuple[str, str], Ask] = {
         202, "/v1/instances/{s.whole.id}/snapshots/before/revert"
     ),
     ("DELETE", "/v1/instances/{ref}/snapshots/{snapshot}"): Ask(202, "/v1/instances/{s.whole.id}/snapshots/before"),
+    ("GET", "/v1/snapshot-schedules"): Ask(200, "/v1/snapshot-schedules"),
+    ("POST", "/v1/snapshot-schedules"): Ask(
+        201, "/v1/snapshot-schedules", {"instance": "held", "project": "default", "every_h": 6, "keep": 3}
+    ),
+    ("DELETE", "/v1/snapshot-schedules/{ref}"): Ask(204, "/v1/snapshot-schedules/nightly?project=default"),
     ("POST", "/v1/instances/{ref}/rename"): Ask(202, "/v1/instances/{c.instance.id}/rename", {"name": "other"}),
     ("POST", "/v1/instances/{ref}/pause"): Ask(202, "/v1/instances/{c.running.id}/pause"),
     ("POST", "/v1/instances/{ref}/resume"): Ask(202, "/v1/instances/{s.held.id}/resume"),

@@ -28,7 +28,8 @@ IN_HOME = {**EVERYWHERE, "member": "member", "viewer": "viewer"}  # the things a
 USERS = ("admin", "operator", "member", "viewer", "stranger", "nobody")
 # Lists, and what belongs to nobody: a user who may see nothing finds nothing there, and is not turned away.
 EMPTY_LISTS = {"/v1/projects", "/v1/volumes", "/v1/networks", "/v1/images", "/v1/instances", "/v1/operations",
-               "/v1/events", "/v1/trash", "/v1/groups", "/v1/uploads"}  # fmt: skip
+               "/v1/events", "/v1/trash", "/v1/groups", "/v1/uploads",
+               "/v1/snapshot-schedules"}  # fmt: skip
 FOR_EVERYBODY = {"/v1/networks/{ref}", "/v1/networks/{ref}/records"}
 OWN = {"/v1/keys", "/v1/keys/{ref}"}  # the role may be held anywhere
 

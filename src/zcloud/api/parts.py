@@ -52,6 +52,7 @@ from zcloud.services.overview import Overviews
 from zcloud.services.people import People
 from zcloud.services.pools import Pools
 from zcloud.services.reconcile import Reconcile
+from zcloud.services.schedules import Schedules
 from zcloud.services.screens import Screens
 from zcloud.services.secondfactor import SecondFactorService
 from zcloud.services.signin import SignIn
@@ -115,6 +116,7 @@ class Owner:
     adopting: Adopting
     cloning: Cloning
     snapshots: Snapshots
+    schedules: Schedules
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,7 @@ def build_owner(services: Services, direct: Direct) -> Owner:
         adopting=Adopting(services, direct),
         cloning=Cloning(services),
         snapshots=Snapshots(services),
+        schedules=Schedules(services),
     )
 
 

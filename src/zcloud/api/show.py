@@ -19,6 +19,7 @@ from zcloud.domain.claims import BYTES, MEMORY_MIB, VCPUS
 from zcloud.domain.foreign import ForeignDomain, Others
 from zcloud.domain.hardware import settle, to_record
 from zcloud.domain.pending import pending
+from zcloud.domain.schedule import SnapshotSchedule
 from zcloud.domain.snapshot import Snapshot
 from zcloud.services import adoption as adopting
 from zcloud.services import uploads
@@ -115,6 +116,14 @@ def snapshot(it: tuple[int, Snapshot, bool]) -> wire_snapshots.Snapshot:
     return wire_snapshots.Snapshot(
         each.id, each.name, each.parent_id, depth, current, each.state, each.quiesced, each.disks, each.created_by,
         each.created_at,
+    )  # fmt: skip
+
+
+def schedule(it: SnapshotSchedule) -> wire_snapshots.Schedule:
+    """Show a schedule of snapshots."""
+    return wire_snapshots.Schedule(
+        it.id, it.name, it.project_id, it.instance_id, it.tag, it.every_h, it.at, it.keep, it.due_at, it.last_at,
+        it.skipped, it.created_by, it.created_at,
     )  # fmt: skip
 
 

@@ -178,6 +178,14 @@ TREE: Tree = {
             "create": f"{_C}snapshot:create",
             "revert": f"{_C}snapshot:revert",
             "delete": f"{_C}snapshot:delete",
+            "schedule": Noun(
+                "Snapshots that the server takes by itself.",
+                {
+                    "list": f"{_C}schedule:list_schedules",
+                    "create": f"{_C}schedule:create",
+                    "delete": f"{_C}schedule:delete",
+                },
+            ),
         },
     ),
     "network": Noun(

@@ -1409,6 +1409,38 @@ class Resource(TypedDict):
     url: str
 
 
+class Schedule(TypedDict):
+    """A schedule. ``skipped`` has the error code of why an instance's last one could not be taken, by its id."""
+
+    id: str
+    name: str
+    project_id: str
+    instance_id: str | None
+    tag: str
+    every_h: int
+    at: str
+    keep: int
+    due_at: str
+    last_at: str | None
+    skipped: dict[str, Any]
+    created_by: str
+    created_at: str
+
+
+class ScheduleCreate(TypedDict):
+    """A schedule of an ``instance``, or of those of a project that have a ``tag``; without a name it gets one.
+    Every ``every_h`` hours, or daily ``at`` HH:MM in UTC; the newest ``keep`` of its snapshots of an instance
+    stay."""
+
+    name: NotRequired[str]
+    project: NotRequired[str]
+    instance: NotRequired[str]
+    tag: NotRequired[str]
+    every_h: NotRequired[int]
+    at: NotRequired[str]
+    keep: NotRequired[int]
+
+
 class SecondFactor(TypedDict):
     """Since when there is a second factor (null: there is none), and how many recovery codes are left."""
 

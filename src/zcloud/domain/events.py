@@ -48,6 +48,7 @@ EVENT_KINDS: Mapping[str, str] = {
     # The server itself.
     "server.restored": "The server was restored from a backup; it changes nothing until an admin ends that.",
     "server.reconciled": "An admin ended the reconcile mode: what hosts run is taken as it is.",
+    "snapshot.missed": "A schedule cannot take a snapshot of an instance; told once for each reason (`data.code`).",
     "backup.made": "A scheduled backup was made; `data` has its file and size.",
     "backup.failed": "A scheduled backup could not be made; it is tried again.",
     "host.orphans": "A host has things that look like zcloud's and that no record knows. They are left alone.",

@@ -24,7 +24,7 @@ class Snapshot:
     """The record of a snapshot; ``parent_id`` is the one that the disks came from, None the first ones.
 
     ``disks`` are the sizes of its volumes then, in bytes by volume id. ``quiesced``: the guest had written all that it
-    had; else it is as after a loss of power.
+    had; else it is as after a loss of power. ``schedule_id``: the schedule that made it, also when it is gone.
     """
 
     id: str
@@ -36,6 +36,7 @@ class Snapshot:
     created_by: str
     created_at: datetime
     disks: Mapping[str, int] = field(default_factory=dict)
+    schedule_id: str | None = None
 
 
 def as_tree(snapshots: Sequence[Snapshot]) -> list[tuple[int, Snapshot]]:

@@ -25,6 +25,7 @@ from zcloud.services.context import Services
 from zcloud.services.freezing import Freezing
 from zcloud.services.guests import Guests
 from zcloud.services.members import MemberPower
+from zcloud.services.schedules import Schedules
 from zcloud.services.trash import Trash
 from zcloud.services.uploads import Uploads
 from zcloud.store import Sealer, Store
@@ -33,6 +34,7 @@ from zcloud.workflows.registry import WORKFLOWS
 
 ROLES = ("api", "worker", "observer")
 _PRUNE_EVERY_S, _BACKUP_LOOK_S = 3600.0, 30.0
+_SNAPSHOTS_LOOK_S = 30.0
 _BOOTS_LOOK_S = _THAW_LOOK_S = 1.0
 Fault = Callable[[str], None]
 
@@ -158,6 +160,7 @@ def start_observer(runtime: Runtime) -> None:
         Chore("boots", _BOOTS_LOOK_S, Guests(runtime.services).resume),
         Chore("thaw", _THAW_LOOK_S, Freezing(runtime.services).sweep),
         Chore("backup", _BACKUP_LOOK_S, backups.run_if_due),
+        Chore("snapshots", _SNAPSHOTS_LOOK_S, Schedules(runtime.services).sweep),
         Chore("uploads", _PRUNE_EVERY_S, uploads.sweep),
         Chore("trash", _PRUNE_EVERY_S, Trash(runtime.services).sweep),
     )

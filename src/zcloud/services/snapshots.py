@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from zcloud.base.ids import new_id
 from zcloud.domain.errors import AlreadyExists, InUse, NotFound, WrongState
@@ -46,22 +47,7 @@ class Snapshots:
         def work(tx: Tx) -> tuple[Snapshot, Operation]:
             instance = find(tx, actor, project, ref)
             expect(instance, revision)
-            check_state(instance, "snapshot")
-            others, volumes = tx.snapshots.of_instance(instance.id), tx.volumes.of_instance(instance.id)
-            if name in {each.name for each in others}:
-                raise AlreadyExists(f"The instance {instance.name} has a snapshot {name} already.")
-            if len(others) >= MAX_SNAPSHOTS:
-                raise WrongState(f"An instance has at most {MAX_SNAPSHOTS} snapshots.", hint="Delete old ones.")
-            _check_disks(tx, volumes)
-            snapshot = tx.snapshots.add(_new(tx, actor, instance, name, volumes))
-            operation = begin_verb(tx, actor, instance, "snapshot", snapshot=snapshot.id)
-            held: Counter[str] = Counter()
-            for each in volumes:
-                held[each.pool_id] += min(each.allocated, each.size)
-            for pool_id, size in held.items():
-                if size:
-                    admission.claim_volume(tx, tx.pools.get(pool_id), snapshot.id, size)
-            return snapshot, operation
+            return admit_snapshot(tx, actor, instance, name)
 
         return self._store.transact(work)
 
@@ -104,6 +90,28 @@ class Snapshots:
             return begin_verb(tx, actor, instance, "delete_snapshot", snapshot=snapshot.id)
 
         return self._store.transact(work)
+
+
+def admit_snapshot(
+    tx: Tx, actor: Actor, instance: Instance, name: str, schedule_id: str | None = None
+) -> tuple[Snapshot, Operation]:
+    """Record a snapshot and the operation that takes it. Raises as ``Snapshots.create`` does."""
+    check_state(instance, "snapshot")
+    others, volumes = tx.snapshots.of_instance(instance.id), tx.volumes.of_instance(instance.id)
+    if name in {each.name for each in others}:
+        raise AlreadyExists(f"The instance {instance.name} has a snapshot {name} already.")
+    if len(others) >= MAX_SNAPSHOTS:
+        raise WrongState(f"An instance has at most {MAX_SNAPSHOTS} snapshots.", hint="Delete old ones.")
+    _check_disks(tx, volumes)
+    snapshot = tx.snapshots.add(replace(_new(tx, actor, instance, name, volumes), schedule_id=schedule_id))
+    operation = begin_verb(tx, actor, instance, "snapshot", snapshot=snapshot.id)
+    held: Counter[str] = Counter()
+    for each in volumes:
+        held[each.pool_id] += min(each.allocated, each.size)
+    for pool_id, size in held.items():
+        if size:
+            admission.claim_volume(tx, tx.pools.get(pool_id), snapshot.id, size)
+    return snapshot, operation
 
 
 def check_no_snapshot(tx: Tx, volume: Volume) -> None:

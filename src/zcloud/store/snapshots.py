@@ -22,6 +22,10 @@ class Snapshots(Records[Snapshot, None]):
         """Give the snapshots of an instance, the oldest first."""
         return self._all(_C.instance_id == instance_id, order=[_C.created_at, _C.id])
 
+    def of_schedule(self, schedule_id: str) -> list[Snapshot]:
+        """Give the snapshots that a schedule made, the oldest first."""
+        return self._all(_C.schedule_id == schedule_id, order=[_C.created_at, _C.id])
+
     def skip(self, snapshot: Snapshot) -> None:
         """Make the children of a snapshot those of its parent."""
         children = update(self.table).where(_C.parent_id == snapshot.id)

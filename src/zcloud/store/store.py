@@ -29,6 +29,7 @@ from zcloud.store.people import Projects, SecondFactors, Sessions, SshKeys, Tick
 from zcloud.store.picture import Pictures
 from zcloud.store.precedence import Precedence
 from zcloud.store.repository import Scope
+from zcloud.store.schedules import Schedules
 from zcloud.store.sealing import Sealer
 from zcloud.store.sharing import PoolHosts
 from zcloud.store.signals import PostgresSignals, Signals
@@ -56,7 +57,7 @@ class Tx:
         self.claims, self.foreign = Claims(scope), ForeignDomains(scope)
         self.flavors, self.images, self.instances = Flavors(scope), Images(scope), Instances(scope)
         self.briefs, self.groups = InstanceBriefs(scope), Groups(scope)
-        self.snapshots = Snapshots(scope)
+        self.snapshots, self.schedules = Snapshots(scope), Schedules(scope)
         self.pictures = Pictures(scope)
         self.volumes, self.ports, self.samples = Volumes(scope), Ports(scope), Samples(scope)
         self.operations, self.workers = Operations(scope), Workers(scope)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from zcloud.wire.base import Name, Request
+from zcloud.wire.base import Count, Line, Name, OptionalRef, Request
 
 
 class SnapshotCreate(Request):
@@ -31,5 +31,39 @@ class Snapshot:
     state: str
     quiesced: bool
     disks: Mapping[str, int]
+    created_by: str
+    created_at: datetime
+
+
+class ScheduleCreate(Request):
+    """A schedule of an ``instance``, or of those of a project that have a ``tag``; without a name it gets one.
+
+    Every ``every_h`` hours, or daily ``at`` HH:MM in UTC; the newest ``keep`` of its snapshots of an instance stay.
+    """
+
+    name: OptionalRef = ""
+    project: OptionalRef = ""
+    instance: OptionalRef = ""
+    tag: Line = ""
+    every_h: Count = 0
+    at: Line = ""
+    keep: Count = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A schedule. ``skipped`` has the error code of why an instance's last one could not be taken, by its id."""
+
+    id: str
+    name: str
+    project_id: str
+    instance_id: str | None
+    tag: str
+    every_h: int
+    at: str
+    keep: int
+    due_at: datetime
+    last_at: datetime | None
+    skipped: Mapping[str, str]
     created_by: str
     created_at: datetime

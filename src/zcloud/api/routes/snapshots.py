@@ -5,12 +5,13 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from zcloud.api import show
-from zcloud.api.answers import accepted, listing
+from zcloud.api.answers import accepted, created, listing, nothing
 from zcloud.api.params import Project, RefPath, routes
 from zcloud.api.parts import Calling
+from zcloud.domain import schedule as schedules
 from zcloud.wire.base import Listing
 from zcloud.wire.operations import Accepted
-from zcloud.wire.snapshots import Snapshot, SnapshotCreate
+from zcloud.wire.snapshots import Schedule, ScheduleCreate, Snapshot, SnapshotCreate
 
 router = routes("snapshots")
 
@@ -38,3 +39,24 @@ def revert_snapshot(call: Calling, ref: RefPath, snapshot: RefPath, project: Pro
 def delete_snapshot(call: Calling, ref: RefPath, snapshot: RefPath, project: Project = "") -> Response:
     """Delete a snapshot, anywhere in the tree."""
     return accepted(call, call.parts.owner.snapshots.delete(call.actor, project, ref, snapshot))
+
+
+@router.get("/snapshot-schedules", response_model=Listing[Schedule])
+def list_schedules(call: Calling, project: Project = "") -> Response:
+    """List schedules of snapshots, of one project or of all that one may see."""
+    return listing(Schedule, call.parts.owner.schedules.all(call.actor, project), show.schedule)
+
+
+@router.post("/snapshot-schedules", status_code=201, response_model=Schedule)
+def create_schedule(call: Calling, body: ScheduleCreate) -> Response:
+    """Have snapshots taken every so many hours, or daily; what was missed while the server was down is taken once."""
+    spec = schedules.ScheduleSpec(body.name, body.instance, body.tag, body.every_h, body.at, body.keep)
+    made = call.parts.owner.schedules.create(call.actor, body.project, spec)
+    return created(call, Schedule, show.schedule(made), f"/v1/snapshot-schedules/{made.id}")
+
+
+@router.delete("/snapshot-schedules/{ref}", status_code=204)
+def delete_schedule(call: Calling, ref: RefPath, project: Project = "") -> Response:
+    """Delete a schedule; the snapshots that it took stay."""
+    call.parts.owner.schedules.delete(call.actor, project, ref)
+    return nothing()

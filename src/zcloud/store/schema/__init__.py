@@ -11,6 +11,7 @@ from zcloud.store.schema.instances import (
     instance_tags,
     instances,
     ports,
+    snapshot_schedules,
     snapshots,
     volumes,
 )
@@ -83,6 +84,7 @@ __all__ = [
     "secrets",
     "sessions",
     "settings",
+    "snapshot_schedules",
     "snapshots",
     "ssh_keys",
     "tickets",

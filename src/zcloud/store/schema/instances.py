@@ -164,7 +164,26 @@ snapshots = Table(
     key("created_by"),
     time("created_at"),
     json("disks"),
+    key("schedule_id", nullable=True, index=True),
     UniqueConstraint("instance_id", "name"),
+)
+
+snapshot_schedules = Table(
+    "snapshot_schedules",
+    metadata,
+    id_(),
+    name(unique=False),
+    ref("project_id", "projects.id"),
+    key("instance_id", nullable=True),
+    key("tag"),
+    integer("every_h"),
+    key("at"),
+    integer("keep"),
+    time("last_at", nullable=True),
+    key("created_by"),
+    time("created_at"),
+    json("skipped"),
+    UniqueConstraint("project_id", "name"),
 )
 
 ports = Table(
