@@ -124,6 +124,8 @@ class People:
                 raise InUse("The project named default stays.")
             for member in tx.projects.members(project.id):
                 tx.projects.remove_member(project.id, member.user_id)
+            for schedule in tx.schedules.of_project(project.id):
+                tx.schedules.delete(schedule.id)
             tx.projects.delete(project.id)
 
         self._store.transact(work)
