@@ -267,7 +267,7 @@ def filled(new_sqlite: NewUrl) -> tuple[Store, dict[str, Any]]:
     shutil.copyfile(template, url.removeprefix(_SQLITE))
     store = open_store(url)
     store.transact(_beat)
-    return store, fields
+    return store, {**fields, "tokens": dict(fields["tokens"])}  # a test may sign people in anew
 
 
 @cache
