@@ -509,7 +509,8 @@ def _eject(stage: Stage, host_id: str) -> Ask:
 
 
 def _install(stage: Stage, host_id: str) -> Ask:
-    """From a CD with a kernel, with answers that go into its initrd."""
+    """From a CD with a kernel that its pool does not have yet, with answers that go into its initrd."""
+    stage.drop_bases(host_id)
     disc = build_volume("INSTALLER", {"linux": b"a kernel", "initrd.gz": b"an initrd"})
     digest = hashlib.sha256(disc).hexdigest()
     (stage.cloud.config.image_dir / f"{digest}.iso").write_bytes(disc)
