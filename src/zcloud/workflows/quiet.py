@@ -59,12 +59,14 @@ def held_fast(run: Run, instance: Instance) -> Iterator[None]:
         go_on(run, instance)
 
 
-def go_on(run: Run, instance: Instance) -> None:
-    """Let a guest go on that is on record as paused by ``held_fast``."""
+def go_on(run: Run, instance: Instance) -> bool:
+    """Let a guest go on that is on record as paused by ``held_fast``; gives whether one was."""
     observed = run.read(lambda tx: tx.instances.get(instance.id)).observed
-    if observed.get("paused_for") == _MARKING:
-        run.link(instance.host_id).hypervisor.resume(instance.id)
-        _note(run, instance, "")
+    if observed.get("paused_for") != _MARKING:
+        return False
+    run.link(instance.host_id).hypervisor.resume(instance.id)
+    _note(run, instance, "")
+    return True
 
 
 def _note(run: Run, instance: Instance, paused_for: str) -> None:

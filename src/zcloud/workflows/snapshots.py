@@ -34,7 +34,8 @@ def take(run: Run) -> None:
     whole, snapshot = load_whole(run), _snapshot(run)
     instance = whole.instance
     hypervisor = run.link(instance.host_id).hypervisor
-    _let_go(run, instance)
+    if _stopped_halfway(run, instance):
+        _drop(run, whole, snapshot.id)
     if parts.is_off(hypervisor, instance.id):
         _mark(_disks(run, whole), snapshot.id)
         quiet = True
@@ -51,7 +52,7 @@ def drop(run: Run) -> None:
     """Forget the snapshot, wherever it is."""
     whole = load_whole(run)
     if not parts.is_off(run.link(whole.instance.host_id).hypervisor, whole.instance.id):
-        _let_go(run, whole.instance)
+        _stopped_halfway(run, whole.instance)
     _drop(run, whole, run.args["snapshot"])
 
 
@@ -126,10 +127,14 @@ def _settle(run: Run, whole: Whole, name: str) -> None:
         driver.settle_snapshot(spec, name)
 
 
-def _let_go(run: Run, instance: Instance) -> None:
-    """Let a guest go on that a worker before this one had held."""
-    go_on(run, instance)
+def _stopped_halfway(run: Run, instance: Instance) -> bool:
+    """Let a guest go on that a worker before this one had held; tell whether some disks may be marked, and not all.
+
+    What is marked from now on is of another moment, so such marks are of no use.
+    """
+    halfway = go_on(run, instance)
     thaw(run, instance)
+    return halfway
 
 
 def _drop(run: Run, whole: Whole, name: str) -> None:

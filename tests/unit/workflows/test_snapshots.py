@@ -137,6 +137,22 @@ def test_one_that_cannot_be_taken_leaves_nothing(owner: Owner) -> None:
     assert owner.cloud.instances.show(ADMIN, "", "web").instance.frozen_until is None
 
 
+def test_marks_of_a_worker_that_was_stopped_halfway_are_dropped_first(owner: Owner) -> None:
+    """Its guest was paused, so some disks may be marked; it goes on, and what is marked now is of another moment."""
+
+    def held(tx: Tx) -> None:
+        observed = tx.instances.get(owner.id).observed
+        tx.instances.update(owner.id, observed={**observed, "paused_for": "snapshot"})
+
+    for stopped, status in ((True, OperationStatus.FAILED), (False, OperationStatus.SUCCEEDED)):
+        if stopped:
+            owner.cloud.store.transact(held)
+        owner.hypervisor.fail("drop_disk_snapshots", HypervisorFailed("no"))
+        operation = owner.snapshots.create(ADMIN, "", "web", f"one-{stopped}".lower())[1]
+        assert owner.cloud.wait(operation).status is status
+        assert not owner.cloud.instances.show(ADMIN, "", "web").instance.observed.get("paused_for")
+
+
 def test_one_that_can_be_neither_taken_nor_undone_stays_to_be_deleted(owner: Owner) -> None:
     owner.done(owner.cloud.instances.stop(ADMIN, "", "web"))
     owner.cloud.store.transact(lambda tx: tx.volumes.update(owner.data().id, allocated=GIB))
