@@ -50,9 +50,10 @@ def keyring_text(user: str, key: str) -> str:
 class Rbd:
     """One pool of a cluster, as a user whose configuration lies on the host."""
 
-    def __init__(self, shell: Shell, pool: str, user: str, config: str) -> None:
+    def __init__(self, shell: Shell, pool: str, user: str, config: str, pg_num: int = 32) -> None:
         self.pool = pool
         self._shell = shell
+        self._hint = setup_hint(pool, user, pg_num)
         self._signed = ["--conf", config, "--id", user]
 
     def at(self, name: str) -> str:
@@ -87,13 +88,6 @@ class Rbd:
         """Give the bytes that the pool could hold in all and yet, copies reckoned in."""
         answer = self._ask(["ceph", "df"])
         return _read(answer, lambda found: _space(found, self.pool))
-
-    def health(self) -> str:
-        """Give what is wrong with the cluster in Ceph's words; empty where nothing is."""
-        found = _read(self._ask(["ceph", "health"]), dict)
-        if found.get("status") == "HEALTH_OK":
-            return ""
-        return "; ".join(str(each["summary"]["message"]) for each in found.get("checks", {}).values())[:400]
 
     # -- changing --------------------------------------------------------------------------------
 
@@ -160,7 +154,7 @@ class Rbd:
     def _raise(self, error: CommandFailed) -> None:
         text = error.message
         if "opening pool" in text:
-            raise PoolUnusable(f"The Ceph cluster has no pool {self.pool}.", hint=setup_hint(self.pool)) from error
+            raise PoolUnusable(f"The Ceph cluster has no pool {self.pool}.", hint=self._hint) from error
         if "connect to the cluster" in text or "Connection timed out" in text or "connecting to the cluster" in text:
             raise StorageFailed(
                 f"The Ceph cluster of {self.pool} does not answer, or does not let the user in: {text[-200:]}",
@@ -171,7 +165,7 @@ class Rbd:
         raise StorageFailed(f"Ceph: {text[-400:]}") from error
 
 
-def setup_hint(pool: str, user: str = "zcloud", pg_num: int = 32) -> str:
+def setup_hint(pool: str, user: str, pg_num: int) -> str:
     """Give the commands by which an administrator makes a pool and its user."""
     return (
         f"On the cluster: ceph osd pool create {pool} {pg_num}; rbd pool init {pool}; "

@@ -58,8 +58,6 @@ def test_answers_are_read() -> None:
     assert _rbd(Said(0, {**pools, "pools": []})).space() == (9, 9)  # made a moment ago
     images = [{"name": "a", "used_size": 1}, {"name": "a", "snapshot": "s", "used_size": 2}]
     assert _rbd(Said(0, {"images": images})).used() == {"a": 3}
-    checks = {"OSD_DOWN": {"summary": {"message": "1 osds down"}}}
-    assert _rbd(Said(0, {"status": "HEALTH_WARN", "checks": checks})).health() == "1 osds down"
     with pytest.raises(StorageFailed, match="cannot be read"):
         _rbd(Said(0, ["odd"])).look(ID)
 

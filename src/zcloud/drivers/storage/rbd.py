@@ -55,8 +55,9 @@ class _Joined(FileArtifacts):
         self._id, self._user, self._key = pool.id, _matched(_NAME, options["user"], "user"), options["key"]
         self._monitors = parse_monitors(options["monitors"])
         self._config, self._keyring = f"{self.path}/ceph.conf", f"{self.path}/keyring"
-        self._rbd = Rbd(link.shell, _matched(_NAME, options["pool"], "pool"), self._user, self._config)
-        self._pg_num = options["pg_num"]
+        self._rbd = Rbd(
+            link.shell, _matched(_NAME, options["pool"], "pool"), self._user, self._config, options["pg_num"]
+        )
 
     def join(self) -> bool:
         """Have the client's files and libvirt's secret; gives whether they had to be made."""
