@@ -162,6 +162,7 @@ def _boot(run: Run) -> None:
 
 def _succeed(run: Run, tx: Tx) -> None:
     """The answers are not needed any more."""
+    tx.secrets.delete(run.resource_id, f"instance.{ANSWERS}")
     instance = tx.instances.get(run.resource_id)
     installed = {"media": run.args["media"], "at": tx.now.isoformat()}
     tx.instances.update(instance.id, cd_image_id=None, hardware={**instance.hardware, "installed": installed})
