@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from zcloud.base.ids import new_id
 from zcloud.domain.claims import running_claims
 from zcloud.domain.errors import InvalidInput, NotFound, WrongState
-from zcloud.domain.guest import SECRETS, GuestSecrets, describe_guest
+from zcloud.domain.guest import SECRETS, GuestSecrets
 from zcloud.domain.hardware import check_hardware, settle
 from zcloud.domain.instance import Instance, InstanceStatus, NicRequest, Power, Ready
 from zcloud.domain.names import check_name
@@ -20,11 +20,11 @@ from zcloud.domain.people import Actor, Project, Usage
 from zcloud.domain.size import ask_size, check_size
 from zcloud.domain.storage import TIB, Volume, VolumeState
 from zcloud.drivers import registry
-from zcloud.drivers.guest.offline import check_birth
 from zcloud.drivers.storage.base import Feature
 from zcloud.scheduler import Demand
 from zcloud.services import admission
 from zcloud.services.context import Services, Subject, Window, begin, expect, visible_projects
+from zcloud.services.customizing import check_told
 from zcloud.services.instances import InstanceView, views
 from zcloud.services.nics import add_port
 from zcloud.services.owned import begin_verb, check_no_clones, check_state, find
@@ -298,8 +298,7 @@ class _Order:
             kind: tx.secrets.get(f"instance.{kind}", self._source.id) for kind in SECRETS if kind in _KEPT_SECRETS
         }
         secrets = GuestSecrets.unpack(sealed)
-        image = tx.images.get(clone.image_id) if clone.image_id else None
-        check_birth(describe_guest(clone, nics, volumes, secrets), image.default_user if image else "")
+        check_told(tx, clone, nics, volumes, secrets)
         for kind, value in secrets.pack().items():
             tx.secrets.put(f"instance.{kind}", clone.id, value)
 

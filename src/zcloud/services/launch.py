@@ -12,7 +12,7 @@ from zcloud.base.ids import new_id
 from zcloud.domain.attachment import Attachment, DiskBus, check_place
 from zcloud.domain.claims import running_claims
 from zcloud.domain.errors import InvalidInput, NotFound, WrongState
-from zcloud.domain.guest import SECRETS, GuestSecrets, describe_guest
+from zcloud.domain.guest import SECRETS, GuestSecrets
 from zcloud.domain.hardware import check_hardware, settle
 from zcloud.domain.image import Image, ImageState
 from zcloud.domain.instance import (
@@ -29,12 +29,12 @@ from zcloud.domain.operation import Operation
 from zcloud.domain.people import Actor, Project, Role, Usage
 from zcloud.domain.size import ask_size, check_size
 from zcloud.domain.storage import GIB, MIB, TIB, Volume, VolumeRole, VolumeState
-from zcloud.drivers.guest.offline import check_birth
 from zcloud.scheduler import Demand, Placement
 from zcloud.scheduler.model import HostView
 from zcloud.services import admission
 from zcloud.services.asked import recall, seal, secrets_of, to_plain
 from zcloud.services.context import Services, Subject, authorize, begin, resolve_project
+from zcloud.services.customizing import check_told
 from zcloud.services.media import check_bootable, check_source, find_disc, find_drivers
 from zcloud.services.nics import add_port
 from zcloud.services.profile import fit
@@ -179,9 +179,7 @@ class Launch:
             for slot, network in enumerate(networks)
         ]
         # Built here as the worker will build it, so that nothing is admitted that cannot be made.
-        nics = list(zip(ports, networks, strict=True))
-        user = sized.image.default_user if sized.image else ""
-        check_birth(describe_guest(instance, nics, volumes, secrets_of(spec)), user)
+        check_told(tx, instance, list(zip(ports, networks, strict=True)), volumes, secrets_of(spec))
         claims = [admission.volume_claim(each.pool_id, each.id, each.size) for each in volumes]
         if spec.start:
             claims += running_claims(host.id, instance.id, sized.vcpus, sized.memory_mib)

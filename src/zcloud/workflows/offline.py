@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from zcloud.domain.errors import CommandFailed, GuestRefused, PoolCannot
-from zcloud.domain.plug import DiskKind
+from zcloud.domain.errors import CommandFailed, GuestRefused
 from zcloud.drivers.guest import guestfs
 from zcloud.drivers.passage import qemu_identity
 from zcloud.ports import Shell
@@ -18,7 +17,7 @@ def script_name(whole: Whole) -> str:
 
 
 def customize(run: Run, whole: Whole, script: bytes) -> str:
-    """Run a script within the system; gives what it said. Raises GuestRefused, PoolCannot, ToolMissing.
+    """Run a script within the system; gives what it said. Raises GuestRefused, ToolMissing.
 
     The script is removed again, whatever became of it: there may be secrets in it.
     """
@@ -26,11 +25,6 @@ def customize(run: Run, whole: Whole, script: bytes) -> str:
     host = run.read(lambda tx: tx.hosts.get(whole.instance.host_id))
     link, home = run.link(host.id), run.storage(whole.home, host.id)
     disk = run.storage(pool, host.id).disk_source(whole.volume_spec(volume))
-    if disk.kind is not DiskKind.FILE:
-        raise PoolCannot(
-            f"The root disk of {whole.instance.name} is no file: libguestfs is given no devices or network disks yet.",
-            hint=f"Move it to a pool of files first; {pool.name} is of the kind {pool.driver}.",
-        )
     who = qemu_identity(link.hypervisor.capabilities_xml())
     place = guestfs.appliance(link.shell.run(guestfs.VERSION, check=False).stdout)
     if link.shell.run(guestfs.look_argv(place), check=False).code:

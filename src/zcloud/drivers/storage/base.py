@@ -30,6 +30,7 @@ class Feature(StrEnum):
     SNAPSHOT = "snapshot"  # of volumes, kept within them
     SNAPSHOT_LIVE = "snapshot_live"  # by the backend, also of what a running guest has open
     COPY = "copy"  # whole copies of volumes, made by the backend
+    OFFLINE = "offline"  # libguestfs opens its volumes: systems on them are customized while they are off
     COPY_LIVE = "copy_live"  # a running guest's disks are copied into it by the hypervisor
 
 

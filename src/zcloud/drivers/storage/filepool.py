@@ -70,8 +70,11 @@ OPTIONS = (
 """Of every kind whose volumes are files."""
 
 FEATURES = frozenset(
-    {Feature.THIN, Feature.COPY_ON_WRITE, Feature.GROW_LIVE, Feature.COPY, Feature.COPY_LIVE, Feature.SNAPSHOT}
-)
+    {
+        Feature.THIN, Feature.COPY_ON_WRITE, Feature.GROW_LIVE, Feature.COPY, Feature.COPY_LIVE, Feature.SNAPSHOT,
+        Feature.OFFLINE,
+    }
+)  # fmt: skip
 
 
 class _Filled(FileArtifacts):
