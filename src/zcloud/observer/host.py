@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from zcloud.base.config import Observer as Settings
-from zcloud.domain.errors import HostUnreachable, ZcloudError
+from zcloud.domain.errors import HostUnreachable, NotFound, ZcloudError
 from zcloud.domain.instance import Instance
 from zcloud.observer.addresses import AddressWatch
 from zcloud.observer.boot import note_boot, settle
@@ -191,4 +192,5 @@ class HostWatch:
             each.id: now for each in due
         }
         for instance in due:
-            self.looks.ready.look(instance, link)
+            with contextlib.suppress(NotFound):  # deleted meanwhile: the look at power tells
+                self.looks.ready.look(instance, link)

@@ -59,7 +59,7 @@ class Watched:
         with self.cloud.runtime.store.read() as tx:
             return tx.events.last_seq()
 
-    def event(self, kind: str, since: int, timeout_s: float = 5.0) -> Event:
+    def event(self, kind: str, since: int, timeout_s: float = 30.0) -> Event:
         """Wait for an event of a kind after ``since``."""
 
         def look() -> list[Event]:

@@ -98,14 +98,14 @@ def test_orphans_are_found_and_left_alone(watched: Watched, pair: tuple[Instance
     expected = {(OrphanKind.DOMAIN, uuid), (OrphanKind.VOLUME, volume), (OrphanKind.TAP, tap)}
     try:
         watched.event("host.orphans", since)
-        wait_for(lambda: _orphans(watched) == expected, 5, "all three")
+        wait_for(lambda: _orphans(watched) == expected, 30, "all three")
         assert uuid in watched.host.virsh("list", "--all", "--uuid")
     finally:
         for name in ("lost", "foreign"):
             watched.host.virsh("undefine", name)
         watched.host.run(["rm", file])
         watched.host.run(["ip", "link", "del", tap])
-    wait_for(lambda: not _orphans(watched), 5, "none")
+    wait_for(lambda: not _orphans(watched), 30, "none")
 
 
 def _orphans(watched: Watched) -> set[tuple[OrphanKind, str]]:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from tests import builders
@@ -14,6 +15,7 @@ from tests.unit.observer.conftest import FAST, Watched, wait_for
 
 from zcloud.base.clock import SystemClock
 from zcloud.base.config import Observer as Settings
+from zcloud.domain.errors import NotFound
 from zcloud.domain.host import HostState
 from zcloud.domain.instance import InstanceStatus, Ready
 from zcloud.domain.samples import unpack
@@ -156,6 +158,25 @@ def test_a_guest_that_is_never_ready_fails_at_its_deadline(watched: Watched) -> 
         watched.cloud.store.transact(lambda tx: tx.instances.update(instance.id, ready_deadline=tx.now))
         wait_for(lambda: watched.instance().ready is Ready.FAILED)
     assert "Not ready in time" in watched.instance().ready_detail
+
+
+def test_a_guest_deleted_while_it_is_asked_is_no_trouble(
+    watched: Watched, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look at guests that are not ready goes on with the next one, and nothing of it is in the log."""
+    gone, other = watched.launch("gone"), watched.launch("other")
+    watched.hypervisor.silent.add(other.id)
+    ask = watched.hypervisor.agent
+
+    def vanish(uuid: str, command: str, *rest: Any, **options: Any) -> Any:
+        if uuid == gone.id and command != "guest-ping":
+            raise NotFound(f"libvirt has no domain {uuid}.")
+        return ask(uuid, command, *rest, **options)
+
+    monkeypatch.setattr(watched.hypervisor, "agent", vanish)
+    with observing(watched):
+        wait_for(lambda: watched.instance("other").ready_detail)
+    assert [each.message for each in caplog.records if "failed" in each.message] == []
 
 
 def test_what_was_taken_away_by_hand_is_put_back(watched: Watched) -> None:
