@@ -75,6 +75,8 @@ def stock(cloud: Cloud) -> Stock:
         )
         idle = builders.pool(name="idle", host_id=cloud.host.id, is_default=False, options={"path": "/srv/idle"})
         tx.claims.set_capacity(tx.pools.add(idle).ref, {BYTES: 1 << 40})
+        thin = builders.pool(name="thin", driver="lvmthin", host_id=cloud.host.id, options={"volume_group": "vg0"})
+        tx.pools.add(replace(thin, is_default=False))
         tx.networks.add(builders.network(name="quiet", cidr="10.8.0.0/16", is_default=False, host_id=cloud.host.id))
         tx.foreign.add(builders.foreign(cloud.host.id, name="old-mail", uuid=f"{THEIRS}{new_id()[8:]}"))
         tx.ports.fence(cloud.network.id, "10.9.0.77", "", cloud.host.id)
@@ -212,6 +214,7 @@ ASKS: dict[tuple[str, str], Ask] = {
     ("GET", "/v1/pools/{ref}"): Ask(200, "/v1/pools/local"),
     ("PATCH", "/v1/pools/{ref}"): Ask(200, "/v1/pools/local", {"overcommit": 3.5}),
     ("POST", "/v1/pools/{ref}/refresh"): Ask(202, "/v1/pools/local/refresh"),
+    ("POST", "/v1/pools/{ref}/grow"): Ask(202, "/v1/pools/thin/grow", {"size": 1 << 40}),
     ("DELETE", "/v1/pools/{ref}"): Ask(202, "/v1/pools/idle"),
     ("GET", "/v1/groups"): Ask(200, "/v1/groups"),
     ("POST", "/v1/groups"): Ask(201, "/v1/groups", {"name": "more", "project": "default"}),

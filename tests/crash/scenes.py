@@ -439,6 +439,14 @@ def _refresh_pool(stage: Stage, host_id: str) -> Ask:
     return lambda: stage.pools.refresh(ADMIN, pool_id)
 
 
+def _grow_pool(stage: Stage, host_id: str) -> Ask:
+    """A thin pool that does not have all of its group."""
+    options = {"volume_group": stage.name("vg"), "disks": "/dev/vdb", "size": 256 << 20}
+    pool, made = stage.pools.create(ADMIN, PoolSpec(stage.name("thin"), "lvmthin", host=host_id, options=options))
+    stage.done(made)
+    return lambda: stage.pools.grow(ADMIN, pool.id, 512 << 20)
+
+
 def _delete_volume(stage: Stage, host_id: str) -> Ask:
     instance = stage.instance(host_id, start=False)
     disk = next(each for each in stage.cloud.read(lambda tx: tx.volumes.of_instance(instance.id)) if each.slot)
@@ -658,6 +666,7 @@ SCENES: Mapping[str, Callable[[Stage, str], Ask]] = {
     "network_delete_v1": _delete_network,
     "pool_create_v1": _create_pool,
     "pool_delete_v1": _delete_pool,
+    "pool_grow_v1": _grow_pool,
     "pool_refresh_v1": _refresh_pool,
     "volume_clone_v1": _clone_volume,
     "volume_create_v1": _create_volume,

@@ -97,6 +97,22 @@ def test_it_is_drained_and_looked_at_and_told_to_be_nearly_full(web: Web) -> Non
         assert web.post(f"{path}/{what}", user="viewer", data={"on": "1"}).status_code == 403
 
 
+def test_a_kind_that_can_be_grown_is_and_another_says_what_grows_it(web: Web) -> None:
+    with web.cloud.store.write() as tx:
+        options = {"volume_group": "vg0"}
+        thin = tx.pools.add(builders.pool(name="thin", driver="lvmthin", host_id=web.cloud.host.id, options=options))
+    assert f"/pools/{thin.id}/grow" in web.get(f"/pools/{thin.id}").text
+    assert web.post(f"/pools/{thin.id}/grow", data={"size": "50"}).status_code == 400, "it has 100 GiB"
+    assert web.post(f"/pools/{thin.id}/grow", data={"size": "200"}).status_code == 303
+    with web.cloud.store.read() as tx:
+        operation = tx.operations.get(tx.pools.get(thin.id).operation_id or "")
+    assert (operation.workflow, operation.args["size"]) == ("pool_grow_v1", 200 << 30)
+    assert "/grow" not in web.get(f"/pools/{web.cloud.pool.id}").text
+    refused = web.post(f"/pools/{web.cloud.pool.id}/grow", data={"size": "200"})
+    assert refused.status_code == 409
+    assert "Enlarge its file system" in refused.text
+
+
 def test_a_shared_pool_may_be_for_some_hosts_only(web: Web) -> None:
     nfs = {"kind": "nfs", "name": "shared", "server": "192.0.2.9", "export": "/srv/zcloud", "hosts": "anton"}
     refused = web.post("/pools/new", data={**nfs, "name": "Bad Name"})

@@ -105,6 +105,7 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("PATCH", "/v1/pools/{ref}"): OPERATOR,
     ("DELETE", "/v1/pools/{ref}"): OPERATOR,
     ("POST", "/v1/pools/{ref}/refresh"): OPERATOR,
+    ("POST", "/v1/pools/{ref}/grow"): OPERATOR,
     ("GET", "/v1/groups"): VIEWER,
     ("POST", "/v1/groups"): MEMBER,
     ("GET", "/v1/groups/{ref}"): VIEWER,

@@ -151,6 +151,7 @@ TREE: Tree = {
             "show": f"{_C}pool:show",
             "create": f"{_C}pool:create",
             "set": f"{_C}pool:change",
+            "grow": f"{_C}pool:grow",
             "refresh": f"{_C}pool:refresh",
             "drain": f"{_C}pool:drain",
             "delete": f"{_C}pool:delete",

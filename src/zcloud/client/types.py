@@ -1232,6 +1232,12 @@ class PoolCreate(TypedDict):
     is_default: NotRequired[bool]
 
 
+class PoolGrow(TypedDict):
+    """How large the pool itself is to be, in bytes; it can only grow."""
+
+    size: int
+
+
 class PoolHost(TypedDict):
     """Whether a shared pool can be used on a host, since when that is so, and why where it cannot."""
 

@@ -32,11 +32,8 @@ class FileArtifacts:
         """Nothing was made by ``join``."""
 
     def grow_pool(self, size: int) -> None:
-        """Say what to do: what lies below the pool is not zcloud's."""
-        raise PoolCannot(
-            f"The pool {self.name} cannot be made {size} bytes large: it is as large as its file system.",
-            hint=f"Enlarge the file system of {self.path}; `zcloud pool refresh {self.name}` sees it.",
-        )
+        """Refuse: most pools are as large as what they lie in."""
+        raise PoolCannot(f"The pool {self.name} cannot be made {size} bytes large by zcloud.")
 
     def full(self, what: str) -> PoolFull:
         """Give the refusal of a pool without room, with what it still has."""

@@ -22,7 +22,7 @@ GROUP = r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,29}"
 DISK = r"/dev/(disk/by-(id|path|partuuid)/[A-Za-z0-9:._@+-]{1,200}|mapper/[A-Za-z0-9._+-]{1,100}|[a-z0-9]{2,20})"
 
 _GROUP_FIELDS = "vg_size,vg_free,vg_extent_size,vg_tags"
-_VOLUME_FIELDS = "lv_name,lv_size,lv_attr,lv_tags,pool_lv,data_percent,metadata_percent"
+_VOLUME_FIELDS = "lv_name,lv_size,lv_attr,lv_tags,pool_lv,data_percent,metadata_percent,lv_metadata_size"
 _REPORT = ("--reportformat", "json", "--units", "b", "--nosuffix", "-o")
 
 
@@ -46,7 +46,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Logical:
-    """A logical volume; ``pool`` is the thin pool that it lies in, the percents are of a thin volume or pool."""
+    """A logical volume; ``pool`` is the thin pool that it lies in, the percents are of a thin volume or pool.
+
+    ``metadata_size`` is a thin pool's, in bytes.
+    """
 
     name: str
     size: int  # bytes
@@ -55,6 +58,7 @@ class Logical:
     active: bool
     data: float  # percent
     metadata: float  # percent
+    metadata_size: int
     tags: frozenset[str]
 
     def tagged(self, tag: str) -> str:
@@ -137,6 +141,12 @@ def extend_argv(group: str, name: str, size: int) -> list[str]:
     return ["lvextend", "-q", "-L", f"{size}b", "--", f"{group}/{name}"]
 
 
+def extend_pool_argv(group: str, name: str, size: int, metadata: int) -> list[str]:
+    """Give the command that makes a thin pool larger, and its metadata where ``metadata`` bytes are given."""
+    more = ["--poolmetadatasize", f"{metadata}b"] if metadata else []
+    return ["lvextend", "-q", "-L", f"{size}b", *more, "--", f"{group}/{name}"]
+
+
 def permit_argv(group: str, name: str, *, write: bool) -> list[str]:
     """Give the command that lets a volume be written to, or not."""
     return ["lvchange", "-q", "-p", "rw" if write else "r", "--", f"{group}/{name}"]
@@ -187,6 +197,7 @@ def _logical(row: dict[str, str]) -> Logical:
         active=attributes[4] == "a",
         data=float(row["data_percent"] or 0),
         metadata=float(row["metadata_percent"] or 0),
+        metadata_size=int(row["lv_metadata_size"] or 0),
         tags=_tags(row["lv_tags"]),
     )
 

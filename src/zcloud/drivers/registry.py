@@ -72,6 +72,15 @@ def check_feature(pool: Pool, feature: Feature, what: str) -> None:
         )
 
 
+def check_growing(pool: Pool) -> None:
+    """Go on only where zcloud can make the pool itself larger; raises PoolCannot with what else does."""
+    info = _storage_class(pool.driver).INFO
+    if not can(pool, Feature.GROW_POOL):
+        raise PoolCannot(
+            f"The pool {pool.name} is of the kind {info.kind}, which zcloud cannot grow.", hint=info.growth
+        )
+
+
 def is_shared(kind: str) -> bool:
     """Say whether pools of a kind are for several hosts; raises InvalidInput (no such kind)."""
     return Feature.SHARED in _storage_class(kind).INFO.features

@@ -227,7 +227,8 @@ FORMS: tuple[Form, ...] = (
     Form("umount", operands=(Path(within=MOUNTS),)),
     # Logical volumes: looking at a group, and what is named after us in it.
     Form(f"vgs {_REPORT} vg_size,vg_free,vg_extent_size,vg_tags", operands=(GROUP,)),
-    Form(f"lvs {_REPORT} lv_name,lv_size,lv_attr,lv_tags,pool_lv,data_percent,metadata_percent", operands=(GROUP,)),
+    Form(f"lvs {_REPORT} "
+         "lv_name,lv_size,lv_attr,lv_tags,pool_lv,data_percent,metadata_percent,lv_metadata_size", operands=(GROUP,)),
     Form("vgcreate -q", flags(), {"--addtag": TAG}, (GROUP, *(DISK,) * 32), 31, ("--addtag",)),
     Form("vgchange -q", options={"--addtag": TAG, "--deltag": TAG}, operands=(GROUP,)),
     Form("vgremove -q", operands=(GROUP,)),
@@ -235,7 +236,7 @@ FORMS: tuple[Form, ...] = (
     Form("lvcreate -q -y", flags("-s"), _LVCREATE, (Text(f"{_GROUP}(/{_LOGICAL})?"),), 0, ("-n",)),
     Form("lvrename -q", operands=(GROUP, LOGICAL, LOGICAL)),
     Form("lvremove -q -f", operands=(IN_GROUP,)),
-    Form("lvextend -q", options={"-L": LVM_SIZE}, operands=(IN_GROUP,), required=("-L",)),
+    Form("lvextend -q", flags(), {"-L": LVM_SIZE, "--poolmetadatasize": LVM_SIZE}, (IN_GROUP,), 0, ("-L",)),
     Form("lvchange -q", flags(), {"-p": Text("r|rw"), "--errorwhenfull": Text("y"), "--addtag": TAG, "--deltag": TAG},
          (IN_GROUP,)),
     Form("thin_check -V"),

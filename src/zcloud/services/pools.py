@@ -11,8 +11,9 @@ from zcloud.domain.errors import AlreadyExists, InUse, InvalidInput, WrongState
 from zcloud.domain.names import check_name
 from zcloud.domain.operation import Operation
 from zcloud.domain.people import Actor, Role
-from zcloud.domain.storage import Pool, PoolHost, PoolState
+from zcloud.domain.storage import TIB, Pool, PoolHost, PoolState
 from zcloud.drivers import registry
+from zcloud.drivers.storage.base import Feature
 from zcloud.services.context import (
     Services,
     Subject,
@@ -23,6 +24,7 @@ from zcloud.services.context import (
 from zcloud.store import Tx, VolumeFilter
 
 MAX_OVERCOMMIT = 100.0
+MAX_SIZE = 1024 * TIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +42,13 @@ class PoolSpec:
 
 @dataclass(frozen=True, slots=True)
 class PoolKind:
-    """A kind of pool: what people call it, what it is, whether hosts share it, and the options that it takes."""
+    """A kind of pool: what people call it, what it is, whether hosts share it, its options, whether zcloud grows it."""
 
     title: str
     doc: str
     shared: bool
     options: tuple[Option, ...]
+    grows: bool
 
 
 class Pools:
@@ -57,7 +60,7 @@ class Pools:
     def kinds(self) -> dict[str, PoolKind]:
         """Give the kinds of pools that can be made, with the options that each takes."""
         return {
-            kind: PoolKind(info.title, info.doc, registry.is_shared(kind), options)
+            kind: PoolKind(info.title, info.doc, registry.is_shared(kind), options, Feature.GROW_POOL in info.features)
             for kind, (info, options) in registry.storage_kinds().items()
         }
 
@@ -159,6 +162,25 @@ class Pools:
         """Look at a pool now: join it where it is not, and measure it. Raises NotFound, WrongState, Busy."""
         authorize(actor, None, Role.OPERATOR, "Refreshing pools")
         return self._store.transact(lambda tx: _begin(tx, actor, _ready(tx, ref), "refresh"))
+
+    def grow(self, actor: Actor, ref: str, size: int) -> Operation:
+        """Make the pool itself ``size`` bytes large, of what is free where it lies.
+
+        Raises NotFound, PoolCannot (with what else makes it larger), InvalidInput (it is as large), WrongState, Busy.
+        """
+        authorize(actor, None, Role.OPERATOR, "Growing pools")
+
+        def work(tx: Tx) -> Operation:
+            pool = _ready(tx, ref)
+            registry.check_growing(pool)
+            if not pool.total < size <= MAX_SIZE:
+                raise InvalidInput(
+                    f"The pool {pool.name} has {pool.total} bytes already; it can only grow, to {MAX_SIZE} at most.",
+                    field="size",
+                )
+            return _begin(tx, actor, pool, "grow", size=size)
+
+        return self._store.transact(work)
 
     def delete(self, actor: Actor, ref: str, revision: int | None = None) -> Operation:
         """Remove a pool without volumes; its directory goes where zcloud made all that is in it."""

@@ -179,6 +179,7 @@ def _row(group: FakeGroup, name: str, each: FakeLogical) -> dict[str, object]:
         "pool_lv": pool if each.kind == "thin" else "",
         "data_percent": data if each.kind in ("thin", "pool") else "",
         "metadata_percent": metadata,
+        "lv_metadata_size": 1 << 30 if each.kind == "pool" else "",
     }
 
 

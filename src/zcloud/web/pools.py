@@ -12,6 +12,7 @@ from zcloud.domain.errors import ZcloudError
 from zcloud.services.context import Window
 from zcloud.services.operations import OperationQuery
 from zcloud.services.pools import PoolSpec
+from zcloud.web.fields import Fields
 from zcloud.web.guard import Visit, change, page
 
 PER_PAGE = 50
@@ -33,6 +34,7 @@ def show_pool(visit: Visit) -> Response:
         "pool.html",
         it=pool,
         promised=promised,
+        grows=visit.parts.pools.kinds()[pool.driver].grows,
         hosts=_hosts(visit),
         joins=visit.parts.pools.joins(visit.actor).get(pool.id, []),
         volumes=visit.parts.devices.volumes.page(visit.actor, "", pool.id, window),
@@ -111,6 +113,12 @@ def refresh_pool(visit: Visit) -> Response:
     return RedirectResponse(f"/pools/{_ref(visit)}", 303)
 
 
+def grow_pool(visit: Visit) -> Response:
+    """Make the pool itself larger; its page shows how it goes."""
+    visit.parts.pools.grow(visit.actor, _ref(visit), Fields(visit.form).size("size"))
+    return RedirectResponse(f"/pools/{_ref(visit)}", 303)
+
+
 def delete_pool(visit: Visit) -> Response:
     """Remove a pool that has no volumes."""
     operation = visit.parts.pools.delete(visit.actor, _ref(visit))
@@ -129,5 +137,6 @@ ROUTES = (
     change("/pools/{ref}/change", "PATCH /v1/pools/{ref}", change_pool),
     change("/pools/{ref}/drain", "PATCH /v1/pools/{ref}", drain_pool),
     change("/pools/{ref}/refresh", "POST /v1/pools/{ref}/refresh", refresh_pool),
+    change("/pools/{ref}/grow", "POST /v1/pools/{ref}/grow", grow_pool),
     change("/pools/{ref}/delete", "DELETE /v1/pools/{ref}", delete_pool),
 )

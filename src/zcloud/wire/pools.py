@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
-from zcloud.wire.base import Flag, Name, OptionalRef, Options, Ratio, Ref, Request
+from zcloud.wire.base import Bytes, Flag, Name, OptionalRef, Options, Ratio, Ref, Request
 
 
 class PoolCreate(Request):
@@ -29,6 +29,12 @@ class PoolChange(Request):
 
     overcommit: Ratio | None = None
     draining: Flag | None = None
+
+
+class PoolGrow(Request):
+    """How large the pool itself is to be, in bytes; it can only grow."""
+
+    size: Bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,14 @@ def measure_again(run: Run) -> None:
     _measure(run, pool, driver)
 
 
+def grow_pool(run: Run) -> None:
+    """Make the pool itself larger, and measure it."""
+    pool = _pool(run)
+    driver = run.storage(pool, run.read(lambda tx: tx.pool_hosts.way_to(pool)))
+    driver.grow_pool(run.args["size"])
+    _measure(run, pool, driver)
+
+
 def remove_pool(run: Run) -> None:
     """Remove what zcloud made in the pool's place, and leave it on every host where it was joined."""
     pool = _pool(run)
@@ -153,6 +161,14 @@ POOL_REFRESH = Workflow(
     name="pool_refresh_v1",
     title="Look at a pool",
     steps=(Step("measure", "Join it where it is not, and measure it", measure_again),),
+    succeed=_made,
+    fail=_unchanged,
+)
+
+POOL_GROW = Workflow(
+    name="pool_grow_v1",
+    title="Grow a pool",
+    steps=(Step("grow", "Make it larger, and measure it", grow_pool),),
     succeed=_made,
     fail=_unchanged,
 )

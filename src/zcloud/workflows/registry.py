@@ -29,7 +29,7 @@ from zcloud.workflows.moving import INSTANCE_MOVE, VOLUME_MOVE
 from zcloud.workflows.names import INSTANCE_RENAME, INSTANCE_TRASH, INSTANCE_UNTRASH
 from zcloud.workflows.networks import NETWORK_CREATE, NETWORK_DELETE
 from zcloud.workflows.nics import NIC_ATTACH, NIC_DETACH, NIC_LINK
-from zcloud.workflows.pools import POOL_CREATE, POOL_DELETE, POOL_REFRESH
+from zcloud.workflows.pools import POOL_CREATE, POOL_DELETE, POOL_GROW, POOL_REFRESH
 from zcloud.workflows.snapshots import INSTANCE_DELETE_SNAPSHOT, INSTANCE_REVERT, INSTANCE_SNAPSHOT
 from zcloud.workflows.volumes import VOLUME_CLONE, VOLUME_CREATE, VOLUME_DELETE, VOLUME_RESIZE
 
@@ -84,6 +84,7 @@ WORKFLOWS: Mapping[str, Workflow[Run]] = {
         NIC_LINK,
         POOL_CREATE,
         POOL_DELETE,
+        POOL_GROW,
         POOL_REFRESH,
         VOLUME_CLONE,
         VOLUME_CREATE,

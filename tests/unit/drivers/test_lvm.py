@@ -9,11 +9,20 @@ from uuid import uuid4
 import pytest
 from tests.conformance.records import new_pool
 
-from zcloud.domain.errors import CommandFailed, InUse, InvalidInput, PoolFull, PoolUnusable, StorageFailed, ToolMissing
+from zcloud.domain.errors import (
+    CommandFailed,
+    InUse,
+    InvalidInput,
+    PoolCannot,
+    PoolFull,
+    PoolUnusable,
+    StorageFailed,
+    ToolMissing,
+)
 from zcloud.domain.storage import GIB, MIB
 from zcloud.drivers import lvm_tools, registry
 from zcloud.drivers.storage.base import BaseImage, StorageDriver, VolumeSpec
-from zcloud.drivers.storage.lvmthin import plan_pool
+from zcloud.drivers.storage.lvmthin import plan_growth, plan_pool
 from zcloud.testing.fakelvm import FakeLogical
 from zcloud.testing.fakes import FakeLink
 
@@ -120,6 +129,25 @@ def test_a_thin_pool_that_is_nearly_full_begins_nothing(fake_link: FakeLink, ful
     ):
         with pytest.raises(PoolFull):
             work()
+
+
+def test_a_thin_pool_grows_into_what_is_free_in_its_group(fake_link: FakeLink) -> None:
+    driver = made(fake_link, "lvmthin", size=100 * GIB)
+    driver.grow_pool(200 * GIB - 1)
+    assert driver.capacity().total == 200 * GIB
+    driver.grow_pool(200 * GIB)
+    assert sum("lvextend" in line for line in lines(fake_link)) == 1
+    with pytest.raises(PoolFull, match="bytes more"):
+        driver.grow_pool(2 << 40)
+    with pytest.raises(PoolCannot):
+        made(fake_link, "lvm", volume_group="vg7", disks="/dev/vdb").grow_pool(2 << 40)
+
+
+def test_a_thin_pool_s_metadata_grows_with_it() -> None:
+    group = lvm_tools.Group(100 * GIB, 90 * GIB, 4 * MIB, frozenset())
+    pool = lvm_tools.Logical("zcloud-pool", 4 * GIB, "", False, True, 1.0, 1.0, 16 * MIB, frozenset())
+    assert plan_growth(group, pool, 8 * GIB) == (8 * GIB, 0)
+    assert plan_growth(group, pool, 64 * GIB - 1) == (64 * GIB, 68 * MIB)
 
 
 def test_a_full_group_is_said_to_be_full(fake_link: FakeLink) -> None:

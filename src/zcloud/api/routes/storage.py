@@ -11,7 +11,7 @@ from zcloud.api.parts import Calling
 from zcloud.services.pools import PoolSpec
 from zcloud.wire.base import Listing
 from zcloud.wire.operations import Accepted
-from zcloud.wire.pools import Pool, PoolChange, PoolCreate
+from zcloud.wire.pools import Pool, PoolChange, PoolCreate, PoolGrow
 
 router = routes("storage")
 
@@ -47,6 +47,12 @@ def change_pool(call: Calling, ref: RefPath, body: PoolChange) -> Response:
 def refresh_pool(call: Calling, ref: RefPath) -> Response:
     """Look at a pool now: join it where it is not, and measure it."""
     return accepted(call, call.parts.pools.refresh(call.actor, ref))
+
+
+@router.post("/pools/{ref}/grow", status_code=202, response_model=Accepted)
+def grow_pool(call: Calling, ref: RefPath, body: PoolGrow) -> Response:
+    """Make the pool itself larger, of what is free where it lies."""
+    return accepted(call, call.parts.pools.grow(call.actor, ref, body.size))
 
 
 @router.delete("/pools/{ref}", status_code=202, response_model=Accepted)

@@ -11,6 +11,7 @@ from zcloud.cli.base import command
 from zcloud.cli.drivers import read_options
 from zcloud.cli.names import namer
 from zcloud.cli.output import Column, say, show_data, show_record, show_rows
+from zcloud.cli.params import SIZE
 from zcloud.cli.progress import finish
 from zcloud.cli.settings import App
 from zcloud.cli.text import _, plain
@@ -103,6 +104,16 @@ def refresh(app: App, name: str, wait: bool) -> None:
     """Look at a pool now: join it where it is not, and measure it."""
     answer = app.client.post(route("pools", name, "refresh"))
     finish(app, answer, _("{name} was looked at.").format(name=plain(name)), wait=wait)
+
+
+@command
+@name_argument("pools")
+@click.argument("bytes_", metavar="SIZE", type=SIZE)
+@wait_option
+def grow(app: App, name: str, bytes_: int, wait: bool) -> None:
+    """Make a pool itself SIZE large, like 200G, of what is free where it lies."""
+    answer = app.client.post(route("pools", name, "grow"), {"size": bytes_})
+    finish(app, answer, _("{name} has {size} now.").format(name=plain(name), size=size(bytes_)), wait=wait)
 
 
 @command

@@ -23,7 +23,7 @@ class Feature(StrEnum):
     """What a kind of pool can do."""
 
     SHARED = "shared"  # the same volumes on several hosts
-    GROW_POOL = "grow_pool"  # the pool itself, out of what lies below it
+    GROW_POOL = "grow_pool"  # the pool itself, into free room of what it lies in
     THIN = "thin"
     COPY_ON_WRITE = "copy_on_write"
     GROW_LIVE = "grow_live"
@@ -43,6 +43,7 @@ class StorageInfo:
     doc: str
     features: frozenset[Feature]
     place: tuple[str, ...] = ()  # the options that say where it is: two pools cannot have the same; none: all of them
+    growth: str = "It is as large as what it lies in."  # how a pool becomes larger that zcloud cannot grow
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +191,7 @@ class StorageDriver(FilledVolumes, VolumeSnapshots, Artifacts, Protocol):
     def ensure_pool(self) -> None: ...
 
     def grow_pool(self, size: int) -> None:
-        """Make the pool ``size`` bytes large (``GROW_POOL``), never smaller; PoolCannot says what else to do."""
+        """Make the pool ``size`` bytes large (``GROW_POOL``), never smaller; raises PoolFull where there is no room."""
         ...
 
     def remove_pool(self) -> None:

@@ -18,6 +18,7 @@ class DirectoryPool(filepool.FilePool):
         doc="Volumes are files in a directory of the host; root volumes are copy-on-write over their image.",
         features=filepool.FEATURES,
         place=("path",),
+        growth="Enlarge its file system; `zcloud pool refresh` sees it.",
     )
     OPTIONS: ClassVar[tuple[Option, ...]] = (
         Option("path", OptionType.PATH, "The pool's directory, its own.", "/var/lib/libvirt/images/zcloud"),

@@ -24,6 +24,8 @@ class LvmPool(VolumeGroupPool):
         title="LVM",
         doc="Volumes are logical volumes that have all of their space from the beginning, zeroed before anybody sees "
         "it. Root volumes, clones and snapshots are whole copies: each takes as much room and as long as that.",
+        place=("volume_group",),
+        growth="Give its volume group another disk (`vgextend`); `zcloud pool refresh` sees it.",
         features=frozenset(
             {Feature.GROW_LIVE, Feature.COPY, Feature.COPY_LIVE, Feature.SNAPSHOT, Feature.SNAPSHOT_LIVE}
         ),

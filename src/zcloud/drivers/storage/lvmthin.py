@@ -30,11 +30,13 @@ class LvmThinPool(VolumeGroupPool):
         title="LVM-thin",
         doc="Volumes are thin logical volumes. Root volumes, clones and snapshots share what they have alike, and are "
         "made at once. More can be promised than there is: a guest that finds no room is paused.",
+        place=("volume_group",),
         features=frozenset(
             {
                 Feature.THIN,
                 Feature.COPY_ON_WRITE,
                 Feature.GROW_LIVE,
+                Feature.GROW_POOL,
                 Feature.COPY,
                 Feature.COPY_LIVE,
                 Feature.SNAPSHOT,
@@ -68,6 +70,17 @@ class LvmThinPool(VolumeGroupPool):
         self._remove(part)
         commands = lvm_tools.make_pool_argvs(self._group, part, size, metadata)
         self._make(THIN_POOL, commands, f"a thin pool of {size} bytes")
+
+    def grow_pool(self, size: int) -> None:
+        """Extend the thin pool, and its metadata with it, into what is free in the group."""
+        group, pool = self._here(), self._pool(self._volumes())
+        whole, metadata = plan_growth(group, pool, size)
+        if whole <= pool.size:
+            return
+        more = whole - pool.size + 2 * max(metadata - pool.metadata_size, 0)
+        if more > group.free:
+            raise self.full(f"{more} bytes more (it has {group.free} free)")
+        self._run([lvm_tools.extend_pool_argv(self._group, THIN_POOL, whole, metadata)])
 
     def remove_pool(self) -> None:
         """Remove the thin pool, where nothing is in it, and give the group back."""
@@ -125,16 +138,27 @@ class LvmThinPool(VolumeGroupPool):
 
 
 def plan_pool(group: lvm_tools.Group, wanted: int) -> tuple[int, int]:
-    """Give the sizes of a thin pool's data and metadata in bytes; LVM keeps a spare of the metadata.
-
-    A block of data (64 KiB or more) takes 64 bytes of metadata for each volume that has it; a thousandth is enough for
-    a dozen snapshots.
-    """
-    size = wanted or group.free
-    metadata = group.whole(min(max(size // 1000, _LEAST_METADATA), _MOST_METADATA))
+    """Give the sizes of a thin pool's data and metadata in bytes; LVM keeps a spare of the metadata."""
+    metadata = _metadata(group, wanted or group.free)
     if wanted:
         return group.whole(wanted), metadata
     return (group.free - 2 * metadata) // group.extent * group.extent, metadata
+
+
+def plan_growth(group: lvm_tools.Group, pool: Logical, wanted: int) -> tuple[int, int]:
+    """Give the sizes that a thin pool's data and metadata are to have; 0: its metadata is large enough."""
+    whole = group.whole(wanted)
+    metadata = _metadata(group, whole)
+    return whole, metadata if metadata > pool.metadata_size else 0
+
+
+def _metadata(group: lvm_tools.Group, size: int) -> int:
+    """Give how much metadata a thin pool of some bytes has.
+
+    A block of data (64 KiB or more) takes 64 bytes of it for each volume that has it; a thousandth is enough for a
+    dozen snapshots.
+    """
+    return group.whole(min(max(size // 1000, _LEAST_METADATA), _MOST_METADATA))
 
 
 def _fullness(pool: Logical) -> float:

@@ -37,6 +37,7 @@ class NfsPool(filepool.FilePool):
         doc="Volumes are files in a directory that an NFS server exports; every host mounts it.",
         features=filepool.FEATURES | {Feature.SHARED},
         place=("server", "export"),
+        growth="Enlarge the file system on its server; `zcloud pool refresh` sees it.",
     )
     OPTIONS: ClassVar[tuple[Option, ...]] = (
         Option("server", OptionType.TEXT, "The server's name or address (IPv6 in brackets)."),

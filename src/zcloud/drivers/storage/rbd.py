@@ -177,6 +177,7 @@ class RbdPool(_Filled):
             }
         ),
         place=("monitors", "pool"),
+        growth="It has what its Ceph cluster gives it: add OSDs there.",
     )  # fmt: skip
     OPTIONS: ClassVar[tuple[Option, ...]] = (
         Option("monitors", OptionType.TEXT, "The monitors, with commas: `192.0.2.1,192.0.2.2:6789`."),
