@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from tests import builders
 from tests.web.conftest import Web
 
+from zcloud.base.ids import new_id
 from zcloud.domain.host import HostState
 from zcloud.domain.instance import InstanceStatus
 from zcloud.domain.operation import OperationStatus
@@ -70,6 +73,32 @@ def test_a_failure_of_long_ago_is_no_problem(web: Web) -> None:
 
     web.cloud.store.transact(work)
     assert "forgotten" not in web.get("/overview").text
+
+
+@pytest.mark.parametrize(
+    ("verb", "status", "told"),
+    [
+        ("import", OperationStatus.SUCCEEDED, False),
+        ("import", OperationStatus.RUNNING, False),
+        ("delete", OperationStatus.SUCCEEDED, False),
+        ("delete", OperationStatus.CANCELLED, True),
+        ("pause", OperationStatus.SUCCEEDED, True),
+    ],
+)
+def test_a_failure_is_no_problem_once_the_same_was_asked_again_or_its_thing_is_gone(
+    web: Web, verb: str, status: OperationStatus, told: bool
+) -> None:
+    def work(tx: Tx) -> None:
+        import_ = builders.operation(
+            project_id=web.cloud.home.id, resource_kind="image", resource_id="x", resource_name="retried",
+            verb="import", status=OperationStatus.FAILED, error=TOLD, created_at=tx.now - timedelta(minutes=5),
+        )  # fmt: skip
+        tx.operations.add(import_)
+        tx.operations.add(replace(import_, id=new_id(), verb=verb, status=status, error=None, created_at=tx.now))
+
+    web.cloud.store.transact(work)
+    problems = web.get("/overview").text.partition('id="problems"')[2].partition("</section>")[0]
+    assert ("import retried" in problems) is told
 
 
 def test_the_busiest_come_from_the_samples(web: Web) -> None:

@@ -154,8 +154,8 @@ def _look(tx: Tx, actor: Actor, load: Load) -> Overview:
             *_ill_hosts(hosts),
             *_full(pools),
             *_unjoined(tx, hosts, pools),
-            *_ill(tx, visible),
-            *_failed(tx, visible),
+            *(ill := tuple(_ill(tx, visible))),
+            *_failed(tx, visible, {each.id for each in ill}),
         ),
         load=load,
         top=tuple(_top(tx, load, visible)),
@@ -274,11 +274,12 @@ _REASONS = {
 }
 
 
-def _failed(tx: Tx, visible: Collection[str] | None) -> Iterator[Problem]:
-    """Give what failed in the last day, and what is blocked; failures of instances that are ill are told there."""
-    which = OperationQuery(_projects(visible), (OperationStatus.FAILED, OperationStatus.BLOCKED))
+def _failed(tx: Tx, visible: Collection[str] | None, told_already: Collection[str]) -> Iterator[Problem]:
+    """Give what failed in the last day and was not asked for again, and what is blocked; not what is told already."""
+    which = OperationQuery(_projects(visible), (OperationStatus.FAILED, OperationStatus.BLOCKED), last=True)
     for each in tx.operations.page(which, limit=_SHOWN, sort="-created_at").items:
-        if each.status is OperationStatus.FAILED and tx.now - each.created_at > RECENT:
+        old = each.status is OperationStatus.FAILED and tx.now - each.created_at > RECENT
+        if old or each.resource_id in told_already:
             continue
         error = each.error or {}
         told = error.get("message") or each.wait_reason

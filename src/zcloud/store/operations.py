@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Update, and_, bindparam, case, delete, func, null, or_, select, update
+from sqlalchemy import ColumnElement, Update, and_, bindparam, case, delete, exists, func, null, or_, select, update
 from sqlalchemy.engine import RowMapping
 
 from zcloud.domain.errors import Superseded, WrongState
@@ -32,6 +32,7 @@ _HELD = (OperationStatus.RUNNING.value, OperationStatus.UNDOING.value)
 _PARKED = (OperationStatus.WAITING.value, OperationStatus.BLOCKED.value)
 _OVER = tuple(status.value for status in ENDED)
 _OPEN = tuple(status.value for status in OperationStatus if status not in ENDED)
+_GONE = ("delete", "forget", "remove", "trash")  # after these nothing is left that an earlier failure could trouble
 _LOCKABLE = tuple(
     table for table in schema.metadata.sorted_tables if "operation_id" in table.c and table.name != _STEPS.name
 )
@@ -110,13 +111,17 @@ class QueueFacts(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OperationQuery:
-    """Which operations to list. ``projects``: those of these only (None: all, also those of no project)."""
+    """Which operations to list. ``projects``: those of these only (None: all, also those of no project).
+
+    ``last``: leave out those after which the same was asked of the same thing again, or which are about what is gone.
+    """
 
     projects: frozenset[str] | None = None
     status: tuple[OperationStatus, ...] = ()
     resource_kind: str = ""
     resource_id: str = ""
     actor: str = ""
+    last: bool = False
 
 
 class OperationRecords(Records[Operation, OperationQuery]):
@@ -213,6 +218,8 @@ class OperationRecords(Records[Operation, OperationQuery]):
             conditions.append(_COLUMNS.project_id.in_(sorted(filter.projects)))
         if filter.status:
             conditions.append(_COLUMNS.status.in_([each.value for each in filter.status]))
+        if filter.last:
+            conditions.append(~_overtaken())
         plain = {name: getattr(filter, name) for name in ("resource_kind", "resource_id", "actor")}
         return conditions + [_COLUMNS[name] == wanted for name, wanted in plain.items() if wanted]
 
@@ -221,6 +228,14 @@ class OperationRecords(Records[Operation, OperationQuery]):
         for step in self._db.execute(_STEPS_OF, {"ids": list(steps)}).mappings() if rows else ():
             steps[step["operation_id"]].append(_STEP_MAPPER.to_record(step))
         return [self.mapper.to_record(row, steps=tuple(steps[row["id"]])) for row in rows]
+
+
+def _overtaken() -> ColumnElement[bool]:
+    later = _OPERATIONS.alias().c
+    gone = and_(later.verb.in_(_GONE), later.status == OperationStatus.SUCCEEDED.value)
+    same = and_(later.resource_kind == _COLUMNS.resource_kind, later.resource_id == _COLUMNS.resource_id)
+    newer = later.created_at > _COLUMNS.created_at
+    return exists().where(same, newer, or_(later.verb == _COLUMNS.verb, gone))
 
 
 class Operations(OperationRecords):
