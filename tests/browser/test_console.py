@@ -49,7 +49,7 @@ def test_axe_finds_nothing_on_any_page(tab: SignIn, theme: str) -> None:
     it = tab(color_scheme=theme)
     id, operation = it.site.cloud.running.id, it.site.cloud.operation.id
     more = [f"/instances/{id}", f"/instances/{id}/events", f"/operations/{operation}", "/instances?q=nothing-fits"]
-    more += ["/launch", f"/instances/{id}/snapshots", f"/instances/{id}/clone"]
+    more += ["/launch", "/launch?source=install", f"/instances/{id}/snapshots", f"/instances/{id}/clone"]
     more += ["/search?q=n-0000", "/projects/default", "/users/new", "/users/member"]
     found = list[str]()
     for path in [*(entry.path for entry in NAVIGATION), *more]:

@@ -10,16 +10,18 @@ from typing import Any
 
 import click
 import pytest
+from tests import builders
 from tests.web.conftest import Web
 
 from zcloud.api.routes.instances import _spec
 from zcloud.cli.commands.launch import launch as launch_command
 from zcloud.cli.launching import build_request
 from zcloud.domain.errors import InvalidInput
+from zcloud.domain.install import InstallRequest
 from zcloud.domain.instance import DiskRequest, NicRequest, OnBoot
 from zcloud.domain.storage import GIB
 from zcloud.web.fields import Fields, parse_gib
-from zcloud.web.wish import KEY_FILE, USER_DATA_FILE, read_wish, same
+from zcloud.web.wish import ANSWERS_FILE, KEY_FILE, USER_DATA_FILE, read_wish, same
 from zcloud.wire.instances import InstanceCreate
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEXAMPLE me"
@@ -32,8 +34,14 @@ MOST = {
     "key": ["laptop"], "own_key": [KEY], "user_data": ["#cloud-config\r\nruncmd: [ls]\r\n"], "tags": ["web, blue"],
     "packages": ["nginx curl"], "upgrade": ["on"], "firmware": ["uefi"], "protected": ["on"], "stopped": ["on"],
     "headless": ["on"], "on_boot": ["start"], "max_vcpus": ["4"], "max_memory": ["4"], "timezone": ["Europe/Berlin"],
-    "host": ["anton"],
+    "host": ["anton"], "offline": ["on"],
 }  # fmt: skip
+ANSWERS = "d-i time/zone string UTC"
+INSTALLED = {
+    **LEAST, "source": ["install"], "media": ["netinst"], "answers": [f"{ANSWERS}\r\n"], "root": ["10"],
+    "cmdline": ["locale=en_US fb=false"], "kernel": ["linux"], "initrd": ["initrd.gz"], "within": ["5"],
+}  # fmt: skip
+FORMS = pytest.mark.parametrize("form", [LEAST, MOST, INSTALLED], ids=["least", "most", "installed"])
 
 
 def test_a_form_is_read_as_what_it_says() -> None:
@@ -49,7 +57,7 @@ def test_a_form_is_read_as_what_it_says() -> None:
     assert spec.user_data == "#cloud-config\nruncmd: [ls]"
 
 
-@pytest.mark.parametrize("form", [LEAST, MOST], ids=["least", "most"])
+@FORMS
 def test_the_call_beside_the_form_asks_the_api_for_the_same(form: dict[str, list[str]]) -> None:
     wish = read_wish(Fields(form))
     body = json.loads(same(wish).body)
@@ -57,7 +65,7 @@ def test_the_call_beside_the_form_asks_the_api_for_the_same(form: dict[str, list
     assert body.get("project", "") == wish.project
 
 
-@pytest.mark.parametrize("form", [LEAST, MOST], ids=["least", "most"])
+@FORMS
 def test_the_command_beside_the_form_asks_the_cli_for_the_same(
     form: dict[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -65,6 +73,7 @@ def test_the_command_beside_the_form_asks_the_cli_for_the_same(
     wish = read_wish(Fields(form))
     Path(KEY_FILE).write_text(KEY)
     Path(USER_DATA_FILE).write_text(wish.spec.user_data)
+    Path(ANSWERS_FILE).write_text(wish.spec.answers)
     told = same(wish)
     words = shlex.split(told.command.replace("\\\n", " "))
     assert words[:2] == ["zcloud", "launch"]
@@ -77,6 +86,29 @@ def options(words: list[str]) -> dict[str, Any]:
     context = click.Context(launch_command)
     launch_command.parse_args(context, words)
     return {**context.params, "project": project}
+
+
+def test_of_an_installation_only_what_counts_there_is_asked_for() -> None:
+    spec = read_wish(Fields({**MOST, **INSTALLED})).spec
+    assert spec.install == InstallRequest("netinst", "locale=en_US fb=false", "linux", "initrd.gz", 5 * 3600)
+    assert (spec.image, spec.answers, spec.start) == ("", ANSWERS, True)
+    assert (spec.user_data, spec.ssh_keys, dict(spec.guest)) == ("", (), {})
+
+
+def test_an_installation_is_rehearsed_with_the_kind_of_its_answers_and_begun(web: Web) -> None:
+    with web.cloud.store.write() as tx:
+        tx.images.add(builders.image(name="netinst", format="iso", size=GIB, virtual_size=GIB))
+    assert '<option value="netinst"' in web.get("/launch").text
+    assert "Answers: preseed." in web.post("/launch/plan", data=INSTALLED).text
+    wrong = web.post("/launch/plan", data={**INSTALLED, "answers": "hello"}).text
+    assert 'data-field="answers"' in wrong
+    assert (
+        'data-field="root_size"'
+        in web.post("/launch/plan", data={**INSTALLED, "flavor": "", "vcpus": "1", "memory": "1", "root": ""}).text
+    )
+    path = web.post("/launch", data=INSTALLED).headers["location"]
+    assert "<b>Install</b>" in web.get(path).text
+    assert ">Install</a>" in web.get(f"{path}/console").text.partition('id="progress"')[2]
 
 
 def test_several_are_named_by_number_and_have_no_address_of_their_own() -> None:

@@ -29,6 +29,7 @@ from zcloud.domain.operation import Operation
 from zcloud.domain.people import Actor, Project, Role, Usage
 from zcloud.domain.size import ask_size, check_size
 from zcloud.domain.storage import GIB, MIB, TIB, Volume, VolumeRole, VolumeState
+from zcloud.drivers.guest.answers import check_answers
 from zcloud.scheduler import Demand, Placement
 from zcloud.scheduler.model import HostView
 from zcloud.services import admission
@@ -102,6 +103,7 @@ class Rehearsal:
     volumes: tuple[Volume, ...]
     ports: tuple[Port, ...]
     drivers: str  # the image in its CD drive
+    answers: str  # the kind of its installer's answers
 
 
 class Launch:
@@ -147,7 +149,8 @@ class Launch:
         placement = admission.choose(admission.snapshot(tx), sized.project.id, sized.demand())
         instance = self._record(tx, actor, project, spec)[0]
         volumes, ports = tx.volumes.of_instance(instance.id), tx.ports.of_instance(instance.id)
-        return Rehearsal(placement, instance, tuple(volumes), tuple(ports), _name(sized.drivers))
+        answers = check_answers(spec.answers) or ""
+        return Rehearsal(placement, instance, tuple(volumes), tuple(ports), _name(sized.drivers), answers)
 
     def _record(
         self, tx: Tx, actor: Actor, project: str, spec: InstanceSpec, failed: Instance | None = None

@@ -152,10 +152,11 @@ def round_up(value: float) -> float:
 
 
 def show_console(visit: Visit) -> Response:
-    """Show the frame of a console: the serial one, or the screen."""
+    """Show the frame of a console, the serial one or the screen, and what is done with the instance meanwhile."""
     view = _found(visit)
-    kind = visit.field("kind") or SERIAL
-    return visit.show("console.html", view=view, kind=kind, address=view.address, port=VIEWER_PORT)
+    kind, works = visit.field("kind") or SERIAL, view.instance.operation_id
+    running = visit.parts.operations.show(visit.actor, works) if works else None
+    return visit.show("console.html", view=view, kind=kind, running=running, address=view.address, port=VIEWER_PORT)
 
 
 def open_console(visit: Visit) -> Response:

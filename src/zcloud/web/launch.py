@@ -18,7 +18,7 @@ from zcloud.domain.people import Project, Role
 from zcloud.services.launch import Rehearsal
 from zcloud.web.fields import Fields
 from zcloud.web.guard import Visit, change, page, rehearse
-from zcloud.web.wish import DISK_FIELDS, FILE_SYSTEMS, MAX_COUNT, NIC_FIELDS, Same, Wish, read_wish, same
+from zcloud.web.wish import DISK_FIELDS, FILE_SYSTEMS, INSTALL, MAX_COUNT, NIC_FIELDS, Same, Wish, read_wish, same
 
 _ROOMY_MIB = 1024
 UNNAMED = "NAME"
@@ -112,13 +112,14 @@ def _form(visit: Visit, values: dict[str, list[str]], plan: Plan, status: int = 
     parts, actor = visit.parts, visit.actor
     projects = [each for each in parts.people.projects(actor) if _may_launch(visit, each)]
     project = next((each for each in projects if each.name in values.get("project", ())), None)
-    images = _images(visit, project or (projects[0] if len(projects) == 1 else None))
+    images, media = _images(visit, project or (projects[0] if len(projects) == 1 else None))
     flavors = sorted(parts.flavors.all(), key=lambda each: (each.memory_mib, each.vcpus, each.name))
     keys = parts.people.keys(actor)
     networks = [each for each in parts.networks.all(actor) if each.state is NetworkState.READY]
     names = list(dict.fromkeys(each.name for each in sorted(networks, key=lambda each: not each.is_default)))
     chosen = {
         "count": ["1"],
+        "source": ["image" if images or not media else INSTALL],
         "image": [each.name for each in images[:1]],
         "flavor": [each.name for each in _fitting(flavors, images)[:1]],
         "nic_network": names[:1],
@@ -128,7 +129,7 @@ def _form(visit: Visit, values: dict[str, list[str]], plan: Plan, status: int = 
     given = Fields(chosen | values)
     return visit.show(
         "launch.html", status, plan=plan, given=given, nics=given.rows(*NIC_FIELDS), disks=given.rows(*DISK_FIELDS),
-        projects=projects, images=images, flavors=flavors, keys=keys, networks=names, pools=_pools(visit),
+        projects=projects, images=images, media=media, flavors=flavors, keys=keys, networks=names, pools=_pools(visit),
         hosts=_hosts(visit), systems=FILE_SYSTEMS, most=MAX_COUNT,
     )  # fmt: skip
 
@@ -138,11 +139,12 @@ def _may_launch(visit: Visit, project: Project) -> bool:
     return role is not None and role.includes(Role.MEMBER)
 
 
-def _images(visit: Visit, project: Project | None) -> list[Image]:
+def _images(visit: Visit, project: Project | None) -> tuple[list[Image], list[Image]]:
+    """Give the images that can be booted, and the CDs."""
     owners = (None, project.id) if project else (None,)
     images = visit.parts.images.all(visit.actor)
-    bootable = [each for each in images if each.state is ImageState.READY and each.format != CD]
-    return [each for each in bootable if each.project_id in owners]
+    ready = [each for each in images if each.state is ImageState.READY and each.project_id in owners]
+    return [each for each in ready if each.format != CD], [each for each in ready if each.format == CD]
 
 
 def _fitting(flavors: list[Flavor], images: list[Image]) -> list[Flavor]:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from zcloud.domain.errors import InvalidInput
+from zcloud.domain.install import InstallRequest
 from zcloud.domain.instance import DiskRequest, Firmware, InstanceSpec, NicRequest, OnBoot
 from zcloud.domain.storage import GIB, KIB, MIB, TIB
 from zcloud.web.fields import Fields, check_line, parse_gib
@@ -19,10 +20,14 @@ from zcloud.web.fields import Fields, check_line, parse_gib
 MAX_COUNT = 20
 FILE_SYSTEMS = ("", "ext4", "xfs", "btrfs")
 NIC_FIELDS, DISK_FIELDS = ("nic_network", "nic_address"), ("disk_size", "disk_pool", "disk_fs", "disk_mount")
-USER_DATA_FILE, KEY_FILE = "user-data.yaml", "key.pub"
+USER_DATA_FILE, KEY_FILE, ANSWERS_FILE = "user-data.yaml", "key.pub", "answers.cfg"
+INSTALL = "install"
+"""The field ``source`` of a page that asks for an installation; any other: an image is booted."""
+
 _UNITS = ((TIB, "T"), (GIB, "G"), (MIB, "M"), (KIB, "K"))
 _MAX_KEY = 8192
 _ONE_NIC = (NicRequest(""),)
+_ANY_CD = InstallRequest("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +56,43 @@ def read_wish(given: Fields) -> Wish:
     names = _names(given)
     spec = InstanceSpec(
         name=names[0],
-        image=given.line("image"),
+        **(_installed(given) if given.one("source") == INSTALL else _booted(given)),
         **_size(given),
         root_size=given.size("root"),
         pool=given.line("pool"),
         firmware=_firmware(given),
         nics=_nics(given, len(names)),
         disks=_disks(given),
-        ssh_keys=_keys(given),
-        user_data=given.one("user_data").replace("\r\n", "\n"),
         tags=given.words("tags"),
         host=given.line("host"),
         protected=given.on("protected"),
         on_boot=_on_boot(given),
-        start=not given.on("stopped"),
-        guest=_guest(given),
         headless=given.on("headless"),
-        password=given.line("password"),
     )
     return Wish(given.line("project"), names, spec)
+
+
+def _booted(given: Fields) -> dict[str, Any]:
+    return {
+        "image": given.line("image"),
+        "ssh_keys": _keys(given),
+        "user_data": given.one("user_data").replace("\r\n", "\n"),
+        "start": not given.on("stopped"),
+        "guest": _guest(given),
+        "password": given.line("password"),
+    }
+
+
+def _installed(given: Fields) -> dict[str, Any]:
+    """Give what of a page counts where a system is installed: its answers have the rest."""
+    install = InstallRequest(
+        media=given.line("media"),
+        cmdline=given.one("cmdline"),
+        kernel=given.line("kernel"),
+        initrd=given.line("initrd"),
+        within_s=given.number("within") * 3600 if given.one("within") else _ANY_CD.within_s,
+    )
+    return {"image": "", "install": install, "answers": given.one("answers").replace("\r\n", "\n")}
 
 
 def same(wish: Wish) -> Same:
@@ -155,18 +178,17 @@ def _firmware(given: Fields) -> Firmware | None:
 
 def _guest(given: Fields) -> dict[str, Any]:
     packages = given.words("packages")
-    guest = {"packages": packages, "package_upgrade": given.on("upgrade"), "timezone": given.line("timezone")}
+    guest = {
+        "packages": packages, "package_upgrade": given.on("upgrade"), "timezone": given.line("timezone"),
+        "offline": given.on("offline"),
+    }  # fmt: skip
     return {name: value for name, value in guest.items() if value}
 
 
 def _body(wish: Wish) -> dict[str, Any]:
-    plain = InstanceSpec(wish.spec.name, wish.spec.image, nics=_ONE_NIC)
+    plain = InstanceSpec("", "", nics=_ONE_NIC)
     said = {each.name: getattr(wish.spec, each.name) for each in fields(InstanceSpec)}
-    body = {
-        name: _plain(value)
-        for name, value in said.items()
-        if name in ("name", "image") or value != getattr(plain, name)
-    }
+    body = {name: _plain(value) for name, value in said.items() if value != getattr(plain, name)}
     return body | ({"project": wish.project} if wish.project else {})
 
 
@@ -176,6 +198,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, DiskRequest):
         kept = ("size", "pool", "filesystem", "mount")
         return {name: getattr(value, name) for name in kept if getattr(value, name)}
+    if isinstance(value, InstallRequest):
+        return {name: each for name, each in asdict(value).items() if each and each != getattr(_ANY_CD, name)}
     if isinstance(value, tuple):
         return [_plain(each) for each in value]
     return {name: _plain(each) for name, each in value.items()} if isinstance(value, Mapping) else value
@@ -201,10 +225,11 @@ def _options(wish: Wish) -> list[str]:
         "timezone": guest.get("timezone", ""), "tag": list(spec.tags), "host": spec.host,
         "firmware": spec.firmware or "",
         "on-boot": spec.on_boot.value if spec.on_boot is not OnBoot.LAST else "",
+        **_install_options(spec),
     }  # fmt: skip
     flags = {
         "package-upgrade": guest.get("package_upgrade"), "headless": spec.headless, "protect": spec.protected,
-        "no-start": not spec.start, "password-stdin": spec.password,
+        "no-start": not spec.start, "password-stdin": spec.password, "offline": guest.get("offline"),
     }  # fmt: skip
     said = [
         f"--{name} {shlex.quote(str(each))}"
@@ -213,6 +238,17 @@ def _options(wish: Wish) -> list[str]:
         if each
     ]
     return said + [f"--{name}" for name, on in flags.items() if on]
+
+
+def _install_options(spec: InstanceSpec) -> dict[str, str]:
+    install = spec.install
+    if install is None:
+        return {}
+    return {
+        "install": install.media, "answers": ANSWERS_FILE if spec.answers else "", "cmdline": install.cmdline,
+        "kernel": install.kernel, "initrd": install.initrd,
+        "install-within": "" if install.within_s == _ANY_CD.within_s else f"{install.within_s // 3600}h",
+    }  # fmt: skip
 
 
 def nic_text(nic: NicRequest) -> str:

@@ -20,6 +20,14 @@ form.addEventListener("change", (event) => {
     location.search = new URLSearchParams({ project: event.target.value, name: form.elements.name.value });
 });
 
+// A file of answers is put into its field, where it can be read and changed before it is sent.
+form.addEventListener("change", async (event) => {
+  const { fill } = event.target.dataset;
+  if (!fill || !event.target.files.length) return;
+  form.elements[fill].value = await event.target.files[0].text();
+  changed();
+});
+
 document.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
 });
