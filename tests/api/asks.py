@@ -322,6 +322,9 @@ ASKS: dict[tuple[str, str], Ask] = {
     ("POST", "/v1/snapshot-schedules"): Ask(
         201, "/v1/snapshot-schedules", {"instance": "held", "project": "default", "every_h": 6, "keep": 3}
     ),
+    ("PATCH", "/v1/snapshot-schedules/{ref}"): Ask(
+        200, "/v1/snapshot-schedules/nightly?project=default", {"every_h": 12, "keep": 2}
+    ),
     ("DELETE", "/v1/snapshot-schedules/{ref}"): Ask(204, "/v1/snapshot-schedules/nightly?project=default"),
     ("POST", "/v1/instances/{ref}/rename"): Ask(202, "/v1/instances/{c.instance.id}/rename", {"name": "other"}),
     ("POST", "/v1/instances/{ref}/pause"): Ask(202, "/v1/instances/{c.running.id}/pause"),

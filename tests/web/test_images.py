@@ -122,3 +122,20 @@ def test_an_upload_of_no_sense_is_told_to_the_script(web: Web) -> None:
     answer = web.post("/images/new", data={"kind": "upload", "name": "X", "size": "8"}, headers=SCRIPT)
     assert answer.status_code == 400
     assert "<html" not in answer.text
+
+
+def test_the_library_of_cds_has_pages_of_its_own(web: Web) -> None:
+    assert "No CD yet" in web.get("/media").text
+    made = web.post("/media/new", data={"kind": "url", "url": "https://example.org/x.iso", "name": "netinst"})
+    path = made.headers["location"]
+    assert web.cloud.get(f"/v1{path}").json()["format"] == "iso"
+    assert "netinst" in web.get("/media").text
+    assert "netinst" not in web.get("/images").text
+    assert "Install from it" not in web.get(path).text
+    with web.cloud.store.write() as tx:
+        image = tx.images.update(path.rpartition("/")[2], state=ImageState.READY)
+        tx.instances.update(web.cloud.instance.id, cd_image_id=image.id)
+    page = web.get(path).text
+    assert "/launch?source=install&amp;media=netinst" in page
+    assert f'href="/instances/{web.cloud.instance.id}"' in page
+    assert f'href="/instances/{web.cloud.running.id}"' not in page

@@ -28,6 +28,8 @@ def paths(web: Web) -> list[str]:
         *(f"/instances/{id}{more}" for more in ("", "/change", "/console", "/events", "/move", "/snapshots", "/xml")),
         f"/operations/{operation}",
         "/launch",
+        "/media/new",
+        "/schedules/new",
         f"/projects/{web.cloud.home.id}",
         "/projects/new",
         "/search?q=web",

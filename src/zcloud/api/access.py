@@ -167,6 +167,7 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("DELETE", "/v1/instances/{ref}/snapshots/{snapshot}"): MEMBER,
     ("GET", "/v1/snapshot-schedules"): VIEWER,
     ("POST", "/v1/snapshot-schedules"): MEMBER,
+    ("PATCH", "/v1/snapshot-schedules/{ref}"): MEMBER,
     ("DELETE", "/v1/snapshot-schedules/{ref}"): MEMBER,
     ("GET", "/v1/instances/{ref}/nics"): VIEWER,
     ("POST", "/v1/instances/{ref}/nics"): MEMBER,

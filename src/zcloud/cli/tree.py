@@ -184,6 +184,7 @@ TREE: Tree = {
                 {
                     "list": f"{_C}schedule:list_schedules",
                     "create": f"{_C}schedule:create",
+                    "change": f"{_C}schedule:change",
                     "delete": f"{_C}schedule:delete",
                 },
             ),

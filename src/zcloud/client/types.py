@@ -1433,6 +1433,14 @@ class Schedule(TypedDict):
     created_at: str
 
 
+class ScheduleChange(TypedDict):
+    """What is to be changed of a schedule; what is not given stays. ``every_h`` and ``at`` replace each other."""
+
+    every_h: NotRequired[int]
+    at: NotRequired[str]
+    keep: NotRequired[int]
+
+
 class ScheduleCreate(TypedDict):
     """A schedule of an ``instance``, or of those of a project that have a ``tag``; without a name it gets one.
     Every ``every_h`` hours, or daily ``at`` HH:MM in UTC; the newest ``keep`` of its snapshots of an instance

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from zcloud.domain.errors import InvalidInput
+from zcloud.domain.instance import Instance
 from zcloud.domain.names import check_name, check_tags
 
 MAX_KEPT = 24
@@ -35,6 +36,12 @@ class SnapshotSchedule:
     created_by: str
     created_at: datetime
     skipped: Mapping[str, str] = field(default_factory=dict)
+
+    def covers(self, instance: Instance) -> bool:
+        """Say whether it takes snapshots of an instance."""
+        if self.instance_id is not None:
+            return self.instance_id == instance.id
+        return self.project_id == instance.project_id and self.tag in instance.tags
 
     @property
     def maker(self) -> str:

@@ -70,7 +70,10 @@ class BriefView:
 
 @dataclass(frozen=True, slots=True)
 class InstanceQuery:
-    """Which instances; empty is all. ``host`` and ``image`` are names or ids."""
+    """Which instances; empty is all. ``host`` and ``image`` are names or ids.
+
+    ``inserted``: only those with the image of this id in a CD drive.
+    """
 
     project: str = ""
     status: tuple[InstanceStatus, ...] = ()
@@ -79,6 +82,7 @@ class InstanceQuery:
     image: str = ""
     search: str = ""
     template: bool | None = None  # only templates, or only others
+    inserted: str = ""
 
 
 class Instances:
@@ -318,6 +322,7 @@ def _which(tx: Tx, actor: Actor, query: InstanceQuery) -> InstanceFilter:
         image_id=_visible_image(tx, visible, query.image) if query.image else None,
         search=query.search,
         template=query.template,
+        inserted_id=query.inserted or None,
     )
 
 

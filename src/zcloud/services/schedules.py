@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
 from itertools import count
+from typing import Any
 
 from zcloud.base.ids import new_id
 from zcloud.domain.errors import AlreadyExists, Busy, NotFound, ZcloudError
@@ -59,25 +62,25 @@ class Schedules:
 
         return self._store.transact(work)
 
+    def change(self, actor: Actor, project: str, ref: str, changes: Mapping[str, Any]) -> SnapshotSchedule:
+        """Change ``every_h`` or ``at``, of which one takes the place of the other, and ``keep``.
+
+        Counted from its last round: what is due by then is taken at once. Raises InvalidInput, NotFound.
+        """
+        if changes.get("every_h") or changes.get("at"):
+            changes = {"every_h": 0, "at": "", **changes}
+
+        def work(tx: Tx) -> SnapshotSchedule:
+            found = replace(_find(tx, actor, project, ref), **changes)
+            spec = ScheduleSpec("", found.instance_id or "", found.tag, found.every_h, found.at, found.keep)
+            spec.check()
+            return tx.schedules.update(found.id, **changes)
+
+        return self._store.transact(work)
+
     def delete(self, actor: Actor, project: str, ref: str) -> None:
         """Delete a schedule; the snapshots that it took stay. Raises NotFound."""
-
-        def work(tx: Tx) -> None:
-            by_id = tx.schedules.many([ref]).get(ref)
-            if by_id is not None:
-                authorize(actor, by_id.project_id, Role.MEMBER, f"The schedule {ref!r}")
-                tx.schedules.delete(by_id.id)
-                return
-            owner = resolve_project(tx, actor, project, Role.MEMBER)
-            found = [each for each in tx.schedules.of_project(owner.id) if each.name == ref]
-            if not found:
-                raise NotFound(
-                    f"There is no schedule {ref[:80]!r} in the project {owner.name}.",
-                    hint="See `zcloud snapshot schedule list`.",
-                )
-            tx.schedules.delete(found[0].id)
-
-        self._store.transact(work)
+        self._store.transact(lambda tx: tx.schedules.delete(_find(tx, actor, project, ref).id))
 
     def sweep(self) -> None:
         """Begin the snapshots that are due, and the deletions of those above what is kept.
@@ -89,6 +92,21 @@ class Schedules:
             begun = [each.id for each in schedules if each.due_at <= tx.now or each.skipped or _surplus(tx, each)]
         for identity in begun:
             self._store.transact(lambda tx, id=identity: _run(tx, id))  # type: ignore[misc]
+
+
+def _find(tx: Tx, actor: Actor, project: str, ref: str) -> SnapshotSchedule:
+    by_id = tx.schedules.many([ref]).get(ref)
+    if by_id is not None:
+        authorize(actor, by_id.project_id, Role.MEMBER, f"The schedule {ref!r}")
+        return by_id
+    owner = resolve_project(tx, actor, project, Role.MEMBER)
+    found = next((each for each in tx.schedules.of_project(owner.id) if each.name == ref), None)
+    if found is None:
+        raise NotFound(
+            f"There is no schedule {ref[:80]!r} in the project {owner.name}.",
+            hint="See `zcloud snapshot schedule list`.",
+        )
+    return found
 
 
 def _free_name(tx: Tx, project_id: str, wanted: str) -> str:

@@ -1,4 +1,4 @@
-"""Images: the list, one of them, importing one from the catalogue or an address, and sending one from a browser."""
+"""Images and CDs: the lists, one of them, importing one from the catalogue or an address, and sending one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from zcloud.api.uploads import receive
 from zcloud.domain.errors import InvalidInput, ZcloudError
-from zcloud.domain.image import Image, ImageState
+from zcloud.domain.image import CD, Image, ImageState
 from zcloud.domain.operation import ENDED, OperationStatus, StepStatus
 from zcloud.domain.people import Role
 from zcloud.services.context import Window
@@ -30,7 +30,13 @@ _NEW = {"kind": "catalogue", "name": "", "catalogue": "", "url": "", "checksum":
 
 def list_images(visit: Visit) -> Response:
     """List the images that the person may use, with how far those are that come."""
-    return visit.show("images.html", rows=visit.parts.images.all(visit.actor), shares=_shares(visit))
+    rows = [each for each in visit.parts.images.all(visit.actor) if each.format != CD]
+    return visit.show("images.html", rows=rows, shares=_shares(visit))
+
+
+def list_media(visit: Visit) -> Response:
+    """List the CDs of the library, with how far those are that come."""
+    return visit.show("media.html", rows=visit.parts.images.all(visit.actor, format=CD), shares=_shares(visit))
 
 
 def show_image(visit: Visit) -> Response:
@@ -39,10 +45,11 @@ def show_image(visit: Visit) -> Response:
     image = parts.images.show(actor, _ref(visit), visit.field("project"))
     waits = image.state is ImageState.WAITING
     operations = parts.operations.page(actor, OperationQuery(resource_id=image.id), Window(limit=6)).items
+    using = InstanceQuery(inserted=image.id) if image.format == CD else InstanceQuery(image=image.id)
     return visit.show(
         "image.html",
         it=image,
-        users=parts.instances.page(actor, InstanceQuery(image=image.id), Window(limit=_SHOWN, count=True)),
+        users=parts.instances.page(actor, using, Window(limit=_SHOWN, count=True)),
         operations=operations,
         running=next((each for each in operations if each.status not in ENDED), None),
         upload=next((each for each in parts.uploads.all(actor) if each.image.id == image.id), None) if waits else None,
@@ -63,7 +70,8 @@ def _address(image: Image) -> str:
 
 def ask_for_image(visit: Visit) -> Response:
     """Ask where an image is to come from."""
-    return _form(visit, {**_NEW, "catalogue": visit.field("catalogue")})
+    kind = {"kind": "upload"} if _of_media(visit) else {}
+    return _form(visit, {**_NEW, **kind, "catalogue": visit.field("catalogue")})
 
 
 def add_image(visit: Visit) -> Response:
@@ -85,6 +93,7 @@ def add_image(visit: Visit) -> Response:
 def _form(visit: Visit, given: dict[str, str], error: ZcloudError | None = None) -> Response:
     values: dict[str, Any] = {
         "given": given, "catalogue": visit.parts.known.catalogue.all(), "piece": _piece(visit),
+        "media": _of_media(visit),
         "operator": visit.actor.role is not None and visit.actor.role.includes(Role.OPERATOR),
     }  # fmt: skip
     if error is not None:
@@ -107,6 +116,7 @@ def _spec(visit: Visit) -> ImageSpec:
         source=sources[kind],
         project=visit.line("project", 80),
         public=bool(visit.field("public")),
+        format=CD if _of_media(visit) else "",
         os_id=visit.line("os_id"),
         default_user=visit.line("default_user"),
         min_memory_mib=visit.number("min_memory_mib"),
@@ -167,6 +177,10 @@ def _shares(visit: Visit) -> dict[str, float]:
     }
 
 
+def _of_media(visit: Visit) -> bool:
+    return visit.request.url.path == _NEW_CD
+
+
 def _from_script(visit: Visit) -> bool:
     return "hx-request" in visit.request.headers
 
@@ -176,10 +190,14 @@ def _ref(visit: Visit) -> str:
 
 
 _ONE = "/images/{ref}"
+_NEW_CD = "/media/new"
 ROUTES = (
     page("/images", "GET /v1/images", list_images),
     page("/images/new", "POST /v1/images", ask_for_image),
     change("/images/new", "POST /v1/images", add_image),
+    page("/media", "GET /v1/images", list_media),
+    page(_NEW_CD, "POST /v1/images", ask_for_image),
+    change(_NEW_CD, "POST /v1/images", add_image),
     page(_ONE, "GET /v1/images/{ref}", show_image),
     change(f"{_ONE}/pause", "POST /v1/images/{ref}/pause", pause),
     change(f"{_ONE}/resume", "POST /v1/images/{ref}/resume", resume),

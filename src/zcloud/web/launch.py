@@ -18,6 +18,7 @@ from zcloud.domain.people import Project, Role
 from zcloud.services.launch import Rehearsal
 from zcloud.web.fields import Fields
 from zcloud.web.guard import Visit, change, page, rehearse
+from zcloud.web.projects import writable
 from zcloud.web.wish import DISK_FIELDS, FILE_SYSTEMS, INSTALL, MAX_COUNT, NIC_FIELDS, Same, Wish, read_wish, same
 
 _ROOMY_MIB = 1024
@@ -110,7 +111,7 @@ def _claims(rehearsal: Rehearsal) -> list[Claim]:
 
 def _form(visit: Visit, values: dict[str, list[str]], plan: Plan, status: int = 200) -> Response:
     parts, actor = visit.parts, visit.actor
-    projects = [each for each in parts.people.projects(actor) if _may_launch(visit, each)]
+    projects = writable(visit)
     project = next((each for each in projects if each.name in values.get("project", ())), None)
     images, media = _images(visit, project or (projects[0] if len(projects) == 1 else None))
     flavors = sorted(parts.flavors.all(), key=lambda each: (each.memory_mib, each.vcpus, each.name))
@@ -132,11 +133,6 @@ def _form(visit: Visit, values: dict[str, list[str]], plan: Plan, status: int = 
         projects=projects, images=images, media=media, flavors=flavors, keys=keys, networks=names, pools=_pools(visit),
         hosts=_hosts(visit), systems=FILE_SYSTEMS, most=MAX_COUNT,
     )  # fmt: skip
-
-
-def _may_launch(visit: Visit, project: Project) -> bool:
-    role = visit.actor.role_in(project.id)
-    return role is not None and role.includes(Role.MEMBER)
 
 
 def _images(visit: Visit, project: Project | None) -> tuple[list[Image], list[Image]]:

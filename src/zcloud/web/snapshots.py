@@ -30,11 +30,12 @@ def show_snapshots(visit: Visit) -> Response:
 def _show(visit: Visit, view: InstanceView, error: Refused | None = None) -> Response:
     tree = visit.parts.owner.snapshots.all(visit.actor, "", view.instance.id)
     operations = visit.parts.operations.page(visit.actor, OperationQuery(resource_id=view.instance.id), Window(limit=6))
+    schedules = [each for each in visit.parts.owner.schedules.all(visit.actor, "") if each.covers(view.instance)]
     levels = branch_levels([snapshot for _, snapshot, _ in tree])
     response = visit.show(
         "instance_snapshots.html", STATUS[error.kind] if error else 200, view=view, address=view.address, error=error,
         rows=[(level, each, here) for level, (_, each, here) in zip(levels, tree, strict=True)],
-        operations=operations.items, name=visit.field("name") if error else "",
+        operations=operations.items, schedules=schedules, name=visit.field("name") if error else "",
     )  # fmt: skip
     if error:
         response.headers["X-Zcloud-Error"] = error.code

@@ -11,7 +11,6 @@ from starlette.responses import RedirectResponse, Response
 
 from zcloud.api.problems import STATUS
 from zcloud.domain.errors import Refused, WrongState
-from zcloud.domain.people import Role
 from zcloud.domain.storage import Volume
 from zcloud.services.context import Window
 from zcloud.services.disks import DiskSpec, Parting
@@ -19,6 +18,7 @@ from zcloud.services.operations import OperationQuery
 from zcloud.services.volumes import Growth, VolumeSpec
 from zcloud.web.fields import Fields
 from zcloud.web.guard import Visit, change, page
+from zcloud.web.projects import writable
 
 PER_PAGE = 50
 Do = Callable[[Visit, Volume, Fields], object]
@@ -75,12 +75,7 @@ def add_volume(visit: Visit) -> Response:
 
 
 def _choices(visit: Visit) -> dict[str, Any]:
-    member = [
-        each.name
-        for each in visit.parts.people.projects(visit.actor)
-        if (role := visit.actor.role_in(each.id)) is not None and role.includes(Role.MEMBER)
-    ]
-    return {"pools": sorted(set(_pools(visit).values())), "projects": member}
+    return {"pools": sorted(set(_pools(visit).values())), "projects": [each.name for each in writable(visit)]}
 
 
 def _pools(visit: Visit) -> dict[str, str]:

@@ -50,6 +50,14 @@ class ScheduleCreate(Request):
     keep: Count = 7
 
 
+class ScheduleChange(Request):
+    """What is to be changed of a schedule; what is not given stays. ``every_h`` and ``at`` replace each other."""
+
+    every_h: Count = 0
+    at: Line = ""
+    keep: Count = 7
+
+
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """A schedule. ``skipped`` has the error code of why an instance's last one could not be taken, by its id."""

@@ -219,3 +219,21 @@ def test_names(owner: Owner) -> None:
         owner.make(tag="b", every_h=1, name="auto")
     with pytest.raises(NotFound):
         owner.schedules.delete(ADMIN, "", "nobody")
+
+
+def test_one_rhythm_takes_the_place_of_the_other_and_counts_from_the_last_round(owner: Owner) -> None:
+    web = owner.add("web")
+    made = owner.make(instance="web", every_h=6, keep=3)
+    owner.after(6)
+    changed = owner.schedules.change(ADMIN, "", "auto", {"at": "03:00", "keep": 1})
+    assert (changed.every_h, changed.at, changed.keep) == (0, "03:00", 1)
+    assert changed.due_at == datetime(2026, 11, 27, 3, tzinfo=UTC)
+    owner.after(9)
+    assert owner.names(web) == ["auto-20261127-0300"]
+    assert owner.schedules.change(ADMIN, "", made, {"every_h": 2}).at == ""
+    for wrong in ({"every_h": 0}, {"at": "25:00"}, {"keep": 0}, {"every_h": 2, "at": "03:00"}):
+        with pytest.raises(InvalidInput):
+            owner.schedules.change(ADMIN, "", made, wrong)
+    assert owner.schedules.change(ADMIN, "", made, {}).every_h == 2
+    with pytest.raises(NotFound):
+        owner.schedules.change(ADMIN, "", "nobody", {"keep": 2})

@@ -5,13 +5,13 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from zcloud.api import show
-from zcloud.api.answers import accepted, created, listing, nothing
+from zcloud.api.answers import accepted, answer, created, listing, nothing
 from zcloud.api.params import Project, RefPath, routes
 from zcloud.api.parts import Calling
 from zcloud.domain import schedule as schedules
 from zcloud.wire.base import Listing
 from zcloud.wire.operations import Accepted
-from zcloud.wire.snapshots import Schedule, ScheduleCreate, Snapshot, SnapshotCreate
+from zcloud.wire.snapshots import Schedule, ScheduleChange, ScheduleCreate, Snapshot, SnapshotCreate
 
 router = routes("snapshots")
 
@@ -53,6 +53,13 @@ def create_schedule(call: Calling, body: ScheduleCreate) -> Response:
     spec = schedules.ScheduleSpec(body.name, body.instance, body.tag, body.every_h, body.at, body.keep)
     made = call.parts.owner.schedules.create(call.actor, body.project, spec)
     return created(call, Schedule, show.schedule(made), f"/v1/snapshot-schedules/{made.id}")
+
+
+@router.patch("/snapshot-schedules/{ref}", response_model=Schedule)
+def change_schedule(call: Calling, ref: RefPath, body: ScheduleChange, project: Project = "") -> Response:
+    """Change when a schedule takes snapshots, and how many it keeps; the next round counts from its last one."""
+    changes = body.model_dump(exclude_unset=True)
+    return answer(Schedule, show.schedule(call.parts.owner.schedules.change(call.actor, project, ref, changes)))
 
 
 @router.delete("/snapshot-schedules/{ref}", status_code=204)

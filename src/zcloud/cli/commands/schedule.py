@@ -57,6 +57,21 @@ def create(app: App, **wanted: Any) -> None:
 
 @command
 @click.argument("name")
+@click.option("--every", "every_h", default="", metavar="SPAN", callback=_hours, help="How often, like 6h or 1d.")
+@click.option("--daily-at", "at", default="", metavar="HH:MM", help="Every day at this time, in UTC.")
+@click.option("--keep", type=int, help="How many of its snapshots an instance keeps.")
+def change(app: App, name: str, **wanted: Any) -> None:
+    """Change when a schedule takes snapshots, and how many it keeps."""
+    changes = {key: value for key, value in wanted.items() if value}
+    if not changes:
+        raise click.UsageError(_("Say what is to be changed: --every, --daily-at or --keep."))
+    made = app.client.patch(route("snapshot-schedules", name), changes, project=app.project)
+    told = _("The schedule {name} takes its next snapshot at {time} UTC.")
+    say(app, told.format(name=plain(made["name"]), time=made["due_at"][:16].replace("T", " ")))
+
+
+@command
+@click.argument("name")
 @yes_option
 def delete(app: App, name: str, yes: bool) -> None:
     """Delete a schedule; the snapshots that it took stay."""

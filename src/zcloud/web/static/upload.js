@@ -106,7 +106,7 @@ function refused(error) {
 const named = (text) =>
   text
     .toLowerCase()
-    .replace(/\.(qcow2|raw|img)$/, "")
+    .replace(/\.(qcow2|raw|img|iso)$/, "")
     .replace(/[^a-z0-9]+/g, "-")
     .replace(/^-+|-+$/g, "")
     .slice(0, 63);
