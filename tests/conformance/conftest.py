@@ -47,7 +47,9 @@ def ceph_pool() -> Iterator[tuple[str, str]]:
     if missing := missing_programs():
         pytest.skip(f"not installed: {', '.join(missing)}")
     with Lab(0) as network, Ceph(network.gateway) as ceph:
-        yield ceph.monitors, ceph.make_pool("vms", "zcloud")
+        key = ceph.make_pool("vms", "zcloud")
+        ceph.wait_for_room("vms")
+        yield ceph.monitors, key
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.conformance.records import NEEDS_KERNEL, STORAGE, new_pool
 
-from zcloud.domain.errors import CommandFailed, InUse, InvalidInput, StorageFailed
+from zcloud.domain.errors import CommandFailed, InUse, InvalidInput, PoolCannot, StorageFailed
 from zcloud.domain.storage import MIB
 from zcloud.drivers import registry
 from zcloud.drivers.storage.base import Arrival, BaseImage, Feature, StorageDriver, VolumeSpec
@@ -184,6 +184,32 @@ def test_snapshots_in_a_volume(driver: StorageDriver) -> None:
         driver.revert_volume(spec, one)
     driver.delete_volume(spec.id)
     driver.drop_snapshot(spec, two)
+
+
+def test_volumes_of_what_a_snapshot_has(driver: StorageDriver) -> None:
+    driver.ensure_base(BASE, open_image)
+    origin, snapshot = VolumeSpec(str(uuid4()), 4 * MIB, BASE), str(uuid4())
+    driver.ensure_volume(origin)
+    driver.take_snapshot(origin, snapshot)
+    driver.settle_snapshot(origin, snapshot)
+    full, flat, linked = (VolumeSpec(str(uuid4()), 8 * MIB, base) for base in (BASE, None, None))
+    if Feature.COPY_SNAPSHOT not in driver.INFO.features:
+        with pytest.raises(PoolCannot):
+            driver.copy_snapshot(full, origin, snapshot, linked=False)
+        return
+    grown = VolumeSpec(origin.id, 16 * MIB, BASE)
+    driver.grow_volume(grown, in_use=False)
+    for spec in (full, flat, linked):
+        for _ in range(2):
+            assert driver.copy_snapshot(spec, origin, snapshot, linked=spec is linked) == driver.disk_source(spec)
+    driver.ensure_volume(full)
+    driver.ensure_volume(flat)  # they are as ones that were made so
+    with pytest.raises(StorageFailed):
+        driver.copy_snapshot(VolumeSpec(str(uuid4()), 8 * MIB), origin, str(uuid4()), linked=True)
+    driver.drop_snapshot(origin, snapshot)
+    driver.delete_volume(origin.id)
+    assert volume_ids(driver) == {full.id, flat.id, linked.id}
+    driver.grow_volume(VolumeSpec(linked.id, 12 * MIB), in_use=False)
 
 
 def test_a_hypervisor_s_copy_becomes_a_volume(driver: StorageDriver) -> None:

@@ -803,7 +803,7 @@ class InstanceClone(TypedDict):
     """Clones of an instance, one per name; 0, empty and null are as the original has it.  ``linked`` null: over the
     disks of a template, else full copies. ``nics`` are in place of the original's networks; of several clones the
     first gets a chosen address, the others those after it. Disks ``without`` stay behind. Full copies can lie in
-    another ``pool`` of the host, of whatever kind."""
+    another ``pool`` of the host, of whatever kind. In Ceph clones of any instance can be linked."""
 
     names: list[str]
     linked: NotRequired[bool | None]

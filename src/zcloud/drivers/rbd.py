@@ -85,7 +85,7 @@ class Rbd:
         return _read(self._checked(done, "info"), lambda found: RbdImage(int(found["size"]), _parent(found)))
 
     def space(self) -> tuple[int, int]:
-        """Give the bytes that the pool could hold in all and yet, copies reckoned in."""
+        """Give the bytes that the pool could hold in all and yet, copies reckoned in; of a new pool 0 for seconds."""
         answer = self._ask(["ceph", "df"])
         return _read(answer, lambda found: _space(found, self.pool))
 
@@ -181,8 +181,8 @@ def _words(done: Completed, verb: str) -> str:
 
 def _space(found: Any, pool: str) -> tuple[int, int]:
     stats = {each["name"]: each["stats"] for each in found["pools"]}.get(pool)
-    if stats is None:  # made a moment ago, and not reckoned yet: the cluster's room until the next look
-        return int(found["stats"]["total_avail_bytes"]), int(found["stats"]["total_avail_bytes"])
+    if stats is None:  # made a moment ago
+        return 0, 0
     return int(stats["stored"]) + int(stats["max_avail"]), int(stats["max_avail"])
 
 

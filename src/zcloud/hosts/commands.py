@@ -152,12 +152,13 @@ _CEPH: Kinds = {
 }  # fmt: skip
 _RBD_IMAGE, _RBD_POOL = Text(_RBD_NAME), Text(_CEPH_NAME)
 _RBD_SNAP = Text(rf"{_RBD_NAME}@({_UUID}|base|sealed)")
+_RBD_COPIED = Text(rf"{_RBD_NAME}(@{_UUID})?")
 _RBD: tuple[tuple[str, tuple[Kind, ...], tuple[str, ...]], ...] = (
     ("ls", (_RBD_POOL,), ()), ("du --pool", (_RBD_POOL,), ()), ("info", (_RBD_IMAGE,), ()),
     ("create", (_RBD_IMAGE,), ("--size",)), ("resize", (_RBD_IMAGE,), ("--size",)),
     ("clone", (_RBD_SNAP, _RBD_IMAGE), ()),
-    ("rename", (_RBD_IMAGE, _RBD_IMAGE), ()), ("cp", (_RBD_IMAGE, _RBD_IMAGE), ()),
-    ("deep cp", (_RBD_IMAGE, _RBD_IMAGE), ()), ("snap create", (_RBD_SNAP,), ()), ("snap rm", (_RBD_SNAP,), ()),
+    ("rename", (_RBD_IMAGE, _RBD_IMAGE), ()), ("cp", (_RBD_COPIED, _RBD_IMAGE), ()),
+    ("deep cp", (_RBD_COPIED, _RBD_IMAGE), ()), ("snap create", (_RBD_SNAP,), ()), ("snap rm", (_RBD_SNAP,), ()),
     ("snap rollback", (_RBD_SNAP,), ()), ("snap purge", (_RBD_IMAGE,), ()),
     ("trash mv", (_RBD_IMAGE,), ()), ("trash ls", (_RBD_POOL,), ()),
     ("trash rm", (Text(rf"{_CEPH_NAME}/[0-9a-f]{{1,32}}"),), ()),

@@ -135,13 +135,17 @@ class Ceph:
         """Make a pool for block devices and a user who may use it, and give the user's key."""
         self.run("osd", "pool", "create", name, "8")
         self.rbd("pool", "init", name)
-        self._until(lambda: self._room(name) > 0, f"the room of the pool {name} is reckoned")
         may = f"profile rbd pool={name}"
         return self.run("auth", "get-or-create-key", f"client.{user}", "mon", "profile rbd", "osd", may, "mgr", may)
 
-    def _room(self, pool: str) -> int:
-        found = json.loads(self.run("df", "--format", "json").splitlines()[-1])["pools"]
-        return sum(int(each["stats"]["max_avail"]) for each in found if each["name"] == pool)
+    def wait_for_room(self, pool: str) -> None:
+        """Wait until the cluster has reckoned how much room a new pool has, which takes it seconds."""
+
+        def room() -> int:
+            found = json.loads(self.run("df", "--format", "json").splitlines()[-1])["pools"]
+            return sum(int(each["stats"]["max_avail"]) for each in found if each["name"] == pool)
+
+        self._until(lambda: room() > 0, f"the room of the pool {pool} is reckoned")
 
     def up(self) -> int:
         """Give the number of OSDs that are up."""

@@ -41,9 +41,9 @@ _KEPT_OPTIONS = ("locale", "timezone", "ntp", "apt_proxy", "dnf_proxy", "offline
 class CloneSpec:
     """Clones that are asked for, one per name; 0, empty and None are as the source has it.
 
-    ``linked`` None: over a template's disks, else copies; those lie in ``pool``. ``nics`` are in place of the source's
-    networks; of several clones the first gets the chosen address, the others those after it. Disks ``without`` stay
-    behind.
+    ``linked`` None: over a template's disks, else copies; those lie in ``pool``. Where pools copy snapshots, clones of
+    any instance may be linked. ``nics`` are in place of the source's networks; of several clones the first gets the
+    chosen address, the others those after it. Disks ``without`` stay behind.
     """
 
     names: tuple[str, ...]
@@ -166,11 +166,6 @@ def _settle(tx: Tx, source: Instance, spec: CloneSpec) -> CloneSpec:
     linked = source.template and not spec.pool if spec.linked is None else spec.linked
     if linked and spec.pool:
         raise InvalidInput("A linked clone's disks lie where the template's do.", field="pool")
-    if linked and not source.template:
-        raise WrongState(
-            f"{source.name} is no template; its disks change under whatever would lie over them.",
-            hint=f"Make it one (`zcloud instance template {source.name}`), or ask for a full clone.",
-        )
     flavor = tx.flavors.get(spec.flavor) if spec.flavor else None
     vcpus = spec.vcpus or (flavor.vcpus if flavor else source.vcpus)
     memory_mib = spec.memory_mib or (flavor.memory_mib if flavor else source.memory_mib)
@@ -204,6 +199,7 @@ class _Order:
         self._pool = find_pool(tx, spec.pool, source.host_id) if spec.pool else None
         if any(not each.slot for each in self._left):
             raise InvalidInput("A clone needs the root disk.", field="without")
+        self._marked = self._is_marked()
 
     def record(self) -> Operation:
         """Record everything, and what makes it."""
@@ -211,6 +207,7 @@ class _Order:
         self._check_disks()
         clones = [self._instance(name) for name in spec.names]
         args = {"clones": [each.id for each in clones], "linked": spec.linked, "start": spec.start, "incarnation": 1}
+        args["marked"] = self._marked
         subject = Subject("instance", source.id, source.name, source.project_id)
         operation = begin(tx, self._actor, "clone", "instance_clone_v1", subject, **args)
         if not source.template:  # nobody changes a template, so that many may clone it at once
@@ -236,7 +233,12 @@ class _Order:
 
     def _check_disks(self) -> None:
         feature = Feature.COPY_ON_WRITE if self._spec.linked else Feature.COPY
-        live = not self._spec.linked and self._source.status is not InstanceStatus.STOPPED
+        live = not self._spec.linked and not self._marked and self._source.status is not InstanceStatus.STOPPED
+        if self._spec.linked and not self._marked and not self._source.template:
+            raise WrongState(
+                f"{self._source.name} is no template; its disks change under whatever would lie over them.",
+                hint=f"Make it one (`zcloud instance template {self._source.name}`), or ask for a full clone.",
+            )
         for volume in self._disks:
             if live:
                 pool = self._pool or self._tx.pools.get(volume.pool_id)
@@ -254,6 +256,14 @@ class _Order:
             raise WrongState(f"The instance {self._source.name} has no root disk.")
         if self._spec.root_size and not root.size <= self._spec.root_size <= 64 * TIB:
             raise InvalidInput(f"The root disk of a clone has {root.size} bytes at least.", field="root_size")
+
+    def _is_marked(self) -> bool:
+        """Tell whether the pools mark the disks as they are at one moment, and make the clones' of that."""
+        source = self._source
+        if source.template or (source.status is InstanceStatus.STOPPED and not self._spec.linked):
+            return False
+        pools = [self._tx.pools.get(each.pool_id) for each in self._disks if self._stays(each)]
+        return len(pools) == len(self._disks) and all(registry.can(each, Feature.COPY_SNAPSHOT) for each in pools)
 
     def _stays(self, volume: Volume) -> bool:
         """Tell whether the copy of a disk lies in the same pool."""
@@ -355,7 +365,7 @@ class _Order:
     def _volume(self, origin: Volume, clone: Instance, operation: Operation) -> Volume:
         spec, source = self._spec, self._source
         grown = spec.root_size if not origin.slot and spec.root_size else origin.size
-        apart = not spec.linked and source.status is InstanceStatus.STOPPED  # else it is copied flat
+        apart = not spec.linked and (self._marked or source.status is InstanceStatus.STOPPED)  # else it is copied flat
         return replace(
             origin,
             id=new_id(),
@@ -364,7 +374,7 @@ class _Order:
             allocated=0,
             pool_id=self._pool.id if self._pool else origin.pool_id,
             image_id=origin.image_id if apart and self._stays(origin) else None,
-            parent_id=origin.id if spec.linked else None,
+            parent_id=origin.id if spec.linked and not self._marked else None,  # a mark's pool keeps what it needs
             instance_id=clone.id,
             state=VolumeState.CREATING,
             operation_id=operation.id,

@@ -69,11 +69,19 @@ class _Images:
         self._new(new, self._find(name))
         del self.images[name]
 
-    def _cp(self, name: str, new: str) -> None:
-        self._new(new, FakeImage(self._find(name).size))
+    def _cp(self, origin: str, new: str) -> None:
+        self._new(new, FakeImage(self._then(origin).size))
 
-    def _deep_cp(self, name: str, new: str) -> None:
-        self._new(new, self._find(name))
+    def _deep_cp(self, origin: str, new: str) -> None:
+        self._new(new, self._then(origin))
+
+    def _then(self, origin: str) -> FakeImage:
+        """Give an image as it is, or as a snapshot of it has it."""
+        name, _, mark = origin.partition("@")
+        image = self._find(name)
+        if mark and mark not in image.snapshots:
+            raise FakeError(f"rbd: error opening snapshot {origin}: (2) No such file or directory", 2)
+        return replace(image, size=image.snapshots[mark]) if mark else image
 
     def _snap_create(self, snapshot: str) -> None:
         name, _, mark = snapshot.partition("@")
@@ -102,11 +110,15 @@ class _Images:
 
 
 class FakeRbd(_Images):
-    """The commands of a cluster; ``trash`` has the names of what is there by id."""
+    """The commands of a cluster; ``trash`` has the names of what is there by id.
+
+    ``unreckoned`` is how often the pool's room is asked for before the cluster knows it.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.trash: dict[str, str] = {}
+        self.unreckoned = 0
         self._ids = itertools.count(1)
 
     def handlers(
@@ -125,7 +137,8 @@ class FakeRbd(_Images):
         return b"" if answer is None else json.dumps(answer).encode()
 
     def _ceph(self, _argv: Sequence[str], _stdin: bytes) -> bytes:
-        stats = {"stored": 0, "max_avail": 1 << 40}
+        stats = {"stored": 0, "max_avail": 0 if self.unreckoned else 1 << 40}
+        self.unreckoned = max(0, self.unreckoned - 1)
         return json.dumps({"pools": [{"name": "vms", "stats": stats}]}).encode()
 
     def _convert(

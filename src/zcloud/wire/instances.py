@@ -140,7 +140,7 @@ class InstanceClone(Request):
 
     ``linked`` null: over the disks of a template, else full copies. ``nics`` are in place of the original's networks;
     of several clones the first gets a chosen address, the others those after it. Disks ``without`` stay behind. Full
-    copies can lie in another ``pool`` of the host, of whatever kind.
+    copies can lie in another ``pool`` of the host, of whatever kind. In Ceph clones of any instance can be linked.
     """
 
     names: Annotated[tuple[Name, ...], Field(min_length=1, max_length=50)]

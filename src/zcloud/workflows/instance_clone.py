@@ -1,4 +1,4 @@
-"""Clones of an instance: off, running or a template; copies of its disks, or disks over a template's.
+"""Clones of an instance: off, running or a template; copies of its disks, or disks over a template's or a mark's.
 
 One operation makes all clones that were asked for at once, or none. What a clone is told apart by (name, addresses,
 cloud-init's instance id) is in its record and seed, as at a launch; its UEFI variables are born anew.
@@ -7,15 +7,16 @@ cloud-init's instance id) is in its record and seed, as at a launch; its UEFI va
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from functools import wraps
 
 from zcloud.domain.errors import StorageFailed, ZcloudError
-from zcloud.domain.instance import InstanceStatus
+from zcloud.domain.instance import Instance, InstanceStatus
 from zcloud.domain.storage import Pool, Volume, VolumeState
 from zcloud.drivers.compute.devices import find_disk
-from zcloud.drivers.storage.base import Arrival
+from zcloud.drivers.storage.base import Arrival, StorageDriver, VolumeSpec
 from zcloud.operations.model import Step, Waiting, Workflow
 from zcloud.store import Tx
 from zcloud.workflows import parts
@@ -23,7 +24,7 @@ from zcloud.workflows.context import Run, Whole, load_whole
 from zcloud.workflows.instance_create import mark_running
 from zcloud.workflows.moving import fill
 from zcloud.workflows.plugging import running
-from zcloud.workflows.quiet import held_still, thaw
+from zcloud.workflows.quiet import go_on, held_fast, held_still, thaw
 
 _SOON, _LATER = timedelta(seconds=0.2), timedelta(seconds=1)
 _QUICK = 64 << 20
@@ -48,6 +49,9 @@ def copy_disks(run: Run) -> None:
     """Give every clone its disks."""
     source = load_whole(run)
     wholes = [load_whole(clone) for clone in _clones(run)]
+    if run.args["marked"]:
+        _copy_marked(run, source, wholes)
+        return
     if run.args["linked"]:
         for clone in _clones(run):
             parts.make_volumes(clone)
@@ -78,9 +82,59 @@ def remove_disks(run: Run) -> None:
     instance = parts.load_instance(run)
     if instance.status is not InstanceStatus.STOPPED:
         run.link(instance.host_id).hypervisor.abort_copy(instance.id)
+        go_on(run, instance)
         thaw(run, instance)
     for clone in _clones(run):
         parts.remove_volumes(clone)
+    if run.args["marked"]:
+        source = load_whole(run)
+        _forget(run, _marks(run, source, load_whole(next(_clones(run)))))
+
+
+_Marks = list[tuple[StorageDriver, VolumeSpec]]
+
+
+def _copy_marked(run: Run, source: Whole, wholes: list[Whole]) -> None:
+    """Have the pools mark the disks, all at one moment, and make the clones' of that; the guest goes on at once."""
+    marks = _marks(run, source, wholes[0])
+    if not _is_noted(run):
+        go_on(run, source.instance)
+        thaw(run, source.instance)
+        _forget(run, marks)  # what a worker before this one marked may be of several moments
+        _note(run, quiet=_mark(run, source.instance, marks))
+    for number, whole in enumerate(wholes):
+        for origin, volume, pool in _pairs(source, whole):
+            wanted, spec = whole.volume_spec(volume), source.volume_spec(origin)
+            driver = run.storage(pool, source.instance.host_id)
+            driver.copy_snapshot(wanted, spec, run.operation.id, linked=run.args["linked"])
+        run.control.progress(number + 1, len(wholes))
+    _forget(run, marks)
+
+
+def _marks(run: Run, source: Whole, clone: Whole) -> _Marks:
+    """Give the disks that are marked: those that go along."""
+    host_id = source.instance.host_id
+    return [(run.storage(pool, host_id), source.volume_spec(origin)) for origin, _, pool in _pairs(source, clone)]
+
+
+def _mark(run: Run, instance: Instance, marks: _Marks) -> bool:
+    """Mark the disks, and give whether their file systems are whole."""
+    if parts.is_off(run.link(instance.host_id).hypervisor, instance.id):
+        _take(run, marks)
+        return True
+    with held_still(run, instance) as quiet, held_fast(run, instance) if len(marks) > 1 else nullcontext():
+        _take(run, marks)
+    return quiet
+
+
+def _take(run: Run, marks: _Marks) -> None:
+    for driver, spec in marks:
+        driver.take_snapshot(spec, run.operation.id)
+
+
+def _forget(run: Run, marks: _Marks) -> None:
+    for driver, spec in marks:
+        driver.drop_snapshot(spec, run.operation.id)
 
 
 def _copy_live(run: Run, source: Whole, clone: Whole, live: str) -> None:
@@ -99,7 +153,7 @@ def _copy_live(run: Run, source: Whole, clone: Whole, live: str) -> None:
     if job.active:
         run.control.progress(job.done, job.total)
         raise Waiting("The disks are being copied.", run.now() + (_SOON if job.total < _QUICK else _LATER))
-    if "quiesced" in parts.load_instance(next(_clones(run))).guest["clone_of"]:  # it was begun
+    if _is_noted(run):  # it was begun
         if not job.succeeded:
             raise StorageFailed(f"The copy of the disks of {source.instance.name} broke off.")
         for _, spec, driver in pairs:
@@ -115,6 +169,10 @@ def _copy_live(run: Run, source: Whole, clone: Whole, live: str) -> None:
         hypervisor.begin_copy(uuid, copies)
     _note(run, quiet=quiet)
     raise Waiting("The disks are being copied.", run.now() + _SOON)
+
+
+def _is_noted(run: Run) -> bool:
+    return "quiesced" in parts.load_instance(next(_clones(run))).guest["clone_of"]
 
 
 def _note(run: Run, *, quiet: bool) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 from zcloud.domain.errors import HostUnreachable, ZcloudError
 from zcloud.domain.host import Host, HostState
 from zcloud.domain.storage import JoinState, Pool, PoolState, is_filling
 from zcloud.drivers.storage.base import StorageDriver
-from zcloud.operations.model import Step, Workflow
+from zcloud.operations.model import Step, Waiting, Workflow
 from zcloud.store import Tx
 from zcloud.workflows.context import Run
+
+_SOON, _RECKONED = timedelta(seconds=1), timedelta(minutes=1)
 
 
 def _pool(run: Run) -> Pool:
@@ -27,14 +30,15 @@ def _users(run: Run, pool: Pool) -> list[Host]:
 
 
 def make_pool(run: Run) -> None:
-    """Make the pool's place by its host, or the first of several, and measure it."""
+    """Make the pool's place by its host, or the first of several, and measure it once its room is reckoned."""
     pool = _pool(run)
     first, *others = _users(run, pool)
     driver = run.unjoined(pool, first.id)
     _join(run, pool, first.id, driver)
     driver.ensure_pool()
     driver.check()
-    _measure(run, pool, driver)
+    if not _measure(run, pool, driver) and run.now() < run.operation.created_at + _RECKONED:
+        raise Waiting("How much room the pool has is not known yet.", run.now() + _SOON)
     _join_on(run, pool, others)
 
 
@@ -65,11 +69,13 @@ def _note(run: Run, pool: Pool, host_id: str, reason: str) -> None:
         tx.pool_hosts.note(pool.id, host_id, reason)
 
 
-def _measure(run: Run, pool: Pool, driver: StorageDriver) -> None:
+def _measure(run: Run, pool: Pool, driver: StorageDriver) -> int:
+    """Note a pool's room, and give how large it is."""
     space = driver.capacity()
     filling = is_filling(pool, space.total, space.available)
     with run.store.write() as tx:
         tx.pools.update(pool.id, total=space.total, available=space.available, filling=filling, observed_at=tx.now)
+    return space.total
 
 
 def measure_again(run: Run) -> None:

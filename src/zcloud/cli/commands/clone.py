@@ -20,7 +20,11 @@ from zcloud.client import route
 @command
 @name_argument("instances", name="source")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
-@click.option("--linked/--full", default=None, help="Over a template's disks, or copies [linked for a template].")
+@click.option(
+    "--linked/--full",
+    default=None,
+    help="Over a template's disks (in Ceph any instance's), or copies [linked for a template].",
+)
 @click.option("--flavor", default="", shell_complete=completer("flavors"), help="A named size [as the original].")
 @click.option("--vcpus", type=click.IntRange(1), default=None, help="Virtual CPUs.")
 @click.option("--memory", type=MIB, default=0, help="Memory, like 4G.")

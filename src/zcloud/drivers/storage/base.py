@@ -31,6 +31,7 @@ class Feature(StrEnum):
     SNAPSHOT_LIVE = "snapshot_live"  # by the backend, also of what a running guest has open
     COPY = "copy"  # whole copies of volumes, made by the backend
     OFFLINE = "offline"  # libguestfs opens its volumes: systems on them are customized while they are off
+    COPY_SNAPSHOT = "copy_snapshot"  # copies of what a snapshot has, made by the backend, or volumes over it
     COPY_LIVE = "copy_live"  # a running guest's disks are copied into it by the hypervisor
 
 
@@ -138,6 +139,13 @@ class VolumeSnapshots(Protocol):
 
     def drop_snapshot(self, spec: VolumeSpec, snapshot_id: str) -> None:
         """Forget a snapshot, anywhere among the others; absent is fine."""
+        ...
+
+    def copy_snapshot(self, spec: VolumeSpec, source: VolumeSpec, snapshot_id: str, *, linked: bool) -> DiskSource:
+        """Make a volume of what another one of this pool had then (``COPY_SNAPSHOT``), else raise PoolCannot.
+
+        As ``copy_volume``. ``linked``: at once, over the snapshot; that may be forgotten, and its volume deleted.
+        """
         ...
 
 

@@ -20,6 +20,7 @@ from zcloud.domain.driver import Option, OptionType, check_options
 from zcloud.domain.errors import (
     CommandFailed,
     InvalidInput,
+    PoolCannot,
     PoolUnusable,
     StorageFailed,
     ToolMissing,
@@ -128,6 +129,11 @@ class _Filled(FileArtifacts):
         """Forget it within the qcow2 file; where there is no file any more, that is done."""
         if self.arrival(spec) is Arrival.WHOLE and snapshot_id in self._snapshots(spec):
             self._shell.run(qemu_img.snapshot_argv("-d", snapshot_id, self.disk_source(spec).path), timeout_s=_SLOW_S)
+
+    def copy_snapshot(self, spec: VolumeSpec, source: VolumeSpec, snapshot_id: str, *, linked: bool) -> DiskSource:
+        """Refuse: running guests' files are copied by the hypervisor."""
+        del source, snapshot_id, linked
+        raise PoolCannot(f"The pool {self.name} cannot make the volume {spec.id} of a snapshot.")
 
     def _snapshots(self, spec: VolumeSpec) -> frozenset[str]:
         source = self.disk_source(spec)

@@ -144,6 +144,30 @@ class _Filled(_Joined):
         """Forget it in Ceph."""
         self._rbd.forget(checked(_UUID, spec.id), checked(_UUID, snapshot_id))
 
+    def disk_source(self, spec: VolumeSpec) -> DiskSource:
+        """Give where the volume is, without looking."""
+        return self._source(spec.id, checked(_UUID, spec.id))
+
+    def copy_snapshot(self, spec: VolumeSpec, source: VolumeSpec, snapshot_id: str, *, linked: bool) -> DiskSource:
+        """Copy what was marked, or clone it: Ceph keeps what clones lie over, whatever becomes of mark and volume."""
+        origin = f"{checked(_UUID, source.id)}@{checked(_UUID, snapshot_id)}"
+        return self._copy(spec, source, origin, linked=linked)
+
+    def _copy(self, spec: VolumeSpec, source: VolumeSpec, origin: str, *, linked: bool = False) -> DiskSource:
+        target, size = self.disk_source(spec), qemu_img.round_up(spec.size)
+        if self._rbd.look(spec.id) is None:
+            part = f"part.{spec.id}"
+            verb = ["deep", "cp"] if spec.base and spec.base == source.base else ["cp"]
+            self._rbd.drop(part)
+            if linked:
+                self._rbd.run(["clone", self._rbd.at(origin), self._rbd.at(part)])
+            else:
+                self._rbd.run([*verb, self._rbd.at(origin), self._rbd.at(part), "--no-progress"], timeout_s=SLOW_S)
+                self._rbd.run(["snap", "purge", self._rbd.at(part), "--no-progress"], timeout_s=SLOW_S)
+            found = self._rbd.look(part)
+            self._rbd.make(spec.id, [self._rbd.resize(part, size)] if found and found.size < size else [])
+        return target
+
     def _source(self, volume_id: str, name: str, *, read_only: bool = False) -> DiskSource:
         network = NetworkDisk(
             protocol="rbd",
@@ -173,7 +197,7 @@ class RbdPool(_Filled):
         features=frozenset(
             {
                 Feature.SHARED, Feature.THIN, Feature.COPY_ON_WRITE, Feature.GROW_LIVE, Feature.COPY,
-                Feature.SNAPSHOT, Feature.SNAPSHOT_LIVE,
+                Feature.SNAPSHOT, Feature.SNAPSHOT_LIVE, Feature.COPY_SNAPSHOT,
             }
         ),
         place=("monitors", "pool"),
@@ -293,20 +317,7 @@ class RbdPool(_Filled):
 
     def copy_volume(self, spec: VolumeSpec, source: VolumeSpec) -> DiskSource:
         """Copy within Ceph; what both have of an image is not copied."""
-        target, size = self.disk_source(spec), qemu_img.round_up(spec.size)
-        if self._rbd.look(spec.id) is None:
-            part, origin = f"part.{spec.id}", self._rbd.at(checked(_UUID, source.id))
-            verb = ["deep", "cp"] if spec.base and spec.base == source.base else ["cp"]
-            self._rbd.drop(part)
-            self._rbd.run([*verb, origin, self._rbd.at(part), "--no-progress"], timeout_s=SLOW_S)
-            self._rbd.run(["snap", "purge", self._rbd.at(part), "--no-progress"], timeout_s=SLOW_S)
-            found = self._rbd.look(part)
-            self._rbd.make(spec.id, [self._rbd.resize(part, size)] if found and found.size < size else [])
-        return target
-
-    def disk_source(self, spec: VolumeSpec) -> DiskSource:
-        """Give where the volume is, without looking."""
-        return self._source(spec.id, checked(_UUID, spec.id))
+        return self._copy(spec, source, checked(_UUID, source.id))
 
     def grow_volume(self, spec: VolumeSpec, *, in_use: bool) -> None:
         """Grow the image; QEMU grows one that it has open."""

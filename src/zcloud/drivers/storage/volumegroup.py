@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO, ClassVar
 
 from zcloud.base.ids import new_id
-from zcloud.domain.errors import CommandFailed, InvalidInput, StorageFailed, ZcloudError
+from zcloud.domain.errors import CommandFailed, InvalidInput, PoolCannot, StorageFailed, ZcloudError
 from zcloud.domain.image import CD
 from zcloud.domain.plug import DiskFormat, DiskKind, DiskSource
 from zcloud.drivers import lvm_tools
@@ -246,6 +246,11 @@ class VolumeGroupPool(_Bases):
         """Remove what was kept; absent is fine."""
         name = snapshot_name(spec.id, snapshot_id)
         self._remove(*sorted((each for each in self._volumes() if each.startswith(name)), reverse=True))
+
+    def copy_snapshot(self, spec: VolumeSpec, source: VolumeSpec, snapshot_id: str, *, linked: bool) -> DiskSource:
+        """Refuse: running guests' volumes are copied by the hypervisor."""
+        del source, snapshot_id, linked
+        raise PoolCannot(f"The pool {self.name} cannot make the volume {spec.id} of a snapshot.")
 
     def revert_volume(self, spec: VolumeSpec, snapshot_id: str) -> None:
         """Make a copy of what was kept, and put it in the volume's place."""
