@@ -13,7 +13,7 @@ from zcloud.drivers.storage.base import StorageDriver, VolumeSpec
 from zcloud.operations.model import Step, Workflow
 from zcloud.store import Tx
 from zcloud.workflows.context import Run, volume_spec
-from zcloud.workflows.growing import grow_filesystems
+from zcloud.workflows.growing import grow_filesystems, tell_off
 from zcloud.workflows.moving import fill
 from zcloud.workflows.plugging import running
 
@@ -64,11 +64,12 @@ def grow(run: Run) -> None:
     live = running(run, instance)
     disk = find_disk(live, volume.serial) if live else None
     run.storage(pool, instance.host_id).grow_volume(spec, in_use=disk is not None)
-    if disk is not None and disk.target:
-        hypervisor = run.link(instance.host_id).hypervisor
-        hypervisor.resize_disk(instance.id, disk.target, spec.size)
-        if run.args.get("filesystems"):
-            run.control.progress(0, 0, grow_filesystems(run, instance, devices.known_disk(disk)))
+    if disk is None or not disk.target:
+        run.control.progress(0, 0, tell_off(instance, volume))
+        return
+    run.link(instance.host_id).hypervisor.resize_disk(instance.id, disk.target, spec.size)
+    if run.args.get("filesystems"):
+        run.control.progress(0, 0, grow_filesystems(run, instance, devices.known_disk(disk)))
 
 
 def _made(run: Run, tx: Tx) -> None:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
+from functools import partial
+from pathlib import Path
+
 import pytest
 from tests.real.cloud.conftest import ADMIN, OWN_DISK, Cloud, wait_for
 from tests.real.cloud.insides import Inside
@@ -65,9 +71,65 @@ def test_the_life_of_a_disk(cloud: Cloud, owned: Instance) -> None:
     assert inside.disk("archive") == ""
     assert volumes.show(ADMIN, "", volume.id).instance_id is None
 
+    _grow_what_lies_on_it(cloud, inside, volume, owned)
     _plug_by_scsi(cloud, inside, volume, owned)
     _freeze_and_thaw(cloud, inside, owned)
     assert "definition_changed_at" not in cloud.instance(owned.name).observed  # all of it was ours
+
+
+def _grow_what_lies_on_it(cloud: Cloud, inside: Inside, volume: Volume, owned: Instance) -> None:
+    """By the guest's own programs, which this one gets on a disk: a partition, and the file system in it."""
+    disks, volumes = Disks(cloud.runtime.services), Volumes(cloud.runtime.services)
+    tools = _bring_tools(cloud, owned)
+    for each, serial in ((tools, "tools"), (volume, "archive")):
+        cloud.done(disks.attach(ADMIN, "", owned.id, DiskSpec(each.id, attachment=Attachment(serial=serial)))[1])
+        wait_for(partial(inside.disk, serial), 30, serial)
+    _load_ext4(inside)
+    inside.sh(f"mkdir -p /usr/local && mount -t ext4 -o ro /dev/{inside.disk('tools')} /usr/local")
+    device = inside.disk("archive")
+    inside.sh(f"dd if=/dev/zero of=/dev/{device} bs=1M count=1; echo , | /usr/local/sbin/sfdisk -X gpt /dev/{device}")
+    inside.sh(f"mke2fs /dev/{device}1 && mount -t ext4 /dev/{device}1 /mnt")
+    before = _total(inside)
+    grown = cloud.done(volumes.resize(ADMIN, "", volume.id, Growth(128 * MIB)))
+    print(f"\n{grown.steps[0].detail} It had {before >> 20} MiB, and has {_total(inside) >> 20}.")
+    assert re.fullmatch(r"In the guest: /mnt was grown to 1[12]\d MiB\.", grown.steps[0].detail)
+    assert before < 96 * MIB < 110 * MIB < _total(inside)
+    inside.sh("umount /mnt && umount /usr/local")
+    for each in (tools, volume):
+        cloud.done(disks.detach(ADMIN, "", owned.id, each.id, NOW))
+
+
+def _bring_tools(cloud: Cloud, owned: Instance) -> Volume:
+    """Give a volume with this machine's programs, each started by a linker and libraries of its own."""
+    root = Path(cloud.host.path("/run/tools"))
+    for name in ("sfdisk", "partx", "resize2fs"):
+        program, own = str(shutil.which(name, path="/usr/sbin:/sbin:/usr/bin:/bin")), root / "lib" / name
+        own.mkdir(parents=True)
+        listed = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+        for file in [program, *re.findall(r"(/\S+) \(0x", listed)]:
+            shutil.copy(file, own)
+        (linker,) = own.glob("ld-linux*")
+        script, at = root / "sbin" / name, f"/usr/local/lib/{name}"
+        script.parent.mkdir(exist_ok=True)
+        script.write_text(f'#!/bin/sh\nexec {at}/{linker.name} --library-path {at} {at}/{name} "$@"\n')
+        script.chmod(0o755)
+    volumes = Volumes(cloud.runtime.services)
+    volume, made = volumes.create(ADMIN, "", VolumeSpec(f"{owned.name}-tools", 16 * MIB, "default"))
+    cloud.done(made)
+    raw, disk = "/run/tools.raw", f"/var/lib/libvirt/images/zcloud/volumes/{volume.id}.qcow2"
+    cloud.host.run(["mke2fs", "-q", "-t", "ext4", "-d", "/run/tools", raw, "16M"])
+    cloud.host.run(["qemu-img", "convert", "-n", "-O", "qcow2", raw, disk])
+    cloud.host.run(["rm", "-r", raw, "/run/tools"])
+    return volume
+
+
+def _load_ext4(inside: Inside) -> None:
+    modules = "crc16 mbcache jbd2 ext4"
+    inside.sh(f"for each in {modules}; do [ ! -e /lib/modules/$each.ko ] || insmod /lib/modules/$each.ko || true; done")
+
+
+def _total(inside: Inside) -> int:
+    return 1024 * int(inside.sh("df -k /mnt | tail -n 1 | awk '{ print $2 }'"))
 
 
 def _plug_by_scsi(cloud: Cloud, inside: Inside, volume: Volume, owned: Instance) -> None:
@@ -90,8 +152,6 @@ def _freeze_and_thaw(cloud: Cloud, inside: Inside, owned: Instance) -> None:
     freezing, insides = Freezing(services), Insides(services, Direct(lambda id: cloud.runtime.pool.link(id).hypervisor))
     assert _failed(cloud, freezing.freeze(ADMIN, "", owned.id, 60))["code"] == "guest_refused"  # nothing is mounted
     assert cloud.instance(owned.name).frozen_until is None
-    modules = "crc16 mbcache jbd2 ext4"
-    inside.sh(f"for each in {modules}; do [ ! -e /lib/modules/$each.ko ] || insmod /lib/modules/$each.ko; done")
     inside.sh(f"mke2fs /dev/{device} && mount -t ext2 /dev/{device} /mnt")
     (place,) = insides.filesystems(ADMIN, "", owned.id)
     assert (place.filesystem.mountpoint, place.filesystem.kind) == ("/mnt", "ext2")

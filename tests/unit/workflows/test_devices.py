@@ -13,6 +13,7 @@ from zcloud.domain.attachment import Attachment, DiskBus, IoLimits
 from zcloud.domain.errors import (
     AlreadyExists,
     Busy,
+    GuestSilent,
     HypervisorFailed,
     InUse,
     InvalidInput,
@@ -228,9 +229,19 @@ def test_the_guest_grows_what_lies_on_the_disk(owner: Owner) -> None:
     assert ended.steps[0].detail == "In the guest: /srv was grown."
     guest["guest-exec-status"] = {"exited": True, "exitcode": 1, "err-data": "bm8="}
     ended = owner.cloud.wait(owner.volumes.resize(ADMIN, "", disk.id, Growth(3 * GIB)))
-    assert ended.steps[0].detail == "In the guest: /srv was not grown (growpart: no)."
+    assert ended.steps[0].detail == "In the guest: /srv was not grown (no)."
     ended = owner.cloud.wait(owner.volumes.resize(ADMIN, "", disk.id, Growth(4 * GIB, filesystems=False)))
     assert (ended.status, ended.steps[0].detail) == (OperationStatus.SUCCEEDED, "")
+    owner.hypervisor.fail("agent", GuestSilent("No agent."))
+    ended = owner.cloud.wait(owner.volumes.resize(ADMIN, "", disk.id, Growth(5 * GIB)))
+    assert "its agent was no help" in ended.steps[0].detail
+    assert "growpart, then resize2fs" in ended.steps[0].detail
+    owner.done(owner.cloud.instances.stop(ADMIN, "", "web"))
+    ended = owner.cloud.wait(owner.volumes.resize(ADMIN, "", disk.id, Growth(6 * GIB)))
+    assert ended.steps[0].detail == "The guest finds the new size at its next start; grow there what lies on the disk."
+    root = owner.cloud.read(lambda tx: tx.volumes.of_instance(owner.id))[0]
+    ended = owner.cloud.wait(owner.volumes.resize(ADMIN, "", root.id, Growth(root.size + GIB)))
+    assert ended.steps[0].detail.startswith("At the guest's next start its cloud-init grows the root file system")
 
 
 def test_a_volume_is_copied_while_nobody_writes_to_it(owner: Owner) -> None:

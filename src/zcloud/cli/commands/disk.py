@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from zcloud.cli.asking import completer, confirm, name_argument, wait_option, yes_option
@@ -82,18 +84,20 @@ def remove(app: App, name: str, disk: str, yes: bool, wait: bool, **how: object)
 @click.argument("disk")
 @limit_option
 @click.option("--size", "bytes_", type=SIZE, default=0, help="How large it is to be, like 20G.")
+@click.option("--disk-only", is_flag=True, help="With --size: leave what lies on it in the guest as it is.")
 @wait_option
-def change(app: App, name: str, disk: str, limits: tuple[str, ...], bytes_: int, wait: bool) -> None:
-    """Set all limits of a disk anew (--limit none: no limit any more), or make it larger."""
-    if bool(limits) == bool(bytes_):
+def change(app: App, name: str, disk: str, limits: tuple[str, ...], wait: bool, **larger: Any) -> None:
+    """Set all limits of a disk anew (--limit none: no limit any more), or make it larger with its file systems."""
+    if bool(limits) == bool(larger["bytes_"]):
         raise click.UsageError(_("Give --limit or --size."))
     told = _("{disk} of {name} is changed.").format(disk=plain(disk), name=plain(name))
     if limits:
-        place, body = route("instances", name, "disks", disk), {"limits": read_limits(limits)}
-        finish(app, app.client.patch(place, body, project=app.project), told, wait=wait)
+        place = route("instances", name, "disks", disk)
+        finish(app, app.client.patch(place, {"limits": read_limits(limits)}, project=app.project), told, wait=wait)
         return
     disks = app.client.get(route("instances", name, "disks"), project=app.project)["items"]
     found = next((each for each in disks if disk in (each["id"], each["name"])), None)
     if found is None:
         raise click.UsageError(_("{name} has no disk {disk}.").format(name=plain(name), disk=plain(disk)))
-    finish(app, app.client.post(route("volumes", found["id"], "resize"), {"size": bytes_}), told, wait=wait)
+    body = {"size": larger["bytes_"], "filesystems": not larger["disk_only"]}
+    finish(app, app.client.post(route("volumes", found["id"], "resize"), body), told, wait=wait)
