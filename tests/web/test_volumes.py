@@ -70,6 +70,25 @@ def test_one_is_renamed_and_attached_and_a_refusal_is_told_in_place(web: Web) ->
     assert web.post(f"{path}/rename", user="stranger", data={"name": "mine"}).status_code == 404
 
 
+def test_one_that_several_read_names_them_and_is_taken_from_each(web: Web) -> None:
+    path, reader = f"/volumes/{web.cloud.volume.id}", web.cloud.instance
+    form = {"instance": reader.name, "shared": "on"}
+    assert web.post(f"{path}/attach", user="member", data=form).status_code == 303
+    with web.cloud.store.write() as tx:
+        for rows, id in ((tx.instances, reader.id), (tx.volumes, web.cloud.volume.id)):
+            rows.unlock(id, rows.locked_by(id) or "")
+    for page in (path, "/volumes"):
+        assert f'/instances/{reader.id}">{reader.name}' in web.get(page, user="member").text
+    whole = web.get(path).text
+    assert ("/grow" in whole, f'name="reader" value="{reader.id}"' in whole) == (False, True)
+    assert "shared" in web.get(f"/instances/{reader.id}").text
+    assert web.post(f"{path}/delete").status_code == 409
+    assert "spare" not in web.get("/volumes?free=1").text
+    assert web.cloud.get(f"/v1/volumes/{web.cloud.volume.id}").json()["readers"] == [reader.id]
+    assert web.post(f"{path}/detach", data={"reader": reader.id}).status_code == 303
+    assert verb_of(web, "instance", reader.id) == "detach_disk"
+
+
 def test_a_cd_is_put_in_and_taken_out(web: Web) -> None:
     id = web.cloud.instance.id
     assert "There is no CD in the library" in web.get(f"/instances/{id}/change").text

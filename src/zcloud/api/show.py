@@ -58,7 +58,7 @@ def instance(view: InstanceView) -> Instance:
         address=view.address,
         addresses=tuple(_seen(each, view.ports) for each in it.observed.get("addresses", ())),
         address_notes=tuple(differences(view.ports, it.observed.get("addresses", ()))),
-        disks=tuple(disk(each) for each in view.volumes),
+        disks=tuple(disk(each) for each in view.disks),
         guest=it.guest.get("options", {}), observed=it.observed, error=_error(it.error),
         operation_id=it.operation_id, created_by=it.created_by, created_at=it.created_at, updated_at=it.updated_at,
         started_at=it.started_at, revision=it.revision,
@@ -107,6 +107,7 @@ def disk(it: storage.Volume) -> Disk:
         state=it.state, bus=plugged.bus, target=disk_target(it.slot or 0, plugged.bus), serial=it.serial,
         read_only=plugged.read_only, limits=DiskLimits(**asdict(plugged.limits)),
         filesystem=plugged.filesystem, mount=plugged.mount, cache=plugged.cache, io=plugged.io, discard=plugged.discard,
+        shared=plugged.shared,
     )  # fmt: skip
 
 
@@ -194,12 +195,13 @@ def pool(it: storage.Pool, promised: int, joins: Iterable[storage.PoolHost] = ()
     )  # fmt: skip
 
 
-def volume(it: storage.Volume) -> Volume:
-    """Show a volume."""
+def volume(it: storage.Volume, readers: Mapping[str, Sequence[str]]) -> Volume:
+    """Show a volume; ``readers`` are the instances that share volumes, by volume id."""
     return Volume(
         id=it.id, name=it.name, project_id=it.project_id, pool_id=it.pool_id, role=it.role, size=it.size,
         allocated=it.allocated, image_id=it.image_id, parent_id=it.parent_id,
         instance_id=it.instance_id, slot=it.slot, state=it.state,
+        readers=tuple(readers.get(it.id, ())),
         operation_id=it.operation_id, created_at=it.created_at, revision=it.revision,
     )  # fmt: skip
 

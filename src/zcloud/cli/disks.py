@@ -32,6 +32,9 @@ def plug_options(function: Callable[..., object]) -> Callable[..., object]:
         "--bus", type=click.Choice(("virtio", "scsi", "sata")), default="virtio", help="How the guest sees it [virtio]."
     )
     read_only = click.option("--read-only", is_flag=True, help="The guest may only read it.")
+    shared = click.option(
+        "--shared", is_flag=True, help="Only to read it; other instances may have it at the same time."
+    )
     serial = click.option("--serial", default="", help="What the guest sees as its serial [from its id].")
     caches, ways = ("none", "writeback", "writethrough", "directsync"), ("threads", "native", "io_uring")
     cache = click.option("--cache", type=click.Choice(caches), help="The host's page cache [none, with direct I/O].")
@@ -39,7 +42,7 @@ def plug_options(function: Callable[..., object]) -> Callable[..., object]:
     discard = click.option(
         "--discard", type=click.Choice(("unmap", "ignore")), help="What becomes of blocks that it discards [unmap]."
     )
-    return bus(read_only(serial(cache(way(discard(limit_option(function)))))))
+    return bus(read_only(shared(serial(cache(way(discard(limit_option(function))))))))
 
 
 def limit_option(function: Callable[..., object]) -> Callable[..., object]:
@@ -93,6 +96,7 @@ def limits_text(limits: Mapping[str, int]) -> str:
 def ask_to_attach(app: App, instance: str, settings: Mapping[str, Any]) -> Record:
     """Ask for a disk to be attached; raises ApiError."""
     body = {key: value for key, value in settings.items() if key != "limits" and value}
+    body |= {"read_only": True} if body.get("shared") else {}
     answer: Record = app.client.post(
         route("instances", instance, "disks"), {**body, "limits": read_limits(settings["limits"])}, project=app.project
     )

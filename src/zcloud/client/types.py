@@ -235,13 +235,15 @@ class Disk(TypedDict):
     cache: str
     io: str
     discard: str
+    shared: bool
 
 
 class DiskAttach(TypedDict):
     """A disk: a ``volume`` that is there, or a new one of ``size`` bytes.  SCSI disks share one place in the guest;
     SATA cannot be plugged into a guest that runs. An empty ``serial`` is the beginning of the volume's id, an empty
     ``pool`` the root disk's. An empty ``cache``, ``io`` and ``discard`` are what suits the pool: no page cache
-    where it has direct I/O, threads, and blocks given back."""
+    where it has direct I/O, threads, and blocks given back. ``shared``, together with ``read_only``: other
+    instances may have the volume too, and none of them writes to it."""
 
     volume: NotRequired[str]
     size: NotRequired[int]
@@ -253,6 +255,7 @@ class DiskAttach(TypedDict):
     cache: NotRequired[Literal["", "none", "writeback", "writethrough", "directsync"]]
     io: NotRequired[Literal["", "threads", "native", "io_uring"]]
     discard: NotRequired[Literal["", "unmap", "ignore"]]
+    shared: NotRequired[bool]
     limits: NotRequired[Limits]
 
 
@@ -1689,7 +1692,8 @@ class UserCreate(TypedDict):
 
 class Volume(TypedDict):
     """A volume; ``size`` is what the guest sees, ``allocated`` what it takes.  ``parent_id``: the template's volume
-    that it lies over, of which it has only what differs."""
+    that it lies over, of which it has only what differs. ``readers``: the instances that share it, each of which
+    only reads it; then no instance has it by itself."""
 
     id: str
     name: str
@@ -1702,6 +1706,7 @@ class Volume(TypedDict):
     parent_id: str | None
     instance_id: str | None
     slot: int | None
+    readers: list[str]
     state: str
     operation_id: str | None
     created_at: str

@@ -147,7 +147,8 @@ NO_LIMITS = IoLimits()
 class Attachment:
     """How a volume is, or is to be, plugged in; an empty serial is the beginning of the volume's id.
 
-    ``filesystem`` and ``mount`` are what the guest was told, at its birth, to make of the disk.
+    ``filesystem`` and ``mount`` are what the guest was told, at its birth, to make of the disk. ``shared``: other
+    instances may have the volume at the same time; all of them only read it.
     """
 
     bus: DiskBus = DiskBus.VIRTIO
@@ -159,11 +160,18 @@ class Attachment:
     cache: DiskCache = DiskCache.AUTO
     io: DiskIo = DiskIo.AUTO
     discard: Discard = Discard.AUTO
+    shared: bool = False
 
     def check(self) -> Attachment:
         """Give the attachment back; raises InvalidInput naming the field that is wrong."""
         if self.serial and not _SERIAL.fullmatch(self.serial):
             raise InvalidInput("A serial is at most 20 letters, digits, dots, dashes and underscores.", field="serial")
+        if self.shared and not self.read_only:
+            raise InvalidInput(
+                "Several instances share a volume only if none of them writes to it.",
+                hint="Attach it read-only.",
+                field="shared",
+            )
         if self.io is DiskIo.NATIVE and self.cache not in DIRECT:
             raise InvalidInput(
                 "Native I/O takes a disk without its host's page cache.",

@@ -121,6 +121,16 @@ def is_filling(pool: Pool, total: int, available: int) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Reader:
+    """How an instance has a volume that others may have, too; all of them only read it."""
+
+    volume_id: str
+    instance_id: str
+    slot: int
+    attachment: Attachment
+
+
+@dataclass(frozen=True, slots=True)
 class Volume:
     """The record of a volume; ``size`` is what the guest sees, ``allocated`` what it takes, in bytes."""
 

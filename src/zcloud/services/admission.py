@@ -172,7 +172,7 @@ def grow(tx: Tx, instance: Instance, size: Size) -> None:
 def admit_run(tx: Tx, instance: Instance) -> Cloud:
     """Let an instance run on its host, if there is room; gives the snapshot for ``take_run``. Raises NoRoom."""
     cloud, size = snapshot(tx), run_size(instance)
-    stores = {each.pool_id for each in tx.volumes.of_instance(instance.id)}
+    stores = {each.pool_id for each in (*tx.volumes.of_instance(instance.id), *tx.readers.of_instance(instance.id))}
     demand = replace(_demand(instance, size.vcpus, size.memory_mib), stores=tuple(sorted(stores)))
     choose(cloud.only(instance.host_id), instance.project_id, demand)
     return cloud

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from zcloud.domain.attachment import PLAIN, Attachment, DiskBus, IoLimits, check_place, free_slot
 from zcloud.domain.errors import AlreadyExists, InUse, InvalidInput, NoPlace, NotFound, WrongState
 from zcloud.domain.instance import Instance, InstanceStatus
 from zcloud.domain.operation import Operation
 from zcloud.domain.people import Actor, Role
-from zcloud.domain.storage import Volume, VolumeState
+from zcloud.domain.storage import Reader, Volume, VolumeState
 from zcloud.drivers import registry
 from zcloud.services.context import Services, expect
 from zcloud.services.owned import begin_verb, check_state, find
 from zcloud.services.snapshots import check_no_snapshot
-from zcloud.services.volumes import VolumeSpec, add_volume, check_usable, find_pool, find_volume
+from zcloud.services.volumes import VolumeSpec, add_volume, check_unshared, check_usable, find_pool, find_volume
 from zcloud.store import Tx
 
 MAX_DEADLINE_S = 3600
@@ -50,27 +50,29 @@ class Disks:
         self._store = services.store
 
     def all(self, actor: Actor, project: str, ref: str) -> list[Volume]:
-        """List the disks of an instance in the order of their slots."""
+        """List the disks of an instance in the order of their slots, those that it shares last."""
         with self._store.read() as tx:
-            return tx.volumes.of_instance(find(tx, actor, project, ref, Role.VIEWER).id)
+            return _all(tx, find(tx, actor, project, ref, Role.VIEWER))
 
     def attach(
         self, actor: Actor, project: str, ref: str, spec: DiskSpec, revision: int | None = None
     ) -> tuple[Volume, Operation]:
-        """Attach a volume, or a new one.
+        """Attach a volume, or a new one; one that is shared stays free, and instances that read it are recorded.
 
         Raises WrongState, Busy, InUse, NoPlace, InvalidInput, NotFound; for a new one AlreadyExists, PoolFull and
         QuotaExceeded too.
         """
         if bool(spec.volume) == bool(spec.size):
             raise InvalidInput("Name a volume, or give the size of a new one.", field="volume")
+        if spec.attachment.shared and not spec.volume:
+            raise InvalidInput("A new volume is empty; nobody could write what is to be read of it.", field="shared")
         spec.attachment.check()
 
         def work(tx: Tx) -> tuple[Volume, Operation]:
             instance = find(tx, actor, project, ref)
             expect(instance, revision)
             check_state(instance, "attach_disk")
-            others = tx.volumes.of_instance(instance.id)
+            others = _all(tx, instance)
             slot = free_slot({each.slot for each in others})
             check_place(slot, spec.attachment.bus)
             _check_live(instance, spec.attachment.bus, others)
@@ -79,9 +81,8 @@ class Disks:
             _check_serial(spec.attachment, volume, others)
             operation = begin_verb(tx, actor, instance, "attach_disk", volume=volume.id, new=not spec.volume)
             tx.volumes.lock(volume.id, operation.id)
-            attached = tx.volumes.update(volume.id, instance_id=instance.id, slot=slot, attachment=spec.attachment)
             tx.instances.update(instance.id, bump=True)
-            return attached, operation
+            return _give(tx, tx.volumes.get(volume.id), instance, slot, spec.attachment), operation
 
         return self._store.transact(work)
 
@@ -103,6 +104,8 @@ class Disks:
                 raise WrongState(f"{volume.name} is the root disk of {instance.name}; it stays with it.")
             if instance.status is not InstanceStatus.STOPPED and volume.attachment.bus is DiskBus.SATA:
                 raise WrongState(_SATA.format(verb="taken from"), hint=f"Stop it first: `zcloud stop {instance.name}`.")
+            if volume.attachment.shared and how.delete:
+                raise WrongState(f"{volume.name} is shared; it is not deleted with its place in one instance.")
             check_no_snapshot(tx, volume)
             operation = begin_verb(tx, actor, instance, "detach_disk", volume=volume.id, **asdict(how))
             tx.volumes.lock(volume.id, operation.id)
@@ -121,6 +124,11 @@ class Disks:
             instance, volume = _mine(tx, actor, project, ref, disk)
             expect(instance, revision)
             check_state(instance, "limit_disk")
+            if volume.attachment.shared:
+                raise WrongState(
+                    f"{volume.name} is shared; its limits are those that it was attached with.",
+                    hint="Take it away and attach it again, with other ones.",
+                )
             operation = begin_verb(tx, actor, instance, "limit_disk", volume=volume.id, limits=asdict(limits))
             tx.volumes.lock(volume.id, operation.id)
             tx.instances.update(instance.id, bump=True)
@@ -142,9 +150,33 @@ class Disks:
 _SATA = "A SATA disk cannot be {verb} a guest that runs."
 
 
+def _all(tx: Tx, instance: Instance) -> list[Volume]:
+    return [*tx.volumes.of_instance(instance.id), *tx.readers.of_instance(instance.id)]
+
+
+def _give(tx: Tx, volume: Volume, instance: Instance, slot: int, how: Attachment) -> Volume:
+    """Record that an instance has a volume that the operation holds, so that nobody else gets it; raises InUse."""
+    _check_free(tx, volume, instance, how)
+    if not how.shared:
+        return tx.volumes.update(volume.id, instance_id=instance.id, slot=slot, attachment=how)
+    tx.readers.add(Reader(volume.id, instance.id, slot, how))
+    return replace(volume, instance_id=instance.id, slot=slot, attachment=how)
+
+
+def _check_free(tx: Tx, volume: Volume, instance: Instance, how: Attachment) -> None:
+    """Go on only where nobody has the volume, or all of them only read it, this instance not yet; raises InUse."""
+    if volume.instance_id:
+        owner = tx.instances.get(volume.instance_id)
+        raise InUse(f"The volume {volume.name} belongs to the instance {owner.name}.")
+    if not how.shared:
+        check_unshared(tx, volume)
+    elif instance.id in tx.readers.of_volume(volume.id):
+        raise InUse(f"{instance.name} has the volume {volume.name} already.")
+
+
 def _mine(tx: Tx, actor: Actor, project: str, ref: str, disk: str) -> tuple[Instance, Volume]:
     instance = find(tx, actor, project, ref)
-    for volume in tx.volumes.of_instance(instance.id):
+    for volume in _all(tx, instance):
         if disk in (volume.id, volume.name):
             return instance, volume
     raise NotFound(
@@ -179,9 +211,7 @@ def _existing(tx: Tx, actor: Actor, instance: Instance, spec: DiskSpec) -> Volum
     volume = find_volume(tx, actor, instance.project_id, spec.volume)
     if volume.project_id != instance.project_id:
         raise NotFound(f"There is no volume {spec.volume[:80]!r} in the instance's project.")
-    if volume.instance_id:
-        owner = tx.instances.get(volume.instance_id)
-        raise InUse(f"The volume {volume.name} belongs to the instance {owner.name}.")
+    _check_free(tx, volume, instance, spec.attachment)
     if volume.state is not VolumeState.READY:
         raise WrongState(f"The volume {volume.name} is {volume.state}.")
     pool = tx.pools.get(volume.pool_id)

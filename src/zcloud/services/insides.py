@@ -65,7 +65,7 @@ class Insides:
         instance = self._running(actor, project, ref)
         found = self._ask(instance, lambda agent: parse_filesystems(agent("guest-get-fsinfo", {})))
         with self._store.read() as tx:
-            volumes = tx.volumes.of_instance(instance.id)
+            volumes = [*tx.volumes.of_instance(instance.id), *tx.readers.of_instance(instance.id)]
 
         def on(filesystem: Filesystem) -> tuple[str, ...]:
             told = filesystem.serials

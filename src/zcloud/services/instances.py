@@ -53,6 +53,12 @@ class InstanceView:
     ports: tuple[Port, ...]
     networks: dict[str, str]  # names by id
     volumes: tuple[Volume, ...]
+    shared: tuple[Volume, ...] = ()  # those that it reads beside others
+
+    @property
+    def disks(self) -> tuple[Volume, ...]:
+        """Give all volumes that it has, its own ones first."""
+        return self.volumes + self.shared
 
     @property
     def address(self) -> str:
@@ -276,7 +282,7 @@ def views(tx: Tx, instances: Iterable[Instance]) -> Iterable[InstanceView]:
     rows = list(instances)
     ids = [each.id for each in rows]
     names = _names(tx, rows)
-    ports, volumes = tx.ports.for_instances(ids), tx.volumes.for_instances(ids)
+    ports, volumes, shared = tx.ports.for_instances(ids), tx.volumes.for_instances(ids), tx.readers.for_instances(ids)
     networks = {key: each.name for key, each in tx.networks.many(_network_ids(ports.values())).items()}
     for each in rows:
         yield InstanceView(
@@ -285,6 +291,7 @@ def views(tx: Tx, instances: Iterable[Instance]) -> Iterable[InstanceView]:
             ports=tuple(ports.get(each.id, ())),
             networks=networks,
             volumes=tuple(volumes.get(each.id, ())),
+            shared=tuple(shared.get(each.id, ())),
         )
 
 

@@ -15,7 +15,7 @@ from zcloud.services.context import Services, Subject, begin, expect
 from zcloud.services.owned import begin_verb, check_state, find
 from zcloud.services.rehearsing import rehearse
 from zcloud.services.snapshots import check_no_snapshot
-from zcloud.services.volumes import common_host, find_pool, find_volume
+from zcloud.services.volumes import check_unshared, common_host, find_pool, find_volume
 from zcloud.store import Tx
 
 
@@ -58,6 +58,7 @@ def _move_volume(tx: Tx, actor: Actor, project: str, ref: str, pool: str, revisi
     expect(volume, revision)
     if volume.instance_id:
         return _move(tx, actor, tx.instances.get(volume.instance_id), [volume], pool)
+    check_unshared(tx, volume)
     host_id = common_host(tx, tx.pools.get(volume.pool_id), find_pool(tx, pool))
     target = _target(tx, [volume], pool, host_id)
     subject = Subject("volume", volume.id, volume.name, volume.project_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +61,11 @@ class Volumes:
             visible = {resolve_project(tx, actor, project, Role.VIEWER).id} if project else visible_projects(actor)
             pool_id = tx.pools.resolve(pool).id if pool else None
             return tx.volumes.page(VolumeFilter(project_ids=visible, pool_id=pool_id, free=free), **window.arguments())
+
+    def readers(self, volumes: Iterable[Volume]) -> dict[str, list[str]]:
+        """Give the ids of the instances that share volumes, by volume id; one that none shares is left out."""
+        with self._store.read() as tx:
+            return tx.readers.of_volumes([each.id for each in volumes])
 
     def show(self, actor: Actor, project: str, ref: str) -> Volume:
         """Give one volume by name or id; raises NotFound."""
@@ -128,6 +134,7 @@ class Volumes:
                 )
             if volume.state is not VolumeState.READY:
                 raise WrongState(f"The volume {volume.name} is {volume.state}.")
+            check_unshared(tx, volume)
             owner = tx.projects.get(volume.project_id)
             admission.check_quota(tx, owner, Usage(0, 0, 0, size - volume.size))
             operation = _begin(tx, actor, volume, "resize", size=size, filesystems=growth.filesystems)
@@ -163,6 +170,7 @@ class Volumes:
                     f"The volume {volume.name} belongs to the instance {owner.name}.",
                     hint=f"Detach it first: `zcloud volume detach {volume.name}`.",
                 )
+            check_unshared(tx, volume)
             if volume.state is VolumeState.DELETING:
                 raise WrongState(f"The volume {volume.name} is being deleted already.")
             operation = _begin(tx, actor, volume, "delete")
@@ -185,6 +193,17 @@ def find_volume(tx: Tx, actor: Actor, project: str, ref: str, needed: Role = Rol
             f"There is no volume {ref[:80]!r} in the project {owner.name}.", hint="See `zcloud volume list`."
         )
     return found
+
+
+def check_unshared(tx: Tx, volume: Volume) -> None:
+    """Go on only where no instances share the volume; raises InUse naming some."""
+    readers = tx.instances.many(tx.readers.of_volume(volume.id)).values()
+    if readers:
+        names = sorted(each.name for each in readers)
+        raise InUse(
+            f"Instances share the volume {volume.name} to read it: {', '.join(names[:5])}.",
+            hint=f"Take it from them first: `zcloud instance disk remove {names[0]} {volume.name}`.",
+        )
 
 
 def find_pool(tx: Tx, ref: str, host_id: str | None = None) -> Pool:

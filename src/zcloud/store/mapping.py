@@ -32,7 +32,7 @@ class Mapper(Generic[R]):
         self.table = table
         self.columns = tuple(table.c[name] for name in names)
 
-    def to_record(self, row: RowMapping, **extra: Any) -> R:
+    def to_record(self, row: Mapping[str, Any] | RowMapping, **extra: Any) -> R:
         """Build the record of a row; ``extra`` are the fields that the table does not have."""
         values = {name: row[name] if decode is None else decode(row[name]) for name, decode in self._decoders}
         return self.record(**values, **extra)

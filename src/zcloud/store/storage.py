@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, bindparam, delete, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, bindparam, delete, exists, or_, select, tuple_, update
 
 from zcloud.domain.image import Image, ImageState
 from zcloud.domain.storage import Volume
@@ -69,7 +69,7 @@ _NEWEST = [(_I.state != ImageState.READY.value), _I.created_at.desc()]
 
 @dataclass(frozen=True, slots=True)
 class VolumeFilter:
-    """Which volumes; None is all. ``free``: only those that no instance has."""
+    """Which volumes; None is all. ``free``: only those that no instance has, and none reads."""
 
     project_ids: Collection[str] | None = None
     pool_id: str | None = None
@@ -136,7 +136,8 @@ class Volumes(Lockable[Volume, VolumeFilter]):
         if filter.project_ids is not None:
             where.append(_V.project_id.in_(list(filter.project_ids)))
         if filter.free:
-            where.append(_V.instance_id.is_(None))
+            readers = schema.volume_readers.c.volume_id
+            where += [_V.instance_id.is_(None), ~exists().where(readers == _V.id)]
         return where
 
 

@@ -28,6 +28,7 @@ from zcloud.store.operations import Operations, Workers
 from zcloud.store.people import Projects, SecondFactors, Sessions, SshKeys, Tickets, Tokens, Users
 from zcloud.store.picture import Pictures
 from zcloud.store.precedence import Precedence
+from zcloud.store.readers import Readers
 from zcloud.store.repository import Scope
 from zcloud.store.schedules import Schedules
 from zcloud.store.sealing import Sealer
@@ -60,6 +61,7 @@ class Tx:
         self.snapshots, self.schedules = Snapshots(scope), Schedules(scope)
         self.pictures = Pictures(scope)
         self.volumes, self.ports, self.samples = Volumes(scope), Ports(scope), Samples(scope)
+        self.readers = Readers(scope)
         self.operations, self.workers = Operations(scope), Workers(scope)
         self.events, self.audit = events.Events(scope), events.Audit(scope)
 

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from starlette.responses import RedirectResponse, Response
 
 from zcloud.api.problems import STATUS
+from zcloud.domain.attachment import Attachment
 from zcloud.domain.errors import Refused, WrongState
 from zcloud.domain.storage import Volume
 from zcloud.services.context import Window
@@ -29,7 +30,9 @@ def list_volumes(visit: Visit) -> Response:
     pool, free, sort = visit.field("pool"), visit.field("free"), visit.field("sort") or "name"
     window = Window(sort, visit.field("cursor") or None, PER_PAGE, count=True)
     found = visit.parts.devices.volumes.page(visit.actor, "", pool, window, free=bool(free))
-    owners = visit.parts.instances.names(visit.actor, {each.instance_id for each in found.items if each.instance_id})
+    readers = visit.parts.devices.volumes.readers(found.items)
+    having = {each.instance_id for each in found.items if each.instance_id}
+    owners = visit.parts.instances.names(visit.actor, having.union(*readers.values()))
 
     def link(**more: str) -> str:
         given = {"pool": pool, "free": free, "sort": sort, **more}
@@ -37,7 +40,7 @@ def list_volumes(visit: Visit) -> Response:
 
     return visit.show(
         "volumes.html", rows=found.items, total=found.total or 0, next_cursor=found.next_cursor, pools=_pools(visit),
-        pool=pool, free=free, owners=owners, link=link,
+        pool=pool, free=free, owners=owners, readers=readers, link=link,
     )  # fmt: skip
 
 
@@ -48,10 +51,12 @@ def show_volume(visit: Visit) -> Response:
 
 def _show(visit: Visit, volume: Volume, error: Refused | None = None) -> Response:
     operations = visit.parts.operations.page(visit.actor, OperationQuery(resource_id=volume.id), Window(limit=6))
-    held = visit.parts.instances.names(visit.actor, [volume.instance_id] if volume.instance_id else [])
+    readers = visit.parts.devices.volumes.readers([volume]).get(volume.id, [])
+    held = visit.parts.instances.names(visit.actor, readers or [volume.instance_id or ""])
     response = visit.show(
         "volume.html", STATUS[error.kind] if error else 200, it=volume, error=error,
-        owner=held.get(volume.instance_id or ""), pools=_pools(visit), operations=operations.items,
+        owner=held.get(volume.instance_id or ""), readers={each: held.get(each, each) for each in readers},
+        pools=_pools(visit), operations=operations.items,
     )  # fmt: skip
     if error:
         response.headers["X-Zcloud-Error"] = error.code
@@ -111,14 +116,17 @@ def _clone(visit: Visit, volume: Volume, given: Fields) -> object:
 
 def _attach(visit: Visit, volume: Volume, given: Fields) -> object:
     owner = visit.parts.instances.show(visit.actor, volume.project_id, given.line("instance")).instance
-    return visit.parts.devices.disks.attach(visit.actor, "", owner.id, DiskSpec(volume.id))[1]
+    shared = given.on("shared")
+    how = Attachment(read_only=shared, shared=shared)
+    return visit.parts.devices.disks.attach(visit.actor, "", owner.id, DiskSpec(volume.id, attachment=how))[1]
 
 
 def _detach(visit: Visit, volume: Volume, given: Fields) -> object:
-    if not volume.instance_id:
+    instance_id = given.line("reader") or volume.instance_id
+    if not instance_id:
         raise WrongState(f"No instance has {volume.name}.")
     how = Parting(force=given.on("force"))
-    return visit.parts.devices.disks.detach(visit.actor, "", volume.instance_id, volume.id, how)
+    return visit.parts.devices.disks.detach(visit.actor, "", instance_id, volume.id, how)
 
 
 def _delete(visit: Visit, volume: Volume, given: Fields) -> object:

@@ -82,7 +82,8 @@ class DiskAttach(Request):
 
     SCSI disks share one place in the guest; SATA cannot be plugged into a guest that runs. An empty ``serial`` is the
     beginning of the volume's id, an empty ``pool`` the root disk's. An empty ``cache``, ``io`` and ``discard`` are what
-    suits the pool: no page cache where it has direct I/O, threads, and blocks given back.
+    suits the pool: no page cache where it has direct I/O, threads, and blocks given back. ``shared``, together with
+    ``read_only``: other instances may have the volume too, and none of them writes to it.
     """
 
     volume: OptionalRef = ""
@@ -95,6 +96,7 @@ class DiskAttach(Request):
     cache: Cache = ""
     io: Io = ""
     discard: Literal["", "unmap", "ignore"] = ""
+    shared: Flag = False
     limits: Limits = Limits()
 
 
@@ -149,13 +151,15 @@ class Disk:
     cache: str
     io: str
     discard: str
+    shared: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Volume:
     """A volume; ``size`` is what the guest sees, ``allocated`` what it takes.
 
-    ``parent_id``: the template's volume that it lies over, of which it has only what differs.
+    ``parent_id``: the template's volume that it lies over, of which it has only what differs. ``readers``: the
+    instances that share it, each of which only reads it; then no instance has it by itself.
     """
 
     id: str
@@ -169,6 +173,7 @@ class Volume:
     parent_id: str | None
     instance_id: str | None
     slot: int | None
+    readers: tuple[str, ...]
     state: str
     operation_id: str | None
     created_at: datetime

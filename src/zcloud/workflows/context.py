@@ -148,12 +148,18 @@ class Whole:
     specs: Mapping[str, VolumeSpec]
     drivers: Image | None = None  # in its drive for drivers
     cd: Image | None = None  # in its CD drive
+    shared: tuple[tuple[Volume, Pool], ...] = ()  # that it reads beside others
     left: Pool | None = None  # where its small files are still, that its root volume has left while it ran
 
     @property
     def root(self) -> tuple[Volume, Pool]:
         """Give the root volume and its pool."""
         return self.volumes[0]
+
+    @property
+    def disks(self) -> tuple[tuple[Volume, Pool], ...]:
+        """Give all volumes that it has with their pools, its own ones first."""
+        return self.volumes + self.shared
 
     @property
     def home(self) -> Pool:
@@ -182,14 +188,16 @@ def load_whole(run: Run) -> Whole:
     with run.store.read() as tx:
         instance = tx.instances.get(run.resource_id)
         volumes = sorted(tx.volumes.of_instance(instance.id), key=lambda each: each.slot or 0)
+        shared = tx.readers.of_instance(instance.id)
         ports = sorted(tx.ports.of_instance(instance.id), key=lambda each: each.slot)
         return Whole(
             instance,
             tx.images.get(instance.image_id) if instance.image_id else None,
             tuple((each, tx.pools.get(each.pool_id)) for each in volumes),
             tuple((each, tx.networks.get(each.network_id)) for each in ports),
-            {each.id: volume_spec(tx, each) for each in volumes},
+            {each.id: volume_spec(tx, each) for each in (*volumes, *shared)},
             tx.images.get(instance.driver_image_id) if instance.driver_image_id else None,
             tx.images.get(instance.cd_image_id) if instance.cd_image_id else None,
+            tuple((each, tx.pools.get(each.pool_id)) for each in shared),
             tx.pools.get(instance.hardware["small_files"]) if "small_files" in instance.hardware else None,
         )

@@ -80,7 +80,7 @@ def plan_domain(run: Run, whole: Whole, host: Host, project: str, incarnation: i
         accel=host.accel,
         machine=instance.machine or known(host, "machine"),
         uefi=_uefi(host, instance, storage.artifact_path(nvram_name(instance))),
-        disks=tuple(plug_disk(run, whole, each, pool) for each, pool in whole.volumes),
+        disks=tuple(plug_disk(run, whole, each, pool) for each, pool in whole.disks),
         seed="" if instance.offline else storage.artifact_path(seed_name(instance)),
         drivers=storage.base_source(base_image(whole.drivers)) if whole.drivers else None,
         cd=storage.base_source(base_image(whole.cd)) if whole.cd else None,

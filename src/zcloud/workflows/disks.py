@@ -26,7 +26,7 @@ _AGENT_S = 10
 def _mine(run: Run) -> tuple[Whole, Volume, Pool]:
     """Give the instance, and the volume that the operation is about."""
     whole = load_whole(run)
-    volume, pool = next(each for each in whole.volumes if each[0].id == run.args["volume"])
+    volume, pool = next(each for each in whole.disks if each[0].id == run.args["volume"])
     return whole, volume, pool
 
 
@@ -153,7 +153,7 @@ def _not_attached(run: Run, tx: Tx, error: ZcloudError) -> None:
         tx.claims.release(volume_id)
         tx.volumes.delete(volume_id)
     else:
-        tx.volumes.update(volume_id, **_FREE)
+        _free(run, tx)
 
 
 def _detached(run: Run, tx: Tx) -> None:
@@ -162,7 +162,7 @@ def _detached(run: Run, tx: Tx) -> None:
         tx.claims.release(volume_id)
         tx.volumes.delete(volume_id)
     else:
-        tx.volumes.update(volume_id, **_FREE)
+        _free(run, tx)
 
 
 def _not_detached(run: Run, tx: Tx, error: ZcloudError) -> None:
@@ -170,7 +170,8 @@ def _not_detached(run: Run, tx: Tx, error: ZcloudError) -> None:
     del error
     if _is_past_return(run):
         state = VolumeState.ERROR if run.args["delete"] else VolumeState.READY
-        tx.volumes.update(run.args["volume"], **_FREE, state=state)
+        _free(run, tx)
+        tx.volumes.update(run.args["volume"], state=state)
 
 
 def _limited(run: Run, tx: Tx) -> None:
@@ -181,6 +182,15 @@ def _limited(run: Run, tx: Tx) -> None:
 
 def _not_limited(run: Run, tx: Tx, error: ZcloudError) -> None:
     """Nothing was recorded before the end."""
+
+
+def _free(run: Run, tx: Tx) -> None:
+    """Record that the instance has the volume no more: by itself, or beside others."""
+    volume_id = run.args["volume"]
+    if run.resource_id in tx.readers.of_volume(volume_id):
+        tx.readers.remove(volume_id, run.resource_id)
+    else:
+        tx.volumes.update(volume_id, **_FREE)
 
 
 _FREE: dict[str, Any] = {"instance_id": None, "slot": None, "role": VolumeRole.DATA, "attachment": PLAIN}

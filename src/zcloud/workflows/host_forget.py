@@ -54,6 +54,7 @@ def _drop_instance(run: Run, tx: Tx, instance_id: str) -> None:
             tx.volumes.delete(volume.id)
     for port in ports:
         tx.ports.delete(port.id)
+    tx.readers.remove_instance(instance_id)
     tx.claims.release(instance_id)
     tx.secrets.delete(instance_id)
     tx.instances.delete(instance_id)

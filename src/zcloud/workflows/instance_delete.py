@@ -35,6 +35,7 @@ def _succeed(run: Run, tx: Tx) -> None:
         tx.ports.delete(port.id)
     for snapshot in tx.snapshots.of_instance(instance.id):
         tx.claims.release(snapshot.id)
+    tx.readers.remove_instance(instance.id)
     tx.claims.release(instance.id)
     tx.secrets.delete(instance.id)
     tx.instances.delete(instance.id)

@@ -224,7 +224,8 @@ def power_on(run: Run, incarnation: int = 0) -> None:
 def join_stores(run: Run, instance: Instance) -> None:
     """Have the shared pools of an instance's volumes usable on its host: it may have been booted a moment ago."""
     with run.store.read() as tx:
-        pools = tx.pools.many({each.pool_id for each in tx.volumes.of_instance(instance.id)})
+        volumes = [*tx.volumes.of_instance(instance.id), *tx.readers.of_instance(instance.id)]
+        pools = tx.pools.many({each.pool_id for each in volumes})
     for pool in pools.values():
         if pool.shared:
             run.storage(pool, instance.host_id)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from tests.real.cloud.conftest import ADMIN, Cloud, wait_for
 from tests.real.cloud.insides import Inside
 
+from zcloud.domain.attachment import Attachment
 from zcloud.domain.errors import InUse
 from zcloud.domain.instance import DiskRequest, Firmware, Instance, InstanceSpec, NicRequest, Ready
 from zcloud.services.cloning import CloneSpec, Cloning
+from zcloud.services.disks import Disks, DiskSpec, Parting
 from zcloud.services.moving import Moving
 from zcloud.services.pools import PoolSpec
 from zcloud.services.snapshots import Snapshots
+from zcloud.services.volumes import Volumes, VolumeSpec
 
 MIB = 1 << 20
 RAW = "/var/lib/libvirt/images/raw"
@@ -54,7 +58,7 @@ def test_clones_and_snapshots(cloud: Cloud, guest: Instance) -> None:
     twin = f"{guest.name}-twin"
     cloud.done(cloning.clone(ADMIN, "", guest.id, CloneSpec((twin,), root_size=48 * MIB)).operation)
     _look(cloud, twin, serial, digest)
-    cloud.done(cloud.instances.delete(ADMIN, "", twin))
+    _shares(cloud, guest, twin)
 
     _moves_live(cloud, guest, serial, digest)
     digest = _snapshots(cloud, guest, serial, digest)
@@ -68,6 +72,35 @@ def test_clones_and_snapshots(cloud: Cloud, guest: Instance) -> None:
     cloud.done(cloning.clone(ADMIN, "", guest.id, CloneSpec((linked,))).operation)
     _look(cloud, linked, serial, digest)
     cloud.done(cloud.instances.delete(ADMIN, "", linked))
+
+
+def _shares(cloud: Cloud, guest: Instance, twin: str) -> None:
+    """A volume that both read at once, and nobody writes to meanwhile; one of them goes, the other starts anew."""
+    disks, volumes = Disks(cloud.runtime.services), Volumes(cloud.runtime.services)
+    volume, made = volumes.create(ADMIN, "", VolumeSpec("library", 16 * MIB, "default"))
+    cloud.done(made)
+    cloud.done(disks.attach(ADMIN, "", guest.id, DiskSpec("library", attachment=Attachment(serial="library")))[1])
+    writer, reader = Inside(cloud.host, guest.id), Inside(cloud.host, cloud.instance(twin).id)
+    there = wait_for(lambda: writer.disk("library"), 30, "the disk")
+    writer.sh(f"dd if=/dev/urandom of=/dev/{there} bs=1M count=8 oflag=direct")
+    digest = _digest(writer, "library")
+    shared = DiskSpec("library", attachment=Attachment(read_only=True, serial="library", shared=True))
+    with pytest.raises(InUse):
+        disks.attach(ADMIN, "", twin, shared)
+    cloud.done(disks.detach(ADMIN, "", guest.id, "library", Parting()))
+    for name in (guest.name, twin):
+        cloud.done(disks.attach(ADMIN, "", name, shared)[1])
+    for inside in (writer, reader):
+        there = wait_for(partial(inside.disk, "library"), 30, "the shared disk")
+        assert (_digest(inside, "library"), inside.sh(f"cat /sys/block/{there}/ro")) == (digest, "1")
+    cloud.done(cloud.instances.delete(ADMIN, "", twin))
+    with pytest.raises(InUse):
+        volumes.delete(ADMIN, "", volume.id)
+    cloud.done(cloud.instances.stop(ADMIN, "", guest.id, force=True))
+    cloud.done(cloud.instances.start(ADMIN, "", guest.id))
+    assert _digest(_ready(cloud, guest.name), "library") == digest
+    cloud.done(disks.detach(ADMIN, "", guest.id, "library", Parting()))
+    cloud.done(volumes.delete(ADMIN, "", volume.id))
 
 
 def _moves_live(cloud: Cloud, guest: Instance, serial: str, digest: str) -> None:

@@ -69,6 +69,7 @@ SLOW_DATA = DiskPlug(
     attachment=Attachment(
         bus=DiskBus.SCSI,
         read_only=True,
+        shared=True,
         cache=DiskCache.DIRECTSYNC,
         io=DiskIo.IO_URING,
         serial="archive",

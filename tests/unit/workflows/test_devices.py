@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -258,6 +258,55 @@ def test_a_volume_is_copied_while_nobody_writes_to_it(owner: Owner) -> None:
     made = owner.volume(copy.id)
     assert (made.state, made.size, made.instance_id) == (VolumeState.READY, 2 * GIB, None)
     owner.done(owner.cloud.instances.start(ADMIN, "", "web"))
+
+
+def test_several_read_a_volume_that_nobody_writes_to(owner: Owner) -> None:
+    owner.done(owner.cloud.launch.launch(ADMIN, "", dataclasses.replace(SPEC, name="other"))[1])
+    volume, operation = owner.volumes.create(ADMIN, "", VolumeSpec("library", GIB))
+    owner.done(operation)
+    shared = DiskSpec("library", attachment=Attachment(read_only=True, shared=True))
+    for wrong in (
+        DiskSpec("library", attachment=Attachment(shared=True)),
+        dataclasses.replace(shared, volume="", size=GIB),
+    ):
+        with pytest.raises(InvalidInput):
+            owner.disks.attach(ADMIN, "", "web", wrong)
+    for name in ("web", "other"):
+        owner.done(owner.disks.attach(ADMIN, "", name, shared)[1])
+    assert owner.has(volume) == (True, True)
+    assert "<shareable/>" in owner.xml(live=True)
+    assert len(owner.volumes.readers([volume])[volume.id]) == 2
+    assert [each.name for each in owner.disks.all(ADMIN, "", "web")][1:] == ["library"]
+    refused: list[Callable[[], object]] = [
+        lambda: owner.disks.attach(ADMIN, "", "other", DiskSpec("library")),
+        lambda: owner.disks.attach(ADMIN, "", "web", shared),
+        lambda: owner.volumes.resize(ADMIN, "", "library", Growth(2 * GIB)),
+        lambda: owner.volumes.delete(ADMIN, "", "library"),
+        lambda: owner.disks.detach(ADMIN, "", "web", "library", Parting(delete=True)),
+        lambda: owner.disks.limit(ADMIN, "", "web", "library", IoLimits(total_iops=5)),
+    ]
+    for ask in refused:
+        with pytest.raises((InUse, WrongState)):
+            ask()
+    copy, operation = owner.volumes.clone(ADMIN, "", "library", VolumeSpec("copy", 0))
+    owner.done(operation)
+    owner.done(owner.disks.detach(ADMIN, "", "web", "library", Parting()))
+    assert owner.has(volume) == (False, False)
+    owner.done(owner.cloud.instances.delete(ADMIN, "", "other"))
+    assert owner.volumes.readers([volume, copy]) == {}
+    owner.done(owner.disks.attach(ADMIN, "", "web", DiskSpec("library"))[1])
+    with pytest.raises(InUse):
+        owner.disks.attach(ADMIN, "", "web", shared)
+
+
+def test_a_shared_disk_that_cannot_be_plugged_in_is_free_again(owner: Owner) -> None:
+    volume, operation = owner.volumes.create(ADMIN, "", VolumeSpec("library", GIB))
+    owner.done(operation)
+    owner.hypervisor.fail("attach_device", HypervisorFailed("no"))
+    shared = DiskSpec("library", attachment=Attachment(read_only=True, shared=True))
+    owner.failed(owner.disks.attach(ADMIN, "", "web", shared)[1])
+    assert owner.volumes.readers([volume]) == {}
+    assert owner.has(volume) == (False, False)
 
 
 def test_growth_that_failed_gives_its_claim_back(owner: Owner) -> None:

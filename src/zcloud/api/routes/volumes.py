@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Depends, Query
@@ -11,6 +12,7 @@ from zcloud.api import show
 from zcloud.api.answers import accepted, listing, one, paged
 from zcloud.api.params import Part, Project, RefPath, RefQuery, routes
 from zcloud.api.parts import Calling
+from zcloud.domain import storage
 from zcloud.domain.attachment import Attachment, Discard, DiskBus, DiskCache, DiskIo, IoLimits
 from zcloud.services.disks import DiskSpec, Parting
 from zcloud.services.volumes import Growth, VolumeSpec
@@ -48,8 +50,9 @@ def list_volumes(
     call: Calling, part: Part, project: Project = "", pool: RefQuery = "", unused: Unused = False
 ) -> Response:
     """List the volumes that the caller may see."""
-    found = call.parts.devices.volumes.page(call.actor, project, pool, part, free=unused)
-    return paged(Volume, found, show.volume)
+    volumes = call.parts.devices.volumes
+    found = volumes.page(call.actor, project, pool, part, free=unused)
+    return paged(Volume, found, partial(show.volume, readers=volumes.readers(found.items)))
 
 
 @router.post("/volumes", status_code=202, response_model=Accepted)
@@ -62,14 +65,17 @@ def create_volume(call: Calling, body: VolumeCreate) -> Response:
 @router.get("/volumes/{ref}", response_model=Volume)
 def show_volume(call: Calling, ref: RefPath, project: Project = "") -> Response:
     """Show a volume."""
-    return one(Volume, show.volume(call.parts.devices.volumes.show(call.actor, project, ref)))
+    return _one(call, call.parts.devices.volumes.show(call.actor, project, ref))
 
 
 @router.patch("/volumes/{ref}", response_model=Volume)
 def change_volume(call: Calling, ref: RefPath, body: VolumeChange, project: Project = "") -> Response:
     """Give a volume another name."""
-    changed = call.parts.devices.volumes.rename(call.actor, project, ref, body.name, call.revision)
-    return one(Volume, show.volume(changed))
+    return _one(call, call.parts.devices.volumes.rename(call.actor, project, ref, body.name, call.revision))
+
+
+def _one(call: Calling, volume: storage.Volume) -> Response:
+    return one(Volume, show.volume(volume, call.parts.devices.volumes.readers([volume])))
 
 
 @router.post("/volumes/{ref}/resize", status_code=202, response_model=Accepted)
@@ -127,6 +133,7 @@ def attach_disk(call: Calling, ref: RefPath, body: DiskAttach, project: Project 
         cache=DiskCache(body.cache),
         io=DiskIo(body.io),
         discard=Discard(body.discard),
+        shared=body.shared,
     )
     spec = DiskSpec(**given, attachment=attachment)
     return accepted(call, call.parts.devices.disks.attach(call.actor, project, ref, spec, call.revision)[1])

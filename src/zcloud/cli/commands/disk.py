@@ -34,6 +34,7 @@ COLUMNS = (
     Column("TARGET", "target"),
     Column("SERIAL", "serial"),
     Column("READ-ONLY", "read_only"),
+    Column("SHARED", "shared", wide=True),
     Column("LIMITS", lambda each: limits_text(each["limits"])),
     Column("STATE", "state"),
     Column("CACHE", "cache", wide=True),

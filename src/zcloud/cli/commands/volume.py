@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -29,10 +30,16 @@ def columns(app: App) -> tuple[Column, ...]:
         Column("SIZE", lambda each: size(each["size"]), right=True),
         Column("TAKES", lambda each: size(each["allocated"]), right=True),
         Column("POOL", namer(app, "pools", "pool_id")),
-        Column("INSTANCE", namer(app, "instances", "instance_id")),
+        Column("INSTANCE", _holders(app)),
         Column("AGE", lambda each: age(each["created_at"]), right=True),
         Column("IMAGE", "image_id", wide=True),
     )
+
+
+def _holders(app: App) -> Callable[[Record], str]:
+    """Give what names the instance that has a volume, or those that share it."""
+    name = namer(app, "instances", "id")
+    return lambda each: ", ".join(name({"id": id}) for id in (each["readers"] or [each["instance_id"] or ""]))
 
 
 pool_option = click.option("--pool", required=True, shell_complete=completer("pools"), help="Where it is to lie.")
@@ -132,7 +139,7 @@ def move_instance(app: App, name: str, pool: str, wait: bool) -> None:
 @plug_options
 @wait_option
 def attach(app: App, volume: str, instance: str, wait: bool, **settings: object) -> None:
-    """Attach a volume to an instance, while it runs, too."""
+    """Attach a volume to an instance, while it runs, too; several read it at once with --shared."""
     answer = ask_to_attach(app, instance, {"volume": volume, **settings})
     told = _("{instance} has {name}.").format(instance=plain(instance), name=plain(volume))
     finish(app, answer, told, wait=wait)
@@ -141,13 +148,17 @@ def attach(app: App, volume: str, instance: str, wait: bool, **settings: object)
 @command
 @name_argument("volumes", name="volume")
 @how_options
+@click.option("--from", "instance", shell_complete=completer("instances"), help="Of several that share it, this one.")
 @wait_option
-def detach(app: App, volume: str, wait: bool, **how: object) -> None:
+def detach(app: App, volume: str, instance: str | None, wait: bool, **how: object) -> None:
     """Take a volume from the instance that has it."""
     found = _find(app, volume)
-    if not found["instance_id"]:
+    having = found["readers"] or [each for each in [found["instance_id"]] if each]
+    if not having:
         raise click.UsageError(_("No instance has {name}.").format(name=plain(found["name"])))
-    answer = ask_to_detach(app, found["instance_id"], found["id"], how)
+    if len(having) > 1 and not instance:
+        raise click.UsageError(_("Several instances share {name}: say --from.").format(name=plain(found["name"])))
+    answer = ask_to_detach(app, instance or having[0], found["id"], how)
     finish(app, answer, _("{name} is free.").format(name=plain(found["name"])), wait=wait)
 
 

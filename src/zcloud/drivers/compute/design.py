@@ -210,6 +210,7 @@ def _fill_disk(disk: Disk, plug: DiskPlug) -> None:
         disk.detect_zeroes = "unmap" if disk.discard == "unmap" else None
     disk.target, disk.bus = plug.target, plug.attachment.bus.value
     disk.read_only = read_only
+    disk.shareable = chosen.shared  # libvirt leaves owner and label of a file that others have open
     disk.serial = plug.serial
     disk.boot_order = 1 if plug.slot == 0 else None
     fill_limits(disk, plug.attachment.limits)

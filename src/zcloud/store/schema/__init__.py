@@ -13,6 +13,7 @@ from zcloud.store.schema.instances import (
     ports,
     snapshot_schedules,
     snapshots,
+    volume_readers,
     volumes,
 )
 from zcloud.store.schema.machines import (
@@ -90,6 +91,7 @@ __all__ = [
     "tickets",
     "tokens",
     "users",
+    "volume_readers",
     "volumes",
     "workers",
 ]

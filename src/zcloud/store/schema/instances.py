@@ -152,6 +152,17 @@ volumes = Table(
     Index(None, "instance_id", "slot", unique=True),
 )
 
+volume_readers = Table(
+    "volume_readers",
+    metadata,
+    ref("volume_id", "volumes.id"),
+    ref("instance_id", "instances.id"),
+    integer("slot"),
+    json("attachment"),
+    PrimaryKeyConstraint("volume_id", "instance_id"),
+    UniqueConstraint("instance_id", "slot"),
+)
+
 snapshots = Table(
     "snapshots",
     metadata,
