@@ -89,7 +89,7 @@ class Steps:
             frame += 1
 
 
-_TELLING = frozenset({"grow"})
+_TELLING = frozenset({"grow", "copy"})
 """Steps whose last words people want to hear when all went well."""
 
 

@@ -228,6 +228,8 @@ class _Order:
                 )
             else:
                 yield f"{disk.name} is not cloned along; see that the guest's fstab does not name it."
+        for disk in self._tx.readers.of_instance(self._source.id):
+            yield f"{disk.name} is shared, and no clone has it: attach it there, too, where the guest's fstab names it."
         if self._source.options.get("tpm", "off") != "off":
             yield "A clone's TPM is a new one: what the guest sealed with the original's cannot be opened."
 

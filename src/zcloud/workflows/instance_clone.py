@@ -22,6 +22,7 @@ from zcloud.store import Tx
 from zcloud.workflows import parts
 from zcloud.workflows.context import Run, Whole, load_whole
 from zcloud.workflows.instance_create import mark_running
+from zcloud.workflows.leaving import tell_waits
 from zcloud.workflows.moving import fill
 from zcloud.workflows.plugging import running
 from zcloud.workflows.quiet import go_on, held_fast, held_still, thaw
@@ -56,14 +57,19 @@ def copy_disks(run: Run) -> None:
         for clone in _clones(run):
             parts.make_volumes(clone)
         return
-    live = running(run, source.instance)
+    live, warning = running(run, source.instance), ""
     if live:
         _copy_live(run, source, wholes[0], live)
+        along = {volume.slot for volume, _ in wholes[0].volumes}
+        left = [volume for volume, _ in source.disks if volume.slot not in along]
+        warning = tell_waits(run, source.instance, left, live) if left else ""
         source, wholes = wholes[0], wholes[1:]
     for number, whole in enumerate(wholes):
         for origin, volume, pool in _pairs(source, whole):
             _copy(run, (source, origin), (whole, volume), pool)
         run.control.progress(number + 1, len(wholes))
+    if warning:
+        run.control.progress(0, 0, warning)
 
 
 def _copy(run: Run, origin: tuple[Whole, Volume], copied: tuple[Whole, Volume], pool: Pool) -> None:

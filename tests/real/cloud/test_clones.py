@@ -55,10 +55,12 @@ def test_clones_and_snapshots(cloud: Cloud, guest: Instance) -> None:
     origin.sh(f"dd if=/dev/urandom of={device} bs=1M count=8 oflag=direct 2>/dev/null")
     digest = _digest(origin, serial)
 
+    library = _fill_library(cloud, guest)
     twin = f"{guest.name}-twin"
-    cloud.done(cloning.clone(ADMIN, "", guest.id, CloneSpec((twin,), root_size=48 * MIB)).operation)
+    made = cloud.done(cloning.clone(ADMIN, "", guest.id, CloneSpec((twin,), root_size=48 * MIB)).operation)
+    assert "library at /library" in made.steps[0].detail  # that one is shared, and no clone has it
     _look(cloud, twin, serial, digest)
-    _shares(cloud, guest, twin)
+    _shares(cloud, guest, twin, library)
 
     _moves_live(cloud, guest, serial, digest)
     digest = _snapshots(cloud, guest, serial, digest)
@@ -74,23 +76,33 @@ def test_clones_and_snapshots(cloud: Cloud, guest: Instance) -> None:
     cloud.done(cloud.instances.delete(ADMIN, "", linked))
 
 
-def _shares(cloud: Cloud, guest: Instance, twin: str) -> None:
-    """A volume that both read at once, and nobody writes to meanwhile; one of them goes, the other starts anew."""
+SHARED = DiskSpec("library", attachment=Attachment(read_only=True, serial="library", shared=True))
+
+
+def _fill_library(cloud: Cloud, guest: Instance) -> str:
+    """Make a volume that the guest has filled, reads now and has in its fstab; gives the digest of what is in it."""
     disks, volumes = Disks(cloud.runtime.services), Volumes(cloud.runtime.services)
-    volume, made = volumes.create(ADMIN, "", VolumeSpec("library", 16 * MIB, "default"))
+    _, made = volumes.create(ADMIN, "", VolumeSpec("library", 16 * MIB, "default"))
     cloud.done(made)
     cloud.done(disks.attach(ADMIN, "", guest.id, DiskSpec("library", attachment=Attachment(serial="library")))[1])
-    writer, reader = Inside(cloud.host, guest.id), Inside(cloud.host, cloud.instance(twin).id)
-    there = wait_for(lambda: writer.disk("library"), 30, "the disk")
-    writer.sh(f"dd if=/dev/urandom of=/dev/{there} bs=1M count=8 oflag=direct")
-    digest = _digest(writer, "library")
-    shared = DiskSpec("library", attachment=Attachment(read_only=True, serial="library", shared=True))
+    inside = Inside(cloud.host, guest.id)
+    there = wait_for(lambda: inside.disk("library"), 30, "the disk")
+    inside.sh(f"dd if=/dev/urandom of=/dev/{there} bs=1M count=8 oflag=direct 2>/dev/null")
+    digest = _digest(inside, "library")
     with pytest.raises(InUse):
-        disks.attach(ADMIN, "", twin, shared)
+        disks.attach(ADMIN, "", guest.id, SHARED)
     cloud.done(disks.detach(ADMIN, "", guest.id, "library", Parting()))
-    for name in (guest.name, twin):
-        cloud.done(disks.attach(ADMIN, "", name, shared)[1])
-    for inside in (writer, reader):
+    cloud.done(disks.attach(ADMIN, "", guest.id, SHARED)[1])
+    inside.sh("echo /dev/disk/by-id/virtio-library /library ext4 ro 0 2 >/etc/fstab")
+    return digest
+
+
+def _shares(cloud: Cloud, guest: Instance, twin: str, digest: str) -> None:
+    """A volume that both read at once, and nobody writes to meanwhile; one of them goes, the other starts anew."""
+    disks, volumes = Disks(cloud.runtime.services), Volumes(cloud.runtime.services)
+    volume = volumes.show(ADMIN, "", "library")
+    cloud.done(disks.attach(ADMIN, "", twin, SHARED)[1])
+    for inside in (Inside(cloud.host, guest.id), Inside(cloud.host, cloud.instance(twin).id)):
         there = wait_for(partial(inside.disk, "library"), 30, "the shared disk")
         assert (_digest(inside, "library"), inside.sh(f"cat /sys/block/{there}/ro")) == (digest, "1")
     cloud.done(cloud.instances.delete(ADMIN, "", twin))

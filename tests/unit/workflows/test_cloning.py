@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
@@ -138,6 +139,19 @@ def test_what_stays_behind_is_told(owner: Owner) -> None:
     assert ["/srv" in told and "nofail" in told for told in cloned.warnings] == [True]
     owner.done(cloned.operation)
     assert len(owner.disks(owner.cloud.instances.show(ADMIN, "", "twin").instance)) == 1
+
+
+@pytest.mark.parametrize(("options", "told"), [("defaults", True), ("defaults,nofail", False)])
+def test_a_running_guest_is_asked_for_what_its_clone_would_wait(owner: Owner, options: str, told: bool) -> None:
+    disk = owner.disks(owner.web)[1]
+    fstab = f"/dev/disk/by-id/virtio-{disk.serial} /srv ext4 {options} 0 2\n"
+    owner.hypervisor.domains[owner.web.id].guest |= {
+        "guest-file-open": 7,
+        "guest-file-read": {"buf-b64": base64.b64encode(fstab.encode()).decode()},
+    }
+    clone = owner.cloning.clone(ADMIN, "", "web", CloneSpec(("twin",), without=(disk.name,)))
+    step = owner.cloud.wait(clone.operation).steps[0]
+    assert (f"{disk.name} at /srv" in step.detail) is told, step
 
 
 def test_what_is_refused(owner: Owner) -> None:
