@@ -126,6 +126,7 @@ GROUP, LOGICAL, IN_GROUP = Text(_GROUP), Text(_LOGICAL), Text(f"{_GROUP}/{_LOGIC
 LOGICAL_DEVICE = rf"/dev/{_GROUP}/{_LOGICAL}"
 # qemu-img reads and writes images in a Ceph cluster and logical volumes of ours, too.
 IMAGE = Path(before=rf"rbd:{_RBD_NAME}:id={_CEPH_NAME}:conf=", besides=LOGICAL_DEVICE)
+VOLUME = Path(besides=LOGICAL_DEVICE)
 LVM_SIZE = Text(r"[0-9]{1,19}b")
 TAG = Text(r"zcloud\.[a-z]{1,12}=[a-z0-9-]{1,64}")
 DISK = Text(r"/dev/(disk/by-(id|path|partuuid)/[A-Za-z0-9:._@+-]{1,200}|mapper/[A-Za-z0-9._+-]{1,100}|[a-z0-9]{2,20})")
@@ -207,7 +208,7 @@ FORMS: tuple[Form, ...] = (
     Form("rm", flags("-f"), operands=(FILE,)),
     Form("mv", flags("-f", "-n", "-T"), operands=(FILE, FILE)),
     Form("cp", flags("-T", "-f", "-p", "--reflink=auto", "--sparse=auto", "--sparse=always"), operands=(FILE, FILE)),
-    Form("chown", flags("-h"), operands=(OWNERS, FILE)),
+    Form("chown", flags("-h"), operands=(OWNERS, VOLUME)),
     Form("chmod", operands=(MODE, FILE)),
     Form("truncate", flags("-c"), {"-s": SIZE}, (FILE,), 0, ("-s",)),
     Form("sync", flags("-d", "-f"), operands=(PLACE,)),
@@ -249,7 +250,7 @@ FORMS: tuple[Form, ...] = (
     Form("mv -T -n", operands=(Text(APPLIANCE), Text(APPLIANCE))),
     Form("env LIBGUESTFS_BACKEND=direct", operands=(BACKEND, Text("libguestfs-make-fixed-appliance"), Text(APPLIANCE))),
     Form("env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/nonexistent LC_ALL=C.UTF-8 LIBGUESTFS_BACKEND=direct",
-         flags("--init-groups", "--no-new-privs", "--rw", "-i", "--format=raw", "--format=qcow2"), {"-a": FILE},
+         flags("--init-groups", "--no-new-privs", "--rw", "-i", "--format=raw", "--format=qcow2"), {"-a": VOLUME},
          (BACKEND, Text(f"LIBGUESTFS_PATH={APPLIANCE}"), Text("setpriv"), Text("--reuid=[0-9]{1,10}"),
           Text("--regid=[0-9]{1,10}"), Text("guestfish"), Text("upload"), FILE, *map(Text, (
           "/.zcloud-offline", ":", "sh", "sh /.zcloud-offline", ":", "rm", "/.zcloud-offline"))), 0, ("-a",)),

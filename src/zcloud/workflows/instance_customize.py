@@ -24,6 +24,7 @@ def _keep(run: Run) -> None:
     pool, driver, spec = _disk(run)
     if registry.can(pool, Feature.SNAPSHOT):
         driver.take_snapshot(spec, run.operation.id)
+        driver.settle_snapshot(spec, run.operation.id)
 
 
 def _forget(run: Run) -> None:

@@ -10,7 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zcloud.domain.errors import CommandForbidden
+from zcloud.domain.host import Accel
+from zcloud.domain.plug import DiskFormat, DiskSource
+from zcloud.drivers.guest import guestfs
 from zcloud.drivers.network import guard_rules
+from zcloud.drivers.passage import Identity
 from zcloud.hosts.commands import (
     DEFAULT_ROOTS,
     FORMS,
@@ -84,6 +88,7 @@ ALLOWED = {
     f"libguestfs-make-fixed-appliance {APPLIANCE}.part": [],
     f"mv -f -T -- {I}/x {I}/y": [f"{I}/x", f"{I}/y"],
     f"chown libvirt-qemu:kvm {I}/x": [f"{I}/x"],
+    "chown 64055:64055 -- /dev/vg0/zcloud-0a": [],
     f"chmod 0640 {I}/x": [f"{I}/x"],
     f"truncate -s 0 {I}/x": [f"{I}/x"],
     f"find {I} -mindepth 1 -maxdepth 1 -type f -printf %p\\0%s\\0%b\\0": [I],
@@ -151,6 +156,8 @@ REFUSED = [
     "vgcreate -q --addtag zcloud.made=0-a -- vg0 /dev/../etc/shadow",
     "blkdiscard -z -o 0 -l 4194304 -- /dev/vg0/root",
     "blkdiscard -z -o 0 -l 4194304 -- /dev/sda",
+    "chown 64055:64055 -- /dev/vg0/root",
+    "chown 64055:64055 -- /dev/sda",
     f"qemu-img convert -f raw -O raw -- {I}/x /dev/vg0/root",
     f"qemu-img convert -f raw -O raw -- /dev/sda {I}/x",
     "rm -r -f -- /var/lib/libvirt/swtpm",
@@ -247,6 +254,17 @@ REFUSED = [
 @pytest.mark.parametrize("line", ALLOWED)
 def test_what_drivers_use_passes_and_its_paths_are_told(line: str) -> None:
     assert check(line.split()) == ALLOWED[line]
+
+
+@pytest.mark.parametrize("disk", [f"{I}/x", "/dev/vg0/zcloud-0a", "/dev/vg0/root", "/dev/sda"])
+def test_libguestfs_opens_volumes_only(disk: str) -> None:
+    source = DiskSource(volume_id="0a", path=disk, format=DiskFormat.RAW)
+    argv = guestfs.run_argv(APPLIANCE, Accel.TCG, Identity(64055, 64055), source, f"{I}/script")
+    if disk.endswith(("x", "0a")):
+        assert f"{I}/script" in check(argv)
+        return
+    with pytest.raises(CommandForbidden):
+        check(argv)
 
 
 @pytest.mark.parametrize("line", REFUSED)

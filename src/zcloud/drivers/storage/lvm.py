@@ -27,7 +27,14 @@ class LvmPool(VolumeGroupPool):
         place=("volume_group",),
         growth="Give its volume group another disk (`vgextend`); `zcloud pool refresh` sees it.",
         features=frozenset(
-            {Feature.GROW_LIVE, Feature.COPY, Feature.COPY_LIVE, Feature.SNAPSHOT, Feature.SNAPSHOT_LIVE}
+            {
+                Feature.GROW_LIVE,
+                Feature.COPY,
+                Feature.COPY_LIVE,
+                Feature.SNAPSHOT,
+                Feature.SNAPSHOT_LIVE,
+                Feature.OFFLINE,
+            }
         ),
     )
     OPTIONS: ClassVar[tuple[Option, ...]] = lvmgroup.OPTIONS

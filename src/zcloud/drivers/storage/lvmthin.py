@@ -41,6 +41,7 @@ class LvmThinPool(VolumeGroupPool):
                 Feature.COPY_LIVE,
                 Feature.SNAPSHOT,
                 Feature.SNAPSHOT_LIVE,
+                Feature.OFFLINE,
             }
         ),
     )
