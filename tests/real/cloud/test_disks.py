@@ -44,11 +44,11 @@ def test_the_life_of_a_disk(cloud: Cloud, owned: Instance) -> None:
     volume, made = volumes.create(ADMIN, "", VolumeSpec(f"{owned.name}-archive", 64 * MIB, "default"))
     cloud.done(made)
     cloud.done(disks.attach(ADMIN, "", owned.id, DiskSpec(volume.id, attachment=Attachment(serial="archive")))[1])
-    device = wait_for(lambda: inside.disk("archive"), 10, "the disk in the guest")
+    device = wait_for(lambda: inside.disk("archive"), 60, "the disk in the guest")
     assert _size(inside, device) == 64 * MIB
 
     cloud.done(volumes.resize(ADMIN, "", volume.id, Growth(96 * MIB)))
-    wait_for(lambda: _size(inside, device) == 96 * MIB, 10, "the new size in the guest")
+    wait_for(lambda: _size(inside, device) == 96 * MIB, 60, "the new size in the guest")
 
     unlimited = inside.seconds(_write(device))
     cloud.done(disks.limit(ADMIN, "", owned.id, volume.name, IoLimits(write_bytes=4 * MIB)))
@@ -137,7 +137,7 @@ def _plug_by_scsi(cloud: Cloud, inside: Inside, volume: Volume, owned: Instance)
     disks = Disks(cloud.runtime.services)
     by_scsi = Attachment(DiskBus.SCSI, serial="second", read_only=True)
     cloud.done(disks.attach(ADMIN, "", owned.id, DiskSpec(volume.id, attachment=by_scsi))[1])
-    device = wait_for(lambda: inside.disk("second"), 10, "the SCSI disk in the guest")
+    device = wait_for(lambda: inside.disk("second"), 60, "the SCSI disk in the guest")
     assert inside.sh(f"cat /sys/block/{device}/ro") == "1"
     inside.sh(f"mount -t iso9660 -o ro /dev/{device} /mnt")
     assert _failed(cloud, disks.detach(ADMIN, "", owned.id, volume.id, NOW))["code"] == "disk_mounted"

@@ -36,10 +36,10 @@ def test_the_life_of_a_nic(cloud: Cloud, owned: Instance, second: str) -> None:
     device = _device(inside, port)
 
     cloud.done(nics.link(ADMIN, "", owned.id, BEFORE, up=False))
-    wait_for(lambda: inside.sh(f"cat /sys/class/net/{device}/carrier") == "0", 10, "the cut link in the guest")
+    wait_for(lambda: inside.sh(f"cat /sys/class/net/{device}/carrier") == "0", 60, "the cut link in the guest")
     assert "state='down'" in cloud.host.virsh("dumpxml", "--inactive", owned.id)
     cloud.done(nics.link(ADMIN, "", owned.id, BEFORE, up=True))
-    wait_for(lambda: inside.sh(f"cat /sys/class/net/{device}/carrier") == "1", 10, "the link in the guest")
+    wait_for(lambda: inside.sh(f"cat /sys/class/net/{device}/carrier") == "1", 60, "the link in the guest")
 
     moved, added = nics.attach(
         ADMIN, "", owned.id, NicRequest(second, ADDRESS)

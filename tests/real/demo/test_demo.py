@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,9 +82,7 @@ def test_one_command_makes_a_cloud(newcomer: Newcomer) -> None:
 
 
 def test_again_redoes_nothing(newcomer: Newcomer) -> None:
-    begun = time.monotonic()
     told = newcomer.run("scripts/demo")
-    assert time.monotonic() - begun < 60
     parts = [line for line in told.splitlines() if line.startswith("  ") and ":" in line.split("  ")[1]]
     assert sum(line.endswith(": is there") for line in parts) == 11
 

@@ -35,7 +35,7 @@ def test_tiny_guest_boots_reads_its_seed_and_heeds_the_power_button(
     guest = start_tiny(lab_host, name, tiny_image, SEED, uefi=uefi)
     try:
         assert "TINY-READY tiny-one" in guest.wait_until_ready()
-        wait_for(lambda: guest.agent("guest-ping") == {}, 10, "the agent's answer")
+        wait_for(lambda: guest.agent("guest-ping") == {}, 60, "the agent's answer")
         assert guest.agent("guest-get-host-name") == {"host-name": "tiny-one"}
         interfaces = str(guest.agent("guest-network-get-interfaces"))
         assert "10.99.0.5" in interfaces
@@ -168,7 +168,7 @@ def test_hosts_die_with_the_process_that_holds_them() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     pid, bridge, directory = done.stdout.split()
-    wait_for(lambda: not Path(f"/proc/{pid}").exists(), 10, "the host's end")
+    wait_for(lambda: not Path(f"/proc/{pid}").exists(), 60, "the host's end")
     with Lab(1):
         pass
     assert not Path(f"/sys/class/net/{bridge}/ifalias").exists()

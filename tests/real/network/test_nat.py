@@ -33,9 +33,11 @@ print(socket.inet_ntoa(answer[-4:]) if struct.unpack("!6H", answer[:12])[3] else
 MakeGuests = Callable[[dict[str, str]], Guests]
 
 
-def ask(site: Site, inner: str, mac: str, kind: int, address: str = "") -> list[tuple[int, str]]:
-    """Send a client's message until something answers, for two seconds; gives the answers."""
-    deadline = time.monotonic() + 2
+def ask(
+    site: Site, inner: str, mac: str, kind: int, address: str = "", *, within_s: float = 2
+) -> list[tuple[int, str]]:
+    """Send a client's message until something answers, for some seconds; gives the answers."""
+    deadline = time.monotonic() + within_s
     while True:
         heard = site.send([inner], [(inner, dhcp(mac, kind, address))], 0.4)[0]
         answers = [answer for _, frame in heard if (answer := parse_dhcp(frame))]
@@ -45,8 +47,8 @@ def ask(site: Site, inner: str, mac: str, kind: int, address: str = "") -> list[
 
 def take_lease(site: Site, inner: str, mac: str, address: str) -> None:
     """Take a lease as a client does."""
-    assert ask(site, inner, mac, DISCOVER)[0] == (OFFER, address)
-    assert ask(site, inner, mac, REQUEST, address)[0] == (ACK, address)
+    assert ask(site, inner, mac, DISCOVER, within_s=60)[0] == (OFFER, address)
+    assert ask(site, inner, mac, REQUEST, address, within_s=60)[0] == (ACK, address)
 
 
 def test_ports_get_their_address_and_strangers_none(site: Site, make_guests: MakeGuests) -> None:

@@ -17,8 +17,8 @@ from zcloud.services.hosts import HostSpec
 from zcloud.services.pools import PoolSpec
 
 NOTICED_S = 5.0  # the claim, by the time of the event
-PATIENCE_S = 20.0
-BACK_S = 20.0
+PATIENCE_S = 60.0
+BACK_S = 60.0
 
 Deed = Callable[[NamespaceHost], None]
 
@@ -96,7 +96,7 @@ def test_a_new_libvirtd_is_no_drift(watched: Watched, beta: NamespaceHost) -> No
     watched.event("host.degraded", since)
     beta.daemons.start_libvirtd()
     watched.event("host.up", since, BACK_S)
-    wait_for(lambda: _samples(watched) > 1, 10, "looks at the new libvirtd")
+    wait_for(lambda: _samples(watched) > 1, 60, "looks at the new libvirtd")
     assert cloud.instance("far").status is before
     with cloud.runtime.store.read() as tx:
         assert tx.events.after(since, kinds=["drift.", "instance."]) == []

@@ -105,7 +105,7 @@ def test_each_role_does_its_part(installation: Installation, tiny_image: Path) -
     assert (image["state"], image["format"]) == ("ready", "qcow2")
     kinds = {each["kind"] for each in json.loads(installation.zcloud("event", "list", "-o", "json"))}
     assert {"operation.started", "operation.ended"} <= kinds
-    with urllib.request.urlopen(f"http://127.0.0.1:{installation.metrics_port}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{installation.metrics_port}/metrics", timeout=60) as answer:
         own = answer.read().decode()
     labels = 'outcome="succeeded",resource="image",verb="import"'
     assert f"zcloud_operation_duration_seconds_count{{{labels}}} 1.0\n" in own
