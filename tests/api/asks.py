@@ -20,12 +20,15 @@ from zcloud.domain.people import SecondFactor, SshKey, Token
 from zcloud.domain.schedule import SnapshotSchedule
 from zcloud.domain.snapshot import Snapshot, SnapshotState
 from zcloud.domain.storage import Volume, VolumeRole
+from zcloud.drivers.hostdisks import COLUMNS, parse_disks
 from zcloud.services import codes
 from zcloud.store import Tx
+from zcloud.testing.fakes import FakeShell
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8Dcyui7IRzE1bbVJNdfzcqyXBlgAjUOe5VFjwYTFhY me@here"
 FINGERPRINT = "SHA256:offered"
 CODE = "abcd-efgh-ijkl-mnop"
+EMPTY_DISK = parse_disks(FakeShell().run(["lsblk", "-J", "-b", "-o", COLUMNS]).stdout)[1].digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +210,14 @@ ASKS: dict[tuple[str, str], Ask] = {
     ("POST", "/v1/hosts/{ref}/domains/{domain}/adopt"): Ask(
         202, "/v1/hosts/anton/domains/old-mail/adopt", {"name": "mail", "project": "default"}
     ),
+    ("GET", "/v1/hosts/{ref}/disks"): Ask(200, "/v1/hosts/anton/disks"),
+    ("GET", "/v1/hosts/{ref}/disks/{disk}/preparation"): Ask(
+        200, "/v1/hosts/anton/disks/vdb/preparation?mount=/srv/fast"
+    ),
+    ("POST", "/v1/hosts/{ref}/disks/{disk}/prepare"): Ask(
+        202, "/v1/hosts/anton/disks/vdb/prepare", {"mount": "/srv/fast", "digest": EMPTY_DISK}
+    ),
+    ("POST", "/v1/hosts/{ref}/disks/release"): Ask(202, "/v1/hosts/anton/disks/release", {"mount": "/srv/slow"}),
     ("POST", "/v1/hosts/{ref}/guests/stop"): Ask(202, "/v1/hosts/anton/guests/stop", {"deadline_s": 30}),
     ("POST", "/v1/hosts/{ref}/guests/start"): Ask(202, "/v1/hosts/anton/guests/start"),
     ("GET", "/v1/pools"): Ask(200, "/v1/pools"),

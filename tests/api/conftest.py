@@ -42,7 +42,7 @@ from zcloud.services.signin import Origin
 from zcloud.services.tickets import Grant, Tickets
 from zcloud.store import OBSERVER_LEASE, Store, Tx, Worker
 from zcloud.store.schema import metadata
-from zcloud.testing.fakes import FakeDomain, FakeHypervisor
+from zcloud.testing.fakes import FakeDomain, FakeHypervisor, FakeLink
 from zcloud.tunnel import Tunnel
 
 with warnings.catch_warnings():
@@ -193,10 +193,12 @@ def make_parts(store: Store, upload_dir: Path, tunnel: Callable[[ApiParts], Tunn
     )
 
 
-def _a_host(host_id: str) -> FakeHypervisor:
+def _a_host(host_id: str) -> FakeLink:
     """Give a host on which every instance is on."""
     del host_id
-    return _LitHost()
+    link = FakeLink(hypervisor=_LitHost())
+    link.shell.blocks.fstab.append("UUID=0d /srv/slow ext4 nofail,x-zcloud.disk 0 2")
+    return link
 
 
 THEIRS = "f0f0f0f0"  # how the uuid of a domain begins that others made

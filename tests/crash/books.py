@@ -81,6 +81,7 @@ class Books:
         rows = Rows.read(self._engine)
         self._check_store(rows)
         self._check_images(rows)
+        self._check_disks(rows)
         for host_id in hosts:
             self._check_host(rows, host_id)
 
@@ -105,6 +106,17 @@ class Books:
         assert len(rows.of("claims", provider_kind="host")) == 2 * len(running)
         owners = {row["instance_id"] for row in rows.tables["ports"]}
         assert owners == {row["instance_id"] for row in rows.tables["volumes"] if row["instance_id"]}
+
+    def _check_disks(self, rows: Rows) -> None:
+        """Each host mounts, and has written down, the disks that were prepared and not let go since."""
+        for host_id in {row["resource_id"] for row in rows.of("operations", verb="prepare_disk")}:
+            ended = rows.of("operations", resource_id=host_id, status="succeeded")
+            prepared, released = (
+                {row["args"]["mount"] for row in ended if row["verb"] == f"{verb}_disk"}
+                for verb in ("prepare", "release")
+            )
+            traces = self.links.traces(host_id)
+            assert traces.disks == traces.noted == prepared - released
 
     def _check_images(self, rows: Rows) -> None:
         """The image store holds the images that are ready, whole, and nothing half-made."""

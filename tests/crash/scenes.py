@@ -20,6 +20,7 @@ from zcloud.domain.attachment import Attachment, DiskBus, IoLimits
 from zcloud.domain.customization import Customization, PlacedFile
 from zcloud.domain.errors import NotFound
 from zcloud.domain.host import HostKind, HostState
+from zcloud.domain.hostdisk import Wish
 from zcloud.domain.install import InstallRequest
 from zcloud.domain.instance import DiskRequest, Firmware, Instance, InstanceSpec, NicRequest
 from zcloud.domain.network import NetworkKind
@@ -39,6 +40,7 @@ from zcloud.services.forgetting import Forgetting
 from zcloud.services.freezing import Freezing
 from zcloud.services.groups import Groups, Place
 from zcloud.services.hardware import HardwareChange, HardwareService
+from zcloud.services.hostdisks import HostDisks
 from zcloud.services.hosts import Hosts, HostSpec
 from zcloud.services.images import Images, ImageSpec
 from zcloud.services.lifecycle import Lifecycle
@@ -74,9 +76,9 @@ class Stage:
     def __post_init__(self) -> None:
         services = self.cloud.services
         self.hosts, self.pools = Hosts(services), Pools(services)
-        direct = Direct(lambda host_id: self.cloud.links.link(host_id).hypervisor)
+        direct = Direct(self.cloud.links.link)
         self.adopting, self.definitions = Adopting(services, direct), Definitions(services, direct)
-        self.forgetting = Forgetting(services)
+        self.forgetting, self.host_disks = Forgetting(services), HostDisks(services, direct)
         self.groups, self.freezing = Groups(services), Freezing(services)
         self.networks, self.images = Networks(services), Images(services)
         self.sizes, self.hardware = Sizes(services), HardwareService(services)
@@ -617,9 +619,30 @@ def _scan_host(stage: Stage, _host_id: str) -> Ask:
     return lambda: stage.hosts.add(ADMIN, spec)[1]
 
 
+def _prepare_disk(stage: Stage, _host_id: str) -> Ask:
+    """One that has something on it, of a host that is asked for this alone."""
+    host, operation = stage.hosts.add(ADMIN, _host_spec(stage))
+    stage.done(operation)
+    wish = Wish(f"/srv/{stage.name('disk')}", erase=True)
+
+    def ask() -> Operation:
+        digest = stage.host_disks.plan(ADMIN, host.id, "vdc", wish).disk.digest
+        return stage.host_disks.prepare(ADMIN, host.id, "vdc", wish, digest)
+
+    return ask
+
+
+def _release_disk(stage: Stage, host_id: str) -> Ask:
+    prepared = _prepare_disk(stage, host_id)()
+    stage.done(prepared)
+    return lambda: stage.host_disks.release(ADMIN, prepared.resource_id, prepared.args["mount"])
+
+
 SCENES: Mapping[str, Callable[[Stage, str], Ask]] = {
     "group_start_v1": _start_group,
     "group_stop_v1": _stop_group,
+    "host_disk_prepare_v1": _prepare_disk,
+    "host_disk_release_v1": _release_disk,
     "host_enlist_v1": _enlist_host,
     "host_forget_v1": _forget_host,
     "host_remove_v1": _remove_host,

@@ -33,6 +33,7 @@ from zcloud.services.groups import Groups
 from zcloud.services.guests import Guests
 from zcloud.services.hardware import HardwareService
 from zcloud.services.health import Health, Patience
+from zcloud.services.hostdisks import HostDisks
 from zcloud.services.hosts import Hosts
 from zcloud.services.idempotency import Idempotency
 from zcloud.services.images import Images
@@ -91,12 +92,13 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """What instances have plugged in, and what waits for it."""
+    """What instances have plugged in, what waits for it, and the disks that hosts have."""
 
     volumes: Volumes
     disks: Disks
     nics: Nics
     moving: Moving
+    host_disks: HostDisks
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +201,11 @@ def build_owner(services: Services, direct: Direct) -> Owner:
     )
 
 
+def build_devices(services: Services, direct: Direct) -> Devices:
+    """Build what deals with devices."""
+    return Devices(Volumes(services), Disks(services), Nics(services), Moving(services), HostDisks(services, direct))
+
+
 def build_parts(
     services: Services,
     settings: Settings,
@@ -229,7 +236,7 @@ def build_parts(
         instances=Instances(services),
         machines=Machines(Sizes(services), HardwareService(services)),
         owner=build_owner(services, direct),
-        devices=Devices(Volumes(services), Disks(services), Nics(services), Moving(services)),
+        devices=build_devices(services, direct),
         operations=Operations(services),
         events=Events(services),
         audit=Audit(services),

@@ -24,9 +24,11 @@ from zcloud.domain.snapshot import Snapshot
 from zcloud.services import adoption as adopting
 from zcloud.services import uploads
 from zcloud.services.forgetting import LossPlan
+from zcloud.services.hostdisks import DiskPlan, DiskView
 from zcloud.services.instances import BriefView, InstanceView
 from zcloud.wire import snapshots as wire_snapshots
 from zcloud.wire.flavors import Flavor
+from zcloud.wire.hostdisks import HostDisk, Preparation
 from zcloud.wire.hosts import AdoptionPlan, EndedWork, Host, HostDomain, HostLoss, LostInstance, LostVolume
 from zcloud.wire.images import Image, ImageSource, Upload
 from zcloud.wire.instances import Instance, InstanceBrief, Nic, Pending, SeenAddress
@@ -237,6 +239,25 @@ def _source(it: Mapping[str, Any]) -> ImageSource:
     address = url._replace(query="", fragment="").geturl()
     size, verified_by = int(it.get("size", 0)), str(it.get("verified_by", ""))
     return ImageSource(str(it.get("kind", "")), address, it.get("checksum", ""), size, verified_by)
+
+
+def host_disk(view: DiskView) -> HostDisk:
+    """Show a disk of a host."""
+    it = view.disk
+    return HostDisk(
+        name=it.name, path=it.path, size=it.size, model=it.model, serial=it.serial, wwn=it.wwn,
+        transport=it.transport, rotational=it.rotational, read_only=it.read_only, content=it.content, uses=it.uses,
+        pools=view.pools, system=it.is_system, prepared=view.prepared,
+    )  # fmt: skip
+
+
+def preparation(plan: DiskPlan) -> Preparation:
+    """Show what preparing a disk would do."""
+    it, wish = plan.disk, plan.wish
+    return Preparation(
+        host=plan.host.name, disk=it.name, size=it.size, model=it.model, serial=it.serial, mount=wish.mount,
+        filesystem=wish.filesystem, lost=plan.lost, commands=plan.commands, digest=it.digest,
+    )  # fmt: skip
 
 
 def upload(it: uploads.Upload, piece_max: int) -> Upload:

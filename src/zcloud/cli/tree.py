@@ -142,6 +142,14 @@ TREE: Tree = {
             "set": f"{_C}host:change",
             "remove": f"{_C}host:remove",
             "forget": f"{_C}host_forget:forget",
+            "disk": Noun(
+                "Disks that hosts have, made places for pools.",
+                {
+                    "list": f"{_C}host_disk:list_disks",
+                    "prepare": f"{_C}host_disk:prepare",
+                    "release": f"{_C}host_disk:release",
+                },
+            ),
         },
     ),
     "pool": Noun(

@@ -283,6 +283,22 @@ class DiskLimits(TypedDict):
     burst_s: int
 
 
+class DiskPrepare(TypedDict):
+    """A disk that is to be mounted at ``mount`` (``/srv/NAME``); ``digest`` is the plan's.  ``erase``: what is on
+    it now may be lost."""
+
+    mount: str
+    digest: str
+    filesystem: NotRequired[Literal["ext4", "xfs"]]
+    erase: NotRequired[bool]
+
+
+class DiskRelease(TypedDict):
+    """Where the disk is mounted that is to be let go."""
+
+    mount: str
+
+
 class DiskRequest(TypedDict):
     """A data disk. The guest makes a ``filesystem`` on the whole of it and mounts it at ``mount`` (ext4 by
     default)."""
@@ -605,6 +621,27 @@ class HostCreate(TypedDict):
     cpu_ratio: NotRequired[float]
     memory_ratio: NotRequired[float]
     reserved_memory_mib: NotRequired[int]
+
+
+class HostDisk(TypedDict):
+    """A whole disk of a host; ``size`` in bytes.  ``content`` says what is on it, ``uses`` who uses it (both empty:
+    it is free), ``pools`` which pools are on it. ``system``: the host's own system is. ``prepared``: where zcloud
+    mounts it."""
+
+    name: str
+    path: str
+    size: int
+    model: str
+    serial: str
+    wwn: str
+    transport: str
+    rotational: bool
+    read_only: bool
+    content: list[str]
+    uses: list[str]
+    pools: list[str]
+    system: bool
+    prepared: str
 
 
 class HostDomain(TypedDict):
@@ -1268,6 +1305,22 @@ class PowerRequest(TypedDict):
 
     force: NotRequired[bool]
     deadline_s: NotRequired[int]
+
+
+class Preparation(TypedDict):
+    """What preparing a disk would do; nothing was changed.  ``lost`` is on it now. ``commands`` run in turn, with
+    ids in place of ``...-UUID``. The request takes ``digest``."""
+
+    host: str
+    disk: str
+    size: int
+    model: str
+    serial: str
+    mount: str
+    filesystem: str
+    lost: list[str]
+    commands: list[str]
+    digest: str
 
 
 class Project(TypedDict):

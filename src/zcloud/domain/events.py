@@ -11,6 +11,8 @@ EVENT_KINDS: Mapping[str, str] = {
     "operation.waiting": "An operation waits for something to happen and holds no worker.",
     "operation.blocked": "An operation cannot go on because a host does not answer; it goes on by itself.",
     "operation.ended": "An operation has succeeded, failed or was cancelled; `data.status` says which.",
+    "host.disk_prepared": "A disk of a host was given a file system and is mounted; `data.mount` says where.",
+    "host.disk_released": "A disk of a host is not mounted any more; what is on it stays.",
     "image.upload": "Bytes of an upload have come; `data` has its offset and size. At most one in two seconds.",
     "instance.small": "An instance gets less than its system needs, or what that does not start with.",
     "instance.changed": "Somebody changed an instance's tags or its protection.",

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 
+from zcloud.domain import hostdisk
 from zcloud.domain.errors import CommandForbidden
 from zcloud.domain.storage import MOUNTS
+from zcloud.hosts.diskforms import DISK, DISK_FORMS
+from zcloud.hosts.forms import Form, Kind, Kinds, Path, Text, flags
 from zcloud.hosts.nftscript import check_script
 
-DEFAULT_ROOTS = ("/var/lib/libvirt/images", "/var/lib/libvirt/dnsmasq", "/var/lib/zcloud", "/var/log/libvirt")
+DEFAULT_ROOTS = ("/var/lib/libvirt/images", "/var/lib/libvirt/dnsmasq", "/var/lib/zcloud", "/var/log/libvirt", "/srv")
 """Paths below which commands may work; pools' own paths are added by the configuration (``hosts.roots``)."""
 
 PROBE_DIRECTORY = "/var/lib/zcloud/probe"
@@ -40,60 +42,8 @@ _FACTS = re.compile(
     r"|/sys/module/kvm(_intel|_amd)?/parameters/[a-z0-9_]+"
     r"|/sys/class/net/[A-Za-z0-9_.-]{1,15}/(address|mtu|operstate|speed|carrier|bridge/[a-z_]+|brport/[a-z_]+)"
     r"|/sys/kernel/mm/(ksm|transparent_hugepage)/[a-z_]+"
-    r"|/etc/os-release|/etc/machine-id"
+    r"|/etc/os-release|/etc/machine-id|/etc/fstab"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A value that a regular expression describes whole."""
-
-    pattern: str
-
-
-@dataclass(frozen=True, slots=True)
-class Path:
-    """An absolute, normalised path below an allowed root, after ``prefix``.
-
-    ``place`` accepts a root itself, ``facts`` the readable files of /proc, /sys and /etc named above; with ``within``
-    the path must lie below that directory, whatever the roots are. ``before`` describes what else may come before it.
-    What ``besides`` describes whole is fine as it is.
-    """
-
-    prefix: str = ""
-    before: str = ""
-    place: bool = False
-    facts: bool = False
-    within: str = ""
-    besides: str = ""
-
-
-Kind = Text | Path
-Kinds = Mapping[str, Kind]
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """One allowed command: its fixed beginning, then flags and options in any order, then operands.
-
-    ``options`` take a value as their next argument. ``required`` names options that must be there; the last
-    ``optional`` operands may be absent. ``fed`` commands read standard input; ``script`` means that it is an nft
-    script and is checked too.
-    """
-
-    words: str
-    flags: frozenset[str] = frozenset()
-    options: Kinds = field(default_factory=dict)
-    operands: tuple[Kind, ...] = ()
-    optional: int = 0
-    required: tuple[str, ...] = ()
-    script: bool = False
-    fed: bool = False
-
-
-def flags(*names: str) -> frozenset[str]:
-    """Give a set of flags."""
-    return frozenset(names)
 
 
 UUID = Text(_UUID)
@@ -129,8 +79,6 @@ IMAGE = Path(before=rf"rbd:{_RBD_NAME}:id={_CEPH_NAME}:conf=", besides=LOGICAL_D
 VOLUME = Path(besides=LOGICAL_DEVICE)
 LVM_SIZE = Text(r"[0-9]{1,19}b")
 TAG = Text(r"zcloud\.[a-z]{1,12}=[a-z0-9-]{1,64}")
-DISK = Text(r"/dev/(disk/by-(id|path|partuuid)/[A-Za-z0-9:._@+-]{1,200}|mapper/[A-Za-z0-9._+-]{1,100}|[a-z0-9]{2,20})")
-
 _REPORT = "--reportformat json --units b --nosuffix -o"
 _LVCREATE: Kinds = {
     "-n": LOGICAL, "-L": LVM_SIZE, "-l": Text("100%ORIGIN"), "-V": LVM_SIZE, "-k": Text("n"), "-Z": Text("y"),
@@ -226,7 +174,8 @@ FORMS: tuple[Form, ...] = (
     Form("sha256sum", operands=(FILE,)),
     # Shared file systems, each mounted at a place of ours.
     Form("mount -t nfs", options={"-o": MOUNT_OPTIONS}, operands=(NFS_SOURCE, Path(within=MOUNTS)), required=("-o",)),
-    Form("umount", operands=(Path(within=MOUNTS),)),
+    Form("umount", operands=(Path(within=MOUNTS, besides=hostdisk.PLACE),)),
+    *DISK_FORMS,
     # Logical volumes: looking at a group, and what is named after us in it.
     Form(f"vgs {_REPORT} vg_size,vg_free,vg_extent_size,vg_tags", operands=(GROUP,)),
     Form(f"lvs {_REPORT} "

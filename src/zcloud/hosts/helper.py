@@ -23,7 +23,8 @@ _IDLE_S = 60.0
 _LONGEST_S = 24 * 3600.0
 _SCRIPT_LIMIT = 8 << 20
 _LOOK_S = 10.0
-_MOUNTING = ("mount", "umount")
+_OUTSIDE = ("mount", "umount", "lsblk", "udevadm", "wipefs", "sfdisk", "mkfs.ext4", "mkfs.xfs", "sed")
+_RELOAD = ["systemctl", "daemon-reload"]
 _UNIT = "INVOCATION_ID"  # systemd sets it for what it starts
 
 
@@ -87,8 +88,8 @@ def _whole(feed: Iterator[bytes]) -> bytes:
 
 
 def _outside(argv: Sequence[str], timeout_s: float) -> Sequence[str]:
-    """Give how a mount is made for the whole machine: as a unit of systemd has its own view, systemd itself does it."""
-    if argv[0] not in _MOUNTING or _UNIT not in os.environ:
+    """Give how mounts, disks and /etc are reached: a unit of systemd has its own view of them, so systemd does it."""
+    if (argv[0] not in _OUTSIDE and list(argv) != _RELOAD) or _UNIT not in os.environ:
         return argv
     words = ["systemd-run", "--quiet", "--wait", "--pipe", "--collect", "-p", f"RuntimeMaxSec={timeout_s:.0f}"]
     return [*words, "--", *argv]

@@ -63,7 +63,7 @@ def _serve_api(runtime: Runtime, *, tls: bool) -> None:
         _settings(config, tls=tls),
         read_console_log=_read_console_log(runtime),
         console=tunnel.route(),
-        direct=Direct(lambda host_id: runtime.pool.link(host_id).hypervisor),
+        direct=Direct(runtime.pool.link),
     )
     app = create_app(parts, PAGES)
     secure: dict[str, str] = {}

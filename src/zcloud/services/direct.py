@@ -1,7 +1,7 @@
-"""The few things that a host is asked while a request waits: a screen, keys, a definition. Bounded in time and number.
+"""The few things that a host is asked while a request waits: a screen, keys, a definition, its disks.
 
-Everything else comes from the store. A host that does not answer holds no request longer than ``timeout_s``, and a
-host that answers slowly is not asked by more than a few at once.
+They are bounded in time and number; everything else comes from the store. A host that does not answer holds no request
+longer than ``timeout_s``, and one that answers slowly is not asked by more than a few at once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from concurrent.futures import TimeoutError as TooLate
 from typing import TypeVar
 
 from zcloud.domain.errors import DeadlineExceeded, Throttled
-from zcloud.ports import Hypervisor
+from zcloud.ports import HostLink, Hypervisor
 
 T = TypeVar("T")
 
@@ -23,15 +23,19 @@ _THREADS = 8
 
 
 class Direct:
-    """Asks hosts by their ids; ``hypervisor`` raises HostUnreachable at once for a lost one."""
+    """Asks hosts by their ids; ``link`` raises HostUnreachable at once for a lost one."""
 
-    def __init__(self, hypervisor: Callable[[str], Hypervisor], *, timeout_s: float = 10.0) -> None:
-        self._hypervisor, self._timeout_s = hypervisor, timeout_s
+    def __init__(self, link: Callable[[str], HostLink], *, timeout_s: float = 10.0) -> None:
+        self._link, self._timeout_s = link, timeout_s
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="direct")
         self._busy: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def ask(self, host_id: str, work: Callable[[Hypervisor], T]) -> T:
+        """Ask a host's libvirt (see ``look``)."""
+        return self.look(host_id, lambda link: work(link.hypervisor))
+
+    def look(self, host_id: str, work: Callable[[HostLink], T]) -> T:
         """Give what ``work`` finds. Raises Throttled, DeadlineExceeded, HostUnreachable, and what ``work`` does."""
         with self._lock:
             if self._busy[host_id] >= _AT_ONCE:
@@ -46,9 +50,9 @@ class Direct:
                 hint="libvirt may be at work on the guest; try again in a while.",
             ) from error
 
-    def _do(self, host_id: str, work: Callable[[Hypervisor], T]) -> T:
+    def _do(self, host_id: str, work: Callable[[HostLink], T]) -> T:
         try:
-            return work(self._hypervisor(host_id))
+            return work(self._link(host_id))
         finally:
             with self._lock:
                 self._busy[host_id] -= 1

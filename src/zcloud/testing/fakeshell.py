@@ -12,6 +12,7 @@ from zcloud.domain.errors import CommandFailed, HostUnreachable, NotFound, Zclou
 from zcloud.hosts import commands
 from zcloud.ports import Completed, FileFacts, Space
 from zcloud.testing import fakeimages
+from zcloud.testing.fakeblocks import FakeBlocks
 from zcloud.testing.fakedisk import KEPT, FakeDisk, FakeError, FakeFile
 from zcloud.testing.fakelvm import FakeLvm
 from zcloud.testing.fakenft import FakeNft
@@ -45,6 +46,7 @@ class FakeShell:
         self.disk = disk or FakeDisk()
         self.rbd = FakeRbd()
         self.lvm, self.nft = FakeLvm(self.disk), FakeNft()
+        self.blocks = FakeBlocks(self.disk)
         self.roots = tuple(roots)
         self.history: list[tuple[str, ...]] = []
         self.unreachable = False
@@ -66,11 +68,11 @@ class FakeShell:
             "env -i": self._guestfish,
             "sha256sum": lambda argv, _: f"{self.disk.file(argv[-1]).digest}  {argv[-1]}\n".encode(),
             "mount": lambda argv, _: self._quietly(self.disk.mount, argv[-2], argv[-1]),
-            "umount": lambda argv, _: self._quietly(self.disk.unmount, argv[-1]),
             "cat": self._cat,
             **(images := fakeimages.handlers(self.disk)),
             **self.rbd.handlers(self.disk, images["qemu-img convert"]),
             **self.lvm.handlers(),
+            **self.blocks.handlers(),
             "nft -f": lambda _, stdin: self.nft.apply(stdin.decode()),
             "nft -j": lambda argv, _: self.nft.listing(" ".join(argv[-2:])),
         }
@@ -203,6 +205,8 @@ class FakeShell:
         return b"network: netplan\n"
 
     def _cat(self, argv: Sequence[str], _stdin: bytes) -> bytes:
+        if argv[-1] == "/etc/fstab":
+            return "".join(f"{line}\n" for line in self.blocks.fstab).encode()
         if argv[-1] != "/proc/mounts":
             raise FakeError(f"cat: {argv[-1]}: No such file or directory")
         lines = [f"{source} {place} nfs4 rw,hard 0 0\n" for place, (source, _) in self.disk.mounts.items()]

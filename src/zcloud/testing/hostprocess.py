@@ -47,13 +47,16 @@ class Call(NamedTuple):
 class Traces:
     """What is on a fake host: domains with state and number of starts, files, names of networks with addresses, mounts.
 
-    Files are its own and those of what is mounted.
+    Files are its own and those of what is mounted. ``disks`` are the places of mounted disks, ``noted`` those of our
+    lines in fstab.
     """
 
     domains: dict[str, tuple[DomainState, int]]
     files: frozenset[str]
     networks: dict[str, frozenset[str]]
     mounts: frozenset[str]
+    disks: frozenset[str]
+    noted: frozenset[str]
 
 
 class HostServer:
@@ -83,7 +86,10 @@ class HostServer:
         domains = {uuid: (each.state, each.starts) for uuid, each in link.hypervisor.domains.items()}
         mounts = link.shell.disk.mounts
         files = [*link.shell.disk.files, *(path for _, disk in mounts.values() for path in disk.files)]
-        return Traces(domains, frozenset(files), networks, frozenset(mounts))
+        blocks = link.shell.blocks
+        noted = frozenset(each.split()[1] for each in blocks.fstab if "x-zcloud.disk" in each)
+        disks = frozenset(blocks.places) - {"/"}
+        return Traces(domains, frozenset(files), networks, frozenset(mounts), disks, noted)
 
     def _answer(self, client: Connection[Any, Any]) -> None:
         with client:

@@ -65,7 +65,7 @@ SAID: tuple[str, ...] = (
     "Enlist", "Forget", "Freeze", "Hardware", "Import", "Limit disk", "Link nic", "Pause", "Remove", "Rename", "Reset",
     "Resize", "Restart", "Restore", "Resume", "Save", "Scan", "Start", "Stop", "Tag", "Thaw", "Trash", "Untag",
     "Untrash", "Snapshot", "Revert", "Delete snapshot", "Insert", "Eject", "Clone", "Template",
-    "Install", "Adding", "Removing", "None", "Root", "Data", "Last", "Stay-off",
+    "Install", "Prepare disk", "Release disk", "Adding", "Removing", "None", "Root", "Data", "Last", "Stay-off",
     "Authority", "Server", "Schema", "Store", "Workers", "Observer",
     # shown as they are
     "admin", "operator", "member", "viewer",

@@ -8,6 +8,7 @@ from zcloud.operations.model import Workflow
 from zcloud.workflows.context import Run
 from zcloud.workflows.disks import DISK_ATTACH, DISK_DETACH, DISK_LIMIT
 from zcloud.workflows.groups import GROUP_START, GROUP_STOP
+from zcloud.workflows.host_disks import HOST_DISK_PREPARE, HOST_DISK_RELEASE
 from zcloud.workflows.host_forget import HOST_FORGET
 from zcloud.workflows.hosts import HOST_ENLIST, HOST_REMOVE, HOST_SCAN
 from zcloud.workflows.images import IMAGE_DELETE, IMAGE_IMPORT
@@ -41,6 +42,8 @@ WORKFLOWS: Mapping[str, Workflow[Run]] = {
         DISK_LIMIT,
         GROUP_START,
         GROUP_STOP,
+        HOST_DISK_PREPARE,
+        HOST_DISK_RELEASE,
         HOST_ENLIST,
         HOST_FORGET,
         HOST_REMOVE,

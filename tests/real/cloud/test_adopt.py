@@ -33,7 +33,7 @@ class Theirs:
     def __init__(self, cloud: Cloud, image: Path, name: str, *, uefi: bool) -> None:
         self.cloud, self.host, self.name = cloud, cloud.host, name
         pool, services = cloud.runtime.pool, cloud.runtime.services
-        self.direct = Direct(lambda host_id: pool.link(host_id).hypervisor)
+        self.direct = Direct(pool.link)
         self.adopting, self.services = Adopting(services, self.direct), services
         images = self.host.path(IMAGES)
         (images / f"{name}.qcow2").write_bytes(image.read_bytes())

@@ -149,7 +149,7 @@ def _plug_by_scsi(cloud: Cloud, inside: Inside, volume: Volume, owned: Instance)
 def _freeze_and_thaw(cloud: Cloud, inside: Inside, owned: Instance) -> None:
     """By hand, and by itself when its time is over."""
     services, device = cloud.runtime.services, _own_disk(inside)
-    freezing, insides = Freezing(services), Insides(services, Direct(lambda id: cloud.runtime.pool.link(id).hypervisor))
+    freezing, insides = Freezing(services), Insides(services, Direct(cloud.runtime.pool.link))
     assert _failed(cloud, freezing.freeze(ADMIN, "", owned.id, 60))["code"] == "guest_refused"  # nothing is mounted
     assert cloud.instance(owned.name).frozen_until is None
     inside.sh(f"mke2fs /dev/{device} && mount -t ext2 /dev/{device} /mnt")

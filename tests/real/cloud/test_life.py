@@ -17,7 +17,7 @@ from zcloud.services.insides import Insides
 def test_it_is_seen_and_answers(cloud: Cloud, owned: Instance) -> None:
     port = cloud.instances.show(ADMIN, "", owned.id).ports[0]
     assert port.address in {each["address"] for each in owned.observed["addresses"]}
-    insides = Insides(cloud.runtime.services, Direct(lambda host_id: cloud.runtime.pool.link(host_id).hypervisor))
+    insides = Insides(cloud.runtime.services, Direct(cloud.runtime.pool.link))
     _ask_its_agent(insides, owned)
     ping = ["ping", "-c1", "-W2", port.address]
     wait_for(lambda: cloud.host.run(ping, check=False).returncode == 0, 180, "an answer to a ping")

@@ -118,7 +118,7 @@ def test_its_screen_is_reached_over_ssh_and_on_the_machine_itself(
 
 
 def test_its_screen_is_seen_and_its_keys_are_pressed(cloud: Cloud, owned: Instance) -> None:
-    direct = Direct(lambda host_id: cloud.runtime.pool.link(host_id).hypervisor)
+    direct = Direct(cloud.runtime.pool.link)
     screens, shell = Screens(cloud.runtime.services, direct), Inside(cloud, owned.id)
     picture = screens.picture(ADMIN, "", owned.id)
     width, height = struct.unpack(">II", picture[16:24])

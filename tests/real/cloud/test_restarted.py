@@ -74,7 +74,7 @@ def _by_sata() -> DiskSpec:
 
 def _edit_while_it_runs(cloud: Cloud, owned: Instance) -> None:
     """What is harmless is shown as a difference, and defined; what is not is refused, and so is an old look."""
-    definitions = Definitions(cloud.runtime.services, Direct(lambda id: cloud.runtime.pool.link(id).hypervisor))
+    definitions = Definitions(cloud.runtime.services, Direct(cloud.runtime.pool.link))
     shown = definitions.show(ADMIN, "", owned.id)
     for hostile, why in (
         (shown.xml.replace("</devices>", "<hostdev mode='subsystem' type='usb'/></devices>"), "hostdev"),

@@ -11,21 +11,14 @@ from hypothesis import strategies as st
 
 from zcloud.domain.errors import CommandForbidden
 from zcloud.domain.host import Accel
+from zcloud.domain.hostdisk import FileSystem, Marks, Wish
 from zcloud.domain.plug import DiskFormat, DiskSource
 from zcloud.drivers.guest import guestfs
+from zcloud.drivers.hostdisks import COLUMNS, note_argv, unnote_argv
 from zcloud.drivers.network import guard_rules
 from zcloud.drivers.passage import Identity
-from zcloud.hosts.commands import (
-    DEFAULT_ROOTS,
-    FORMS,
-    PROBE_DIRECTORY,
-    Form,
-    Kind,
-    Text,
-    check,
-    reads_input,
-    takes_script,
-)
+from zcloud.hosts.commands import DEFAULT_ROOTS, FORMS, PROBE_DIRECTORY, check, reads_input, takes_script
+from zcloud.hosts.forms import Form, Kind, Text
 from zcloud.hosts.nftscript import check_script
 
 I = "/var/lib/libvirt/images"  # noqa: E741 - the short name keeps the tables readable
@@ -124,6 +117,18 @@ ALLOWED = {
     "ip -j -d link show type bridge": [],
     "ip -j addr show dev br0 up": [],
     "ip -j -s neigh show": [],
+    "cat -- /etc/fstab": [],
+    f"lsblk -J -b -o {COLUMNS}": [],
+    "udevadm info -q symlink -- /dev/nvme0n1": [],
+    "wipefs -n -J -- /dev/sdb": [],
+    "wipefs -a -q -- /dev/sdb": [],
+    "sfdisk -q --wipe always --wipe-partitions always --label gpt -- /dev/sdb": [],
+    f"mkfs.ext4 -q -m 0 -L zc-00000000 -U {ID} -- /dev/disk/by-partuuid/{ID}": [],
+    f"mkfs.xfs -q -L zc-00000000 -m uuid={ID} -- /dev/disk/by-partuuid/{ID}": [],
+    "mount -- /srv/fast": [],
+    "umount -- /srv/fast": [],
+    "sync /etc/fstab /etc": [],
+    "systemctl daemon-reload": [],
     "systemctl is-active libvirtd.service": [],
     "sysctl -n net.ipv4.ip_forward": [],
     "uname -r": [],
@@ -183,6 +188,25 @@ REFUSED = [
     f"mount --bind /etc {M}/x",
     f"umount -- {I}",
     "umount -- /",
+    "umount -- /srv",
+    "umount -- /srv/a/b",
+    "mount -- /home",
+    "mount -- /srv/../home",
+    "mount -o suid -- /srv/fast",
+    "mount -a",
+    # disks: never against the kernel's word, only our partitions, only our lines of fstab
+    "wipefs -a -f -- /dev/sdb",
+    "wipefs -a -q -- /dev/../etc/shadow",
+    "sfdisk -q --force --wipe always --wipe-partitions always --label gpt -- /dev/sdb",
+    "sfdisk --delete /dev/sdb",
+    f"mkfs.ext4 -q -m 0 -L zc-00000000 -U {ID} -- /dev/sdb1",
+    f"mkfs.ext4 -q -m 0 -F -L zc-00000000 -U {ID} -- /dev/disk/by-partuuid/{ID}",
+    f"mkfs.xfs -q -f -L zc-00000000 -m uuid={ID} -- /dev/disk/by-partuuid/{ID}",
+    "udevadm trigger",
+    "udevadm info -q all -- /dev/sdb",
+    "systemctl daemon-reexec",
+    "sed -i --follow-symlinks -e d /etc/fstab",
+    "sed -i -e p /etc/fstab",
     "-f qemu-img",
     # paths
     f"rm -f -- {I}",
@@ -267,6 +291,22 @@ def test_libguestfs_opens_volumes_only(disk: str) -> None:
         check(argv)
 
 
+@pytest.mark.parametrize("filesystem", FileSystem)
+def test_a_line_of_fstab_is_added_or_taken_out_and_nothing_else(filesystem: FileSystem) -> None:
+    add = note_argv(Wish("/srv/fast", filesystem), Marks(ID, ID, ID))
+    assert check(add) == check(unnote_argv(ID)) == []
+    for old, new in (
+        ("/srv/fast", "/etc"), ("nosuid,", ""), ("UUID=", "LABEL="), ("ext4" if "ext4" in add[-2] else "xfs", "nfs"),
+        ("0 2", "0 2 w /etc/shadow"), ("$a ", "1e "), ("/srv/fast", "/srv/fast\nUUID=0 /"),
+    ):  # fmt: skip
+        with pytest.raises(CommandForbidden):
+            check([*add[:-2], add[-2].replace(old, new, 1), add[-1]])
+    with pytest.raises(CommandForbidden):
+        check([*add[:-1], "/etc/passwd"])
+    with pytest.raises(CommandForbidden):
+        check([*add[:-2], f"/^UUID={ID} /d", "/etc/fstab"])
+
+
 @pytest.mark.parametrize("line", REFUSED)
 def test_what_is_not_in_the_list_is_refused(line: str) -> None:
     with pytest.raises(CommandForbidden):
@@ -292,10 +332,10 @@ def test_too_many_arguments_are_refused() -> None:
 
 
 def test_a_configured_root_is_worked_below_and_only_then() -> None:
-    argv = ["rm", "-f", "--", "/srv/pool/x"]
+    argv = ["rm", "-f", "--", "/data/pool/x"]
     with pytest.raises(CommandForbidden):
         check(argv)
-    assert check(argv, roots=(*DEFAULT_ROOTS, "/srv/pool")) == ["/srv/pool/x"]
+    assert check(argv, roots=(*DEFAULT_ROOTS, "/data/pool")) == ["/data/pool/x"]
 
 
 PLACES = st.builds(

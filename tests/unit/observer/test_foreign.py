@@ -67,7 +67,7 @@ def look(watched: Watched) -> None:
 
 
 def adopting(watched: Watched) -> Adopting:
-    return Adopting(watched.cloud.services, Direct(lambda _: watched.hypervisor))
+    return Adopting(watched.cloud.services, Direct(lambda _: watched.link))
 
 
 def names(watched: Watched) -> list[str]:

@@ -33,7 +33,7 @@ def cloud(sqlite_store: Store, tmp_path: Path) -> Iterator[FakeCloud]:
 
 @pytest.fixture
 def definitions(cloud: FakeCloud) -> Definitions:
-    return Definitions(cloud.services, Direct(lambda host_id: cloud.links.hosts[host_id].hypervisor))
+    return Definitions(cloud.services, Direct(cloud.links.link))
 
 
 def localtime(xml: str) -> str:

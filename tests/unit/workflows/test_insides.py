@@ -40,7 +40,7 @@ class Inside:
         (link,) = cloud.links.hosts.values()
         self.hypervisor: FakeHypervisor = link.hypervisor
         self.guest = link.hypervisor.domains[made.id].guest
-        self.insides = Insides(cloud.services, Direct(lambda _: self.hypervisor))
+        self.insides = Insides(cloud.services, Direct(lambda _: link))
 
     def told(self) -> list[str]:
         found = self.cloud.read(lambda tx: tx.events.after(0, limit=1000, kinds=["instance.guest_asked"]))

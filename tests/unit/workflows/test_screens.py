@@ -30,7 +30,7 @@ def cloud(sqlite_store: Store, tmp_path: Path) -> Iterator[FakeCloud]:
 
 
 def screens(cloud: FakeCloud, **options: float) -> Screens:
-    return Screens(cloud.services, Direct(lambda host_id: cloud.links.hosts[host_id].hypervisor, **options))
+    return Screens(cloud.services, Direct(cloud.links.link, **options))
 
 
 def launch(cloud: FakeCloud, **changes: object) -> str:
@@ -79,7 +79,7 @@ def test_a_slow_host_holds_nobody_for_long(cloud: FakeCloud) -> None:
     launch(cloud)
     (host_id,) = cloud.links.hosts
     released = threading.Event()
-    direct = Direct(lambda host_id: cloud.links.hosts[host_id].hypervisor, timeout_s=0.05)
+    direct = Direct(cloud.links.link, timeout_s=0.05)
     for _ in range(2):
         with pytest.raises(DeadlineExceeded):
             direct.ask(host_id, lambda _: released.wait(20))

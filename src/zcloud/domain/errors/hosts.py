@@ -105,3 +105,50 @@ class NetworkUnusable(Refused):
 
     code = "network_unusable"
     kind = Kind.CONFLICT
+
+
+class NotWholeDisk(Refused):
+    """A partition, a volume or an array was named where a whole disk is needed."""
+
+    code = "not_whole_disk"
+    kind = Kind.CONFLICT
+
+
+class SystemDisk(Refused):
+    """The host's own system is on the disk."""
+
+    code = "system_disk"
+    kind = Kind.CONFLICT
+    default_hint = "Name another disk: this one is never touched."
+
+
+class DiskInUse(Refused):
+    """A disk of a host is mounted, is swap, or belongs to LVM, RAID, a guest or something else; `uses` names them."""
+
+    code = "disk_in_use"
+    kind = Kind.CONFLICT
+    default_hint = "Take it out of use on the host first (umount, swapoff, vgremove and pvremove, mdadm --stop, ...)."
+
+
+class DiskNotEmpty(Refused):
+    """A disk of a host has a partition table, a file system or another signature."""
+
+    code = "disk_not_empty"
+    kind = Kind.CONFLICT
+    default_hint = "Look at what is on it. If that may be lost, say so with `--erase`."
+
+
+class DiskChanged(Refused):
+    """A disk of a host is not, or not with what was on it, what the plan was made for."""
+
+    code = "disk_changed"
+    kind = Kind.CONFLICT
+    default_hint = "Look at the plan again."
+
+
+class MountPointTaken(Refused):
+    """A directory is not empty, something is mounted there, or fstab has a line for it."""
+
+    code = "mount_point_taken"
+    kind = Kind.CONFLICT
+    default_hint = "Choose another place."
