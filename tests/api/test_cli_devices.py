@@ -30,6 +30,19 @@ def asked(cloud: Cloud, verb: str) -> Operation:
         )
 
 
+def test_schedules(cli: Cli, cloud: Cloud) -> None:
+    made = cli.ok("snapshot", "schedule", "create", "web", "--every", "6h", "--keep", "3", "--name", "often").out
+    assert "often takes its first snapshot" in made
+    assert cli.run("snapshot", "schedule", "change", "often").code == 64
+    assert (
+        "often takes its next snapshot" in cli.ok("snapshot", "schedule", "change", "often", "--daily-at", "03:00").out
+    )
+    listed = cli.ok("snapshot", "schedule", "list", "-o", "json").json
+    assert [(each["at"], each["every_h"], each["keep"]) for each in listed] == [("03:00", 0, 3)]
+    cli.ok("snapshot", "schedule", "delete", "often", "--yes")
+    assert cli.ok("snapshot", "schedule", "list", "-o", "json").json == []
+
+
 def test_volumes(cli: Cli, cloud: Cloud) -> None:
     assert "zcloud operation wait" in cli.ok("volume", "create", "more", "--size", "3G", "--no-wait").out
     assert cli.ok("volume", "show", "more", "-o", "json").json["size"] == 3 * GIB

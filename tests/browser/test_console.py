@@ -14,6 +14,7 @@ from tests.browser.conftest import Tab
 
 from zcloud.domain.instance import InstanceStatus
 from zcloud.store import Tx
+from zcloud.web.views import COLUMNS, COLUMNS_COOKIE
 from zcloud.web.words import NAVIGATION
 
 SignIn = Callable[..., Tab]
@@ -181,6 +182,13 @@ def test_the_list_is_walked_and_explained_by_keys(tab: SignIn) -> None:
     expect(page.locator("#bulk")).to_contain_text("1 selected")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("db")
+
+
+@pytest.mark.parametrize("width", [1024, 1280, 1440])
+def test_names_are_seen_whatever_columns_there_are(tab: SignIn, width: int) -> None:
+    it = tab(count=5, viewport={"width": width, "height": 800})
+    it.page.context.add_cookies([{"name": COLUMNS_COOKIE, "value": ".".join(COLUMNS), "url": it.site.url}])
+    expect(it.open("/instances").get_by_role("link", name="n-00001")).to_be_visible()
 
 
 def test_columns_are_chosen(tab: SignIn) -> None:

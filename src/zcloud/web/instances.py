@@ -21,6 +21,7 @@ from zcloud.web import views
 from zcloud.web.guard import Visit, change, page
 
 PER_PAGE = 50
+_MANY_MIB = 2048  # from here on people think in GiB
 VIEWER_PORT = 5930
 TEMPLATES = "templates"
 VIEWS: dict[str, tuple[InstanceStatus, ...]] = {
@@ -127,12 +128,18 @@ def charts(hour: tuple[Rates, ...]) -> list[dict[str, Any]]:
     mib = 1 << 20
     return [
         {"title": "CPU", "unit": "%", "top": 100, "lines": [[each.cpu for each in hour]], "names": ()},
-        _chart("Memory taken", [[each.resident / mib for each in hour]], "MiB"),
+        _memory([each.resident / mib for each in hour]),
         _chart("Disk", [[each.disk_read / mib for each in hour], [each.disk_written / mib for each in hour]],
                "MiB/s", "read", "write"),
         _chart("Network", [[each.net_received / mib for each in hour], [each.net_sent / mib for each in hour]],
                "MiB/s", "in", "out"),
     ]  # fmt: skip
+
+
+def _memory(mib: list[float]) -> dict[str, Any]:
+    if max(mib, default=0) < _MANY_MIB:
+        return _chart("Memory taken", [mib], "MiB")
+    return _chart("Memory taken", [[each / 1024 for each in mib]], "GiB")
 
 
 def _chart(title: str, lines: list[list[float]], unit: str, *names: str) -> dict[str, Any]:
