@@ -76,8 +76,8 @@ def test_files_of_the_image(name: str) -> None:
     assert files["etc/machine-id"] == ""
     assert files["etc/fstab"].startswith("UUID=0f4b1f63-6f2d / ext4 ")
     grub = files["boot/grub/grub.cfg"]
-    assert "linux /boot/vmlinuz root=UUID=0f4b1f63-6f2d ro console=tty0 console=ttyS0,115200" in grub
-    assert "initrd /boot/initrd.img.old" in grub
+    assert "linux$bits /boot/vmlinuz root=UUID=0f4b1f63-6f2d ro console=tty0 console=ttyS0,115200" in grub
+    assert "initrd$bits /boot/initrd.img.old" in grub
     cloud = json.loads(files["etc/cloud/cloud.cfg.d/90_image.cfg"].split("\n", 1)[1])
     assert cloud["datasource_list"][0] == "NoCloud"
     assert len(cloud["datasource_list"]) > 2
