@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
+from tests import builders
 from tests.api.conftest import PASSWORD
 from tests.browser.conftest import Tab
 
@@ -168,6 +169,29 @@ def test_an_instance_is_launched_where_the_page_said(tab: SignIn) -> None:
     page.keyboard.press("Control+Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("n-new")
     expect(page.locator(".zc-opbox")).to_contain_text("No worker has begun yet.")
+
+
+def test_a_system_is_installed_with_answers_out_of_a_file(tab: SignIn, tmp_path: Path) -> None:
+    it = tab(count=5)
+    it.site.cloud.store.transact(lambda tx: tx.images.add(builders.image(name="netinst", format="iso")))
+    page = it.open("/launch")
+    expect(page.get_by_label("Answers", exact=True)).to_be_hidden()
+    page.get_by_label("Install from a CD").check()
+    expect(page.get_by_label("Another public key")).to_be_hidden()
+    answers = tmp_path / "ks.cfg"
+    answers.write_text("text\nautopart\npoweroff\n")
+    page.get_by_label("Load a file").set_input_files(answers)
+    page.fill("#name", "n-installed")
+    page.fill("[name=root]", "10")
+    expect(page.locator("#plan")).to_contain_text("Answers: kickstart.")
+    page.get_by_label("Answers", exact=True).fill("no answers")
+    expect(page.locator("[data-told=answers]")).to_contain_text("is no preseed, kickstart")
+    page.get_by_label("Load a file").set_input_files([])
+    page.get_by_label("Load a file").set_input_files(answers)
+    expect(page.locator("#plan")).to_contain_text("Answers: kickstart.")
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("n-installed")
+    expect(page.locator(".zc-opbox")).to_contain_text("Install")
 
 
 def test_the_list_is_walked_and_explained_by_keys(tab: SignIn) -> None:

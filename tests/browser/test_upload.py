@@ -45,6 +45,20 @@ def arriving(page: Page, directory: Path) -> Path:
     return directory / f"{page.url.rpartition('/')[2]}.part"
 
 
+def test_a_cd_is_sent_to_the_library(tab: Callable[..., Tab], tmp_path: Path) -> None:
+    it, source = tab(count=5), tmp_path / "Net Inst.ISO"
+    source.write_bytes(bytes(4096))
+    page = it.open("/media")
+    page.get_by_role("link", name="Add a CD").click()
+    expect(page.get_by_label("Catalogue")).to_have_count(0)
+    page.set_input_files("[data-file]", source)
+    page.get_by_role("button", name="Add the CD").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("net-inst")
+    expect(page.locator(".zc-pill")).to_contain_text("Importing")
+    it.open("/media")
+    expect(page.get_by_role("link", name="net-inst")).to_be_visible()
+
+
 def test_an_upload_survives_a_cut_and_a_reload(tab: Callable[..., Tab], tmp_path: Path) -> None:
     it, source = tab(count=5), tmp_path / "Big One.qcow2"
     wanted, cloud = make(source), it.site.cloud
