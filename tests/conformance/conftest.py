@@ -11,6 +11,7 @@ import pytest
 from zcloud.domain.host import HostKind
 from zcloud.hosts.address import HostAddress
 from zcloud.hosts.pool import HostPool
+from zcloud.lab import iscsi
 from zcloud.lab.ceph import Ceph, missing_programs
 from zcloud.lab.hosts import Lab
 from zcloud.ports import HostLink
@@ -50,6 +51,17 @@ def ceph_pool() -> Iterator[tuple[str, str]]:
         key = ceph.make_pool("vms", "zcloud")
         ceph.wait_for_room("vms")
         yield ceph.monitors, key
+
+
+@pytest.fixture(scope="session")
+def iscsi_target() -> Iterator[dict[str, str]]:
+    """Give the options of a pool on a real target, the last of whose LUNs is not there yet."""
+    if missing := iscsi.missing_programs():
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    with Lab(0) as network, iscsi.IscsiTarget(network.gateway) as target:
+        for number, mib in enumerate((1, 1, 3, 4, 5, 9, 10), 1):
+            target.make_lun(number, mib << 20)
+        yield {**target.options, "luns": "1-8"}
 
 
 @pytest.fixture

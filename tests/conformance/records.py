@@ -16,6 +16,7 @@ STORAGE: dict[str, tuple[str, dict[str, Any]]] = {
     "directory-raw": ("directory", {"format": "raw"}),
     "directory-preallocated": ("directory", {"preallocation": "falloc"}),
     "rbd": ("rbd", {"monitors": "192.0.2.1", "pool": "vms"}),
+    "iscsi": ("iscsi", {"portal": "192.0.2.9", "target": "iqn.2026-01.test:disks", "luns": "1-24", "user": "zcloud"}),
     "nfs": ("nfs", {"server": "files.test"}),
     "nfs-raw": ("nfs", {"server": "files.test", "version": "4.1", "mount_options": "nconnect=4", "format": "raw"}),
     "lvm": ("lvm", {"volume_group": "vg0"}),
@@ -42,11 +43,12 @@ def new_pool(case: str, **changes: Any) -> Pool:
         "nfs": {"export": f"/{identity}"},
         "rbd": {},
     }
+    secrets = {"rbd": {"key": "A" * 38 + "=="}, "iscsi": {"password": "secretsecret12"}}
     return Pool(
         id=identity,
         name=case,
         driver=driver,
-        host_id=None if driver in ("nfs", "rbd") else "host",
+        host_id=None if driver in ("nfs", "rbd", "iscsi") else "host",
         options={**places.get(driver, {}), **options, **changes},
         overcommit=1.0,
         state=PoolState.READY,
@@ -57,7 +59,7 @@ def new_pool(case: str, **changes: Any) -> Pool:
         operation_id=None,
         created_at=_EPOCH,
         revision=1,
-        secrets={"key": "A" * 38 + "=="} if driver == "rbd" else {},
+        secrets=secrets.get(driver, {}),
     )
 
 

@@ -31,8 +31,9 @@ class NetworkDisk:
     """How QEMU reaches a disk on the network (https://libvirt.org/formatdomain.html#hard-drives-floppy-disks-cdroms).
 
     ``hosts`` are names or addresses with their ports, none where the server is known otherwise; ``secret`` is the uuid
-    of libvirt's secret of the kind ``secret_kind`` with which ``user`` signs in, empty where nobody does. ``tool`` is
-    how qemu-img names the same disk on this host.
+    of libvirt's secret of the kind ``secret_kind`` with which ``user`` signs in, empty where nobody does. ``initiator``
+    is as whom an iSCSI target sees QEMU. ``size`` is how many bytes of what is there are the disk's, 0 for all.
+    ``tool`` is how qemu-img names the same disk on this host, and ``key_file`` has there what it signs in with.
     """
 
     protocol: str
@@ -41,6 +42,9 @@ class NetworkDisk:
     user: str = ""
     secret: str = ""
     secret_kind: str = ""
+    initiator: str = ""
+    size: int = 0
+    key_file: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 
 from zcloud.domain.errors import StorageFailed
-from zcloud.domain.plug import DiskFormat
+from zcloud.domain.plug import DiskFormat, DiskSource
 
 _SECTOR = 512
 
@@ -62,15 +62,28 @@ def fill_argv(source: str, source_format: DiskFormat, image: str) -> list[str]:
     return ["qemu-img", "convert", "-q", "-f", source_format, "-O", DiskFormat.RAW, "--", source, image]
 
 
-def convert_argv(source: str, source_format: DiskFormat, target: str, format: DiskFormat) -> list[str]:
-    """Give the command that copies an image, with all that it lies over, into one that is there and as large."""
-    argv = ["qemu-img", "convert", "-q", "-n", "-t", "writeback", "-f", source_format, "-O", format]
-    return [*argv, "--", source, target]
+def convert_argv(source: DiskSource, target: DiskSource) -> list[str]:
+    """Give the command that copies an image, with all that it lies over, into one that is there and no smaller."""
+    argv = ["qemu-img", "convert", *key_words(source, target), "-q", "-n", "-t", "writeback"]
+    return [*argv, "-f", source.format, "-O", target.format, "--", source.image, target.image]
 
 
-def compare_argv(one: str, one_format: DiskFormat, other: str, other_format: DiskFormat) -> list[str]:
+def compare_argv(one: DiskSource, other: DiskSource) -> list[str]:
     """Give the command that reads two images, and ends with 1 where a guest would see a difference."""
-    return ["qemu-img", "compare", "-q", "-f", one_format, "-F", other_format, "--", one, other]
+    argv = ["qemu-img", "compare", *key_words(one, other), "-q", "-f", one.format, "-F", other.format]
+    return [*argv, "--", one.image, other.image]
+
+
+def key_words(*sources: DiskSource) -> list[str]:
+    """Give the options that tell qemu-img in which files it finds what it signs in with; the keys are in none."""
+    networks = [each.network for each in sources if each.network and each.network.key_file]
+    files = {key_name(each.secret): each.key_file for each in networks}
+    return [word for name, file in files.items() for word in ("--object", f"secret,id={name},file={file}")]
+
+
+def key_name(secret: str) -> str:
+    """Give the name that a key has within one qemu-img, from its secret's uuid."""
+    return f"key-{secret}"
 
 
 def resize_argv(path: str, format: DiskFormat, size: int) -> list[str]:

@@ -19,6 +19,7 @@ from zcloud.drivers.network.guard_rules import GuardedPort
 from zcloud.drivers.network.nat import NatNetwork
 from zcloud.drivers.storage.base import Feature, StorageDriver, StorageInfo
 from zcloud.drivers.storage.directory import DirectoryPool
+from zcloud.drivers.storage.iscsi import IscsiPool
 from zcloud.drivers.storage.lvm import LvmPool
 from zcloud.drivers.storage.lvmthin import LvmThinPool
 from zcloud.drivers.storage.nfs import NfsPool
@@ -31,6 +32,7 @@ _STORAGE: Mapping[str, type[StorageDriver]] = {
     "lvmthin": LvmThinPool,
     "nfs": NfsPool,
     "rbd": RbdPool,
+    "iscsi": IscsiPool,
 }
 _NETWORK: Mapping[str, type[NetworkDriver]] = {"nat": NatNetwork, "bridge": BridgeNetwork}
 

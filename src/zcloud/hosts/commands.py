@@ -74,8 +74,17 @@ NFS_SOURCE = Text(r"([A-Za-z0-9][A-Za-z0-9.-]{0,253}|\[[0-9A-Fa-f:.]{2,45}\]):/[
 _GROUP, _LOGICAL = r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,29}", r"zcloud-[a-z0-9][a-z0-9.-]{0,99}"
 GROUP, LOGICAL, IN_GROUP = Text(_GROUP), Text(_LOGICAL), Text(f"{_GROUP}/{_LOGICAL}")
 LOGICAL_DEVICE = rf"/dev/{_GROUP}/{_LOGICAL}"
-# qemu-img reads and writes images in a Ceph cluster and logical volumes of ours, too.
-IMAGE = Path(before=rf"rbd:{_RBD_NAME}:id={_CEPH_NAME}:conf=", besides=LOGICAL_DEVICE)
+_IQN = r"iqn\.[0-9]{4}-[0-9]{2}\.[a-z0-9.-]{1,100}(:[A-Za-z0-9.:_-]{1,100})?"
+_LUN = (
+    r'json:\{"driver":"raw",("offset":[0-9]{1,19},"size":[0-9]{1,19},)?"file":\{"driver":"iscsi","transport":"tcp",'
+    r'"portal":"([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}",'
+    rf'"target":"{_IQN}","lun":[0-9]{{1,3}},"timeout":20,"initiator-name":"{_IQN}"'
+    rf'(,"user":"[A-Za-z0-9._:@-]{{1,128}}","password-secret":"key-{_UUID}")?\}}\}}'
+)
+_ZEROS = r'json:\{"driver":"raw","file":\{"driver":"null-co","size":[0-9]{1,19},"read-zeroes":true\}\}'
+# qemu-img reads and writes images in a Ceph cluster, logical volumes of ours and iSCSI LUNs, too.
+IMAGE = Path(before=rf"rbd:{_RBD_NAME}:id={_CEPH_NAME}:conf=", besides=f"{LOGICAL_DEVICE}|{_LUN}|{_ZEROS}")
+KEYS: Kinds = {"--object": Text(rf"secret,id=key-{_UUID},file=/var/lib/libvirt/images/zcloud-{_UUID}/chap")}
 VOLUME = Path(besides=LOGICAL_DEVICE)
 LVM_SIZE = Text(r"[0-9]{1,19}b")
 TAG = Text(r"zcloud\.[a-z]{1,12}=[a-z0-9-]{1,64}")
@@ -92,7 +101,7 @@ _LINK: Kinds = {"dev": DEVICE, "type": Text("[a-z]{1,15}"), "master": DEVICE}
 _CREATE: Kinds = {"-f": FORMAT, "-b": FILE, "-F": FORMAT, "-o": IMAGE_OPTIONS}
 _CONVERT: Kinds = {
     "-f": FORMAT, "-O": FORMAT, "-o": IMAGE_OPTIONS, "-B": FILE, "-F": FORMAT, "-S": SIZE, "-m": NUMBER,
-    "-t": Text("none|writeback|directsync"), "-T": Text("none|writeback|directsync"),
+    "-t": Text("none|writeback|directsync"), "-T": Text("none|writeback|directsync"), **KEYS,
 }  # fmt: skip
 _SIGNED = ("--conf", "--id")
 _CEPH: Kinds = {
@@ -131,10 +140,11 @@ _PROBE: Kinds = {
 FORMS: tuple[Form, ...] = (
     # Disk images. The format is always said, so that no image is probed (CVE-2024-32498 began with a probe).
     Form("qemu-img create", flags("-q"), _CREATE, (FILE, SIZE), 1, ("-f",)),
-    Form("qemu-img info", flags("-U", "--output=json", "--backing-chain"), {"-f": FORMAT}, (IMAGE,)),
+    Form("qemu-img info", flags("-U", "--output=json", "--backing-chain"), {"-f": FORMAT, **KEYS}, (IMAGE,)),
     Form("qemu-img convert", flags("-q", "-n", "-U", "-W", "-c", "--target-is-zero"), _CONVERT,
-         (IMAGE, IMAGE), 0, ("-f", "-O")),
-    Form("qemu-img compare", flags("-q"), {"-f": FORMAT, "-F": FORMAT}, (IMAGE, IMAGE), 0, ("-f", "-F")),
+         (IMAGE, IMAGE), 0, ("-f", "-O"), again=flags(*KEYS)),
+    Form("qemu-img compare", flags("-q"), {"-f": FORMAT, "-F": FORMAT, **KEYS}, (IMAGE, IMAGE), 0, ("-f", "-F"),
+         again=flags(*KEYS)),
     Form("qemu-img resize", flags("-q", "--shrink"), {"-f": FORMAT}, (FILE, SIZE), 0, ("-f",)),
     Form("qemu-img snapshot", flags("-q", "--image-opts"), {"-c": UUID, "-a": UUID, "-d": UUID},
          (Path(prefix="driver=qcow2,file.filename="),)),
@@ -288,7 +298,7 @@ def _match(form: Form, words: Iterator[str], roots: Sequence[str]) -> Iterator[s
             plain = True
         elif not plain and word in form.flags:
             seen.add(word)
-        elif not plain and word in form.options and word not in seen:
+        elif not plain and word in form.options and (word in form.again or word not in seen):
             seen.add(word)
             yield _take(form, form.options[word], next(words, ""), roots)
         elif operands:

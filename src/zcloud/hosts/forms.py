@@ -38,9 +38,9 @@ Kinds = Mapping[str, Kind]
 class Form:
     """One allowed command: its fixed beginning, then flags and options in any order, then operands.
 
-    ``options`` take a value as their next argument. ``required`` names options that must be there; the last
-    ``optional`` operands may be absent. ``fed`` commands read standard input; ``script`` means that it is an nft
-    script and is checked too.
+    ``options`` take a value as their next argument. ``required`` names options that must be there, ``again`` those that
+    may be there twice; the last ``optional`` operands may be absent. ``fed`` commands read standard input; ``script``
+    means that it is an nft script and is checked too.
     """
 
     words: str
@@ -51,6 +51,7 @@ class Form:
     required: tuple[str, ...] = ()
     script: bool = False
     fed: bool = False
+    again: frozenset[str] = frozenset()
 
 
 def flags(*names: str) -> frozenset[str]:

@@ -75,6 +75,9 @@ class DiskOrigin(Node):
     auth_secret_type = Text("./auth/secret/@type")
     auth_secret_uuid = Text("./auth/secret/@uuid")
     initiator_iqn = Text("./initiator/iqn/@name")
+    slice_type = Text("./slices/slice/@type")
+    slice_offset = Int("./slices/slice/@offset")
+    slice_size = Int("./slices/slice/@size")
     encryption_format = Text("./encryption/@format")
     encryption_secret_uuid = Text("./encryption/secret/@uuid")
 

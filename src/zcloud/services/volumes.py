@@ -135,6 +135,7 @@ class Volumes:
             if volume.state is not VolumeState.READY:
                 raise WrongState(f"The volume {volume.name} is {volume.state}.")
             check_unshared(tx, volume)
+            registry.check_feature(tx.pools.get(volume.pool_id), Feature.GROW_LIVE, "volumes that grow")
             owner = tx.projects.get(volume.project_id)
             admission.check_quota(tx, owner, Usage(0, 0, 0, size - volume.size))
             operation = _begin(tx, actor, volume, "resize", size=size, filesystems=growth.filesystems)

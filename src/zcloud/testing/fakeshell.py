@@ -14,6 +14,7 @@ from zcloud.ports import Completed, FileFacts, Space
 from zcloud.testing import fakeimages
 from zcloud.testing.fakeblocks import FakeBlocks
 from zcloud.testing.fakedisk import KEPT, FakeDisk, FakeError, FakeFile
+from zcloud.testing.fakeiscsi import FakeIscsi
 from zcloud.testing.fakelvm import FakeLvm
 from zcloud.testing.fakenft import FakeNft
 from zcloud.testing.fakerbd import FakeRbd
@@ -44,7 +45,7 @@ class FakeShell:
 
     def __init__(self, *, disk: FakeDisk | None = None, roots: Sequence[str] = commands.DEFAULT_ROOTS) -> None:
         self.disk = disk or FakeDisk()
-        self.rbd = FakeRbd()
+        self.rbd, self.iscsi = FakeRbd(), FakeIscsi()
         self.lvm, self.nft = FakeLvm(self.disk), FakeNft()
         self.blocks = FakeBlocks(self.disk)
         self.roots = tuple(roots)
@@ -70,7 +71,8 @@ class FakeShell:
             "mount": lambda argv, _: self._quietly(self.disk.mount, argv[-2], argv[-1]),
             "cat": self._cat,
             **(images := fakeimages.handlers(self.disk)),
-            **self.rbd.handlers(self.disk, images["qemu-img convert"]),
+            **(network := self.rbd.handlers(self.disk, images["qemu-img convert"])),
+            **self.iscsi.handlers(self.disk, {**images, **network}),
             **self.lvm.handlers(),
             **self.blocks.handlers(),
             "nft -f": lambda _, stdin: self.nft.apply(stdin.decode()),

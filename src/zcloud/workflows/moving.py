@@ -103,14 +103,12 @@ def fill(run: Run, host_id: str, pool: Pool, origin: _Place, copied: _Place) -> 
     there, shell = source.disk_source(spec), run.link(host_id).shell
     here = target.prepare_arrival(replace(wanted, size=spec.size))
     try:
-        shell.run(convert_argv(there.image, there.format, here.image, here.format), timeout_s=_SLOW_S)
+        shell.run(convert_argv(there, here), timeout_s=_SLOW_S)
     except CommandFailed as error:
         if FULL in error.message:
             raise _full(pool) from error
         raise
-    compared = shell.run(
-        compare_argv(there.image, there.format, here.image, here.format), check=False, timeout_s=_SLOW_S
-    )
+    compared = shell.run(compare_argv(there, here), check=False, timeout_s=_SLOW_S)
     if compared.code:
         raise StorageFailed(f"What was written to the pool {pool.name} is not what the volume has.")
     target.settle_volume(wanted)

@@ -51,6 +51,12 @@ ISCSI = DiskSource(
         protocol="iscsi",
         hosts=(("192.0.2.3", 3260),),
         tool="iscsi://192.0.2.3/iqn.2026-01.org.example:disks/1",
+        user="hosts",
+        secret="5a2e6a4c-7d1f-4c62-9f0e-00000000000d",
+        secret_kind="iscsi",
+        initiator="iqn.2026-01.org.example:zcloud",
+        size=8 << 30,
+        key_file="/var/lib/libvirt/images/zcloud-5a2e6a4c-7d1f-4c62-9f0e-00000000000d/chap",
     ),
 )
 LIMITED_ROOT = DiskPlug(

@@ -25,7 +25,14 @@ I = "/var/lib/libvirt/images"  # noqa: E741 - the short name keeps the tables re
 M = f"{I}/zcloud-shared"
 ID = f"{'0' * 8}-0000-0000-0000-{'0' * 12}"
 RBD = "rbd:vms/"
+KEY = f"--object secret,id=key-{ID},file={I}/zcloud-{ID}/chap"
 SIGNED = f"--conf {I}/p/ceph.conf --id zcloud"
+LUN = (
+    'json:{"driver":"raw","offset":0,"size":512,"file":{"driver":"iscsi","transport":"tcp","portal":"192.0.2.9:3260",'
+    '"target":"iqn.2026-01.test:disks","lun":1,"timeout":20,"initiator-name":"iqn.2026-01.test:zcloud",'
+    f'"user":"zcloud","password-secret":"key-{ID}"' + "}}"
+)
+ZEROS = 'json:{"driver":"raw","file":{"driver":"null-co","size":512,"read-zeroes":true}}'
 APPLIANCE = "/var/lib/libvirt/zcloud-appliance-1.48.6"
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 PROBE = (
@@ -36,6 +43,10 @@ PROBE = (
 ALLOWED = {
     f"qemu-img create -q -f qcow2 -b {I}/b -F qcow2 -o cluster_size=64k,extended_l2=on {I}/v 10G": [f"{I}/b", f"{I}/v"],
     f"qemu-img create -f raw {I}/v 1073741824": [f"{I}/v"],
+    f"qemu-img info {KEY} -U --output=json -f raw -- {LUN}": [],
+    f"qemu-img convert {KEY} {KEY} -q -n -t writeback -f raw -O raw -- {LUN} {LUN}": [],
+    f"qemu-img convert {KEY} -q -n -t writeback -f raw -O raw -- {ZEROS} {LUN}": [],
+    f"qemu-img compare {KEY} -q -f raw -F qcow2 -- {LUN} {I}/v": [f"{I}/v"],
     f"qemu-img create -f qcow2 -b {I}/b -F raw {I}/v": [f"{I}/b", f"{I}/v"],
     f"qemu-img info --output=json -U {I}/v": [f"{I}/v"],
     f"qemu-img convert -f qcow2 -O raw -W -S 4K {I}/a {I}/b": [f"{I}/a", f"{I}/b"],
@@ -142,6 +153,13 @@ REFUSED = [
     "rbd ls vms --format json",
     f"rbd trash mv vms/customer-database {SIGNED}",
     f"rbd trash mv other/../vms/{ID} {SIGNED}",
+    f"qemu-img info --object secret,id=key-{ID},file=/etc/shadow -f raw {LUN}",
+    f"qemu-img info {KEY},file=/etc/shadow -f raw {LUN}",
+    f"qemu-img info --object secret,id=key-{ID},data=secret -f raw {LUN}",
+    f"qemu-img info {KEY} {KEY} -f raw {LUN}",
+    "qemu-img info -f raw " + LUN.replace('"lun":1', '"lun":1,"filename":"/etc/shadow"'),
+    "qemu-img info -f raw " + LUN.replace("iscsi", "file"),
+    'qemu-img info -f raw json:{"driver":"raw","file":{"driver":"file","filename":"/etc/shadow"}}',
     f"rbd export vms/{ID} {I}/x {SIGNED}",
     f"rbd cp vms/{ID}@nightly vms/part.{ID} {SIGNED}",
     f"rbd map vms/{ID} {SIGNED}",

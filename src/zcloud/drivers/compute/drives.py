@@ -84,6 +84,9 @@ def fill_source(disk: Disk, source: DiskSource) -> None:
     for name, number in source.network.hosts:
         host = disk.source.hosts.add()
         host.name, host.port = name, number
+    disk.source.initiator_iqn = source.network.initiator or None
+    if source.network.size:
+        disk.source.slice_type, disk.source.slice_offset, disk.source.slice_size = "storage", 0, source.network.size
     if source.network.secret:
         disk.source.auth_user = source.network.user
         disk.source.auth_secret_type, disk.source.auth_secret_uuid = source.network.secret_kind, source.network.secret
