@@ -84,10 +84,11 @@ def test_it_is_drained_and_looked_at_and_told_to_be_nearly_full(web: Web) -> Non
     path = f"/pools/{web.cloud.pool.id}"
     assert "nearly full" not in web.get(path).text
     with web.cloud.store.write() as tx:
-        tx.pools.update(web.cloud.pool.id, filling=True)
+        tx.pools.update(web.cloud.pool.id, filling=True, warning="1 osds down")
     assert web.post(f"{path}/drain", data={"on": "1"}).status_code == 303
     for page in (path, "/pools"):
         assert ("takes no new volumes" in web.get(page).text, "nearly full" in web.get(page).text) == (True, True)
+    assert ("1 osds down" in web.get(path).text, "degraded" in web.get("/pools").text) == (True, True)
     assert web.post(f"{path}/drain", data={"on": ""}).status_code == 303
     assert "takes no new volumes" not in web.get(path).text
     assert web.post(f"{path}/refresh").status_code == 303

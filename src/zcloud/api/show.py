@@ -193,7 +193,7 @@ def pool(it: storage.Pool, promised: int, joins: Iterable[storage.PoolHost] = ()
         state=it.state, total=it.total, available=it.available, promised=promised, promisable=it.capacity[BYTES],
         observed_at=it.observed_at, is_default=it.is_default, operation_id=it.operation_id,
         created_at=it.created_at, revision=it.revision, only_hosts=it.hosts, draining=it.draining, filling=it.filling,
-        joined=tuple(PoolHost(each.host_id, each.state, each.reason, each.since) for each in joins),
+        warning=it.warning, joined=tuple(PoolHost(each.host_id, each.state, each.reason, each.since) for each in joins),
     )  # fmt: skip
 
 

@@ -1228,7 +1228,8 @@ class Placement(TypedDict):
 class Pool(TypedDict):
     """A pool; ``promised`` is the sum of its volumes' sizes, ``available`` what the host saw last.  One that hosts
     share has no ``host_id``: ``only_hosts`` are the ids of those that may use it (none: all), ``joined`` tells how
-    it is on each. ``draining`` takes no new volumes; ``filling`` is nearly full."""
+    it is on each. ``draining`` takes no new volumes; ``filling`` is nearly full; ``warning`` says what is wrong
+    with what it lies in (a dead OSD of Ceph's), or why it cannot be read."""
 
     id: str
     name: str
@@ -1250,6 +1251,7 @@ class Pool(TypedDict):
     joined: list[PoolHost]
     draining: bool
     filling: bool
+    warning: str
 
 
 class PoolChange(TypedDict):

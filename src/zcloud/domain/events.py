@@ -47,6 +47,8 @@ EVENT_KINDS: Mapping[str, str] = {
     "pool.usable": "A shared pool can be used on a host from now on, or again.",
     "pool.unusable": "A shared pool cannot be used on a host; the message says why. It is tried again.",
     "pool.filling": "A pool is nearly full; `data` has its size and what is free.",
+    "pool.degraded": "What a pool lies in has lost a part or cannot be read; the message says how. Guests may wait.",
+    "pool.sound": "What a pool lies in is whole again.",
     # The server itself.
     "server.restored": "The server was restored from a backup; it changes nothing until an admin ends that.",
     "server.reconciled": "An admin ended the reconcile mode: what hosts run is taken as it is.",

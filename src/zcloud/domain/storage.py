@@ -76,6 +76,7 @@ class Pool:
     hosts: tuple[str, ...] = ()  # of a shared pool: the ids of the only ones that use it; none: all do
     draining: bool = False  # takes no new volumes
     filling: bool = False  # it was told that it is nearly full
+    warning: str = ""  # what is wrong with what it lies in, as last observed
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # only in what a driver is given
 
     @property

@@ -21,6 +21,13 @@ ABSENT, BUSY, EXISTS, REFUSED, FULL, NO_ANSWER = 2, 16, 17, 13, 28, 110  # errno
 QUICK_S, SLOW_S = 45.0, 6 * 3600.0
 _MEASURE_S = 15.0
 
+_FELT = frozenset(  # https://docs.ceph.com/en/pacific/rados/operations/health-checks/
+    {
+        "MON_DOWN", "OSD_DOWN", "OSD_FULL", "OSD_BACKFILLFULL", "OSD_NEARFULL", "POOL_FULL", "SLOW_OPS",
+        "OBJECT_UNFOUND", "PG_AVAILABILITY", "PG_DEGRADED", "PG_DEGRADED_FULL", "PG_RECOVERY_FULL", "PG_DAMAGED",
+    }
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class RbdImage:
@@ -88,6 +95,10 @@ class Rbd:
         """Give the bytes that the pool could hold in all and yet, copies reckoned in; of a new pool 0 for seconds."""
         answer = self._ask(["ceph", "df"])
         return _read(answer, lambda found: _space(found, self.pool))
+
+    def trouble(self) -> str:
+        """Give what the cluster warns of that guests or their data may feel; empty: nothing."""
+        return _read(self._ask(["ceph", "health"]), _trouble)
 
     # -- changing --------------------------------------------------------------------------------
 
@@ -177,6 +188,11 @@ def setup_hint(pool: str, user: str, pg_num: int) -> str:
 def _words(done: Completed, verb: str) -> str:
     lines = [line for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
     return f"rbd {verb}: {lines[-1] if lines else f'exit code {done.code}'}" + (f" ({lines[0]})" if lines[1:] else "")
+
+
+def _trouble(found: Any) -> str:
+    told = [each for name, each in found["checks"].items() if name in _FELT and not each.get("muted")]
+    return "; ".join(str(each["summary"]["message"])[:200] for each in told)
 
 
 def _space(found: Any, pool: str) -> tuple[int, int]:

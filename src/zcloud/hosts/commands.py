@@ -154,6 +154,7 @@ FORMS: tuple[Form, ...] = (
     *(Form(f"rbd {verb}", flags("--no-progress"), _CEPH, operands, 0, (*_SIGNED, *needed))
       for verb, operands, needed in _RBD),
     Form("ceph df", flags(), _CEPH, (), 0, _SIGNED),
+    Form("ceph health", flags(), _CEPH, (), 0, _SIGNED),
     # Files. ``install`` of /dev/null makes an empty file with its owner and mode, ``dd`` fills it from standard input.
     Form("install -d", flags(), _SAVE, (PLACE,)),
     Form("install -D", flags(), _SAVE, (Text("/dev/null"), FILE), 0, ("-m",)),

@@ -61,6 +61,8 @@ class PoolWatch:
             raise
         except ZcloudError as error:
             _log.warning("The pool %s cannot be read: %s", pool.name, error.message)
+            reason = f"It cannot be read: {error.message}"
+            self._store.transact(lambda tx: _warn(tx, pool.id, reason))
             return
         self._store.transact(lambda tx: _record(tx, pool.id, found))
 
@@ -124,11 +126,25 @@ def _record(tx: Tx, pool_id: str, found: _Measure) -> None:
     if space.total != pool.total:
         tx.claims.set_capacity(changed.ref, changed.capacity)
     tx.volumes.note_allocation(pool_id, found.allocated)
+    _warn(tx, pool_id, space.warning)
     if filling and not pool.filling:
         taken = 1 - space.available / space.total
         message = f"The pool {pool.name} is {taken:.0%} full; its guests are paused when it has no more room."
         _log.warning("%s", message)
         _tell(tx, "pool.filling", pool, message, total=space.total, available=space.available)
+
+
+def _warn(tx: Tx, pool_id: str, warning: str) -> None:
+    """Keep what is wrong with a pool, and tell where something begins to be or nothing is any more."""
+    pool = tx.pools.many([pool_id]).get(pool_id)
+    if pool is None or pool.warning == warning:
+        return
+    tx.pools.update(pool_id, warning=warning)
+    if warning and not pool.warning:
+        _log.warning("The pool %s is degraded: %s", pool.name, warning)
+        _tell(tx, "pool.degraded", pool, f"The pool {pool.name} is degraded: {warning}")
+    elif pool.warning and not warning:
+        _tell(tx, "pool.sound", pool, f"What the pool {pool.name} lies in is whole again.")
 
 
 def _tell(tx: Tx, kind: str, pool: Pool, message: str, **data: Any) -> None:

@@ -112,13 +112,14 @@ class _Images:
 class FakeRbd(_Images):
     """The commands of a cluster; ``trash`` has the names of what is there by id.
 
-    ``unreckoned`` is how often the pool's room is asked for before the cluster knows it.
+    ``unreckoned`` is how often the pool's room is asked for before the cluster knows it, ``checks`` what it warns of.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.trash: dict[str, str] = {}
         self.unreckoned = 0
+        self.checks: dict[str, object] = {}
         self._ids = itertools.count(1)
 
     def handlers(
@@ -136,7 +137,9 @@ class FakeRbd(_Images):
         answer = verb(*words[count:], **options)
         return b"" if answer is None else json.dumps(answer).encode()
 
-    def _ceph(self, _argv: Sequence[str], _stdin: bytes) -> bytes:
+    def _ceph(self, argv: Sequence[str], _stdin: bytes) -> bytes:
+        if argv[1] == "health":
+            return json.dumps({"status": "HEALTH_WARN" if self.checks else "HEALTH_OK", "checks": self.checks}).encode()
         stats = {"stored": 0, "max_avail": 0 if self.unreckoned else 1 << 40}
         self.unreckoned = max(0, self.unreckoned - 1)
         return json.dumps({"pools": [{"name": "vms", "stats": stats}]}).encode()

@@ -52,7 +52,8 @@ class Pool:
     """A pool; ``promised`` is the sum of its volumes' sizes, ``available`` what the host saw last.
 
     One that hosts share has no ``host_id``: ``only_hosts`` are the ids of those that may use it (none: all), ``joined``
-    tells how it is on each. ``draining`` takes no new volumes; ``filling`` is nearly full.
+    tells how it is on each. ``draining`` takes no new volumes; ``filling`` is nearly full; ``warning`` says
+    what is wrong with what it lies in (a dead OSD of Ceph's), or why it cannot be read.
     """
 
     id: str
@@ -75,3 +76,4 @@ class Pool:
     joined: tuple[PoolHost, ...]
     draining: bool
     filling: bool
+    warning: str

@@ -56,6 +56,9 @@ def test_answers_are_read() -> None:
     pools = {"pools": [{"name": "vms", "stats": {"stored": 2, "max_avail": 3}}]}
     assert _rbd(Said(0, pools)).space() == (5, 3)
     assert _rbd(Said(0, {"pools": []})).space() == (0, 0)  # made a moment ago
+    told = {"summary": {"message": "1 osds down"}}
+    checks = {"OSD_DOWN": told, "PG_DEGRADED": {**told, "muted": True}, "RECENT_CRASH": told}
+    assert _rbd(Said(0, {"checks": checks})).trouble() == "1 osds down"
     images = [{"name": "a", "used_size": 1}, {"name": "a", "snapshot": "s", "used_size": 2}]
     assert _rbd(Said(0, {"images": images})).used() == {"a": 3}
     with pytest.raises(StorageFailed, match="cannot be read"):

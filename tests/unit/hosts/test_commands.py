@@ -73,6 +73,7 @@ ALLOWED = {
     f"rbd trash ls vms --format json {SIGNED}": [f"{I}/p/ceph.conf"],
     f"rbd trash rm vms/102cfc2d513b --no-progress {SIGNED}": [f"{I}/p/ceph.conf"],
     f"ceph df --format json --connect-timeout 10 {SIGNED}": [f"{I}/p/ceph.conf"],
+    f"ceph health --format json --connect-timeout 10 {SIGNED}": [f"{I}/p/ceph.conf"],
     f"qemu-img snapshot -q --image-opts -c {'0' * 8}-0000-0000-0000-{'0' * 12} -- driver=qcow2,file.filename={I}/v": [
         f"{I}/v"
     ],

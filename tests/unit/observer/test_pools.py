@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from tests.unit.observer.conftest import Watched
 
-from zcloud.domain.errors import DeadlineExceeded
+from zcloud.domain.errors import DeadlineExceeded, StorageFailed
 from zcloud.domain.storage import MOUNTS, JoinState, Pool
 from zcloud.observer.orphans import OrphanWatch
 from zcloud.observer.pools import PoolWatch
@@ -104,3 +104,28 @@ def test_another_host_s_seed_in_a_shared_pool_is_no_orphan(watched: Watched) -> 
     watched.launch("web", host="later", pool="files")
     for host_id in (watched.host_id, later):
         assert not OrphanWatch(watched.cloud.store).run(host_id, watched.cloud.links.link(host_id))
+
+
+def test_a_pool_that_cannot_be_read_is_told_once_and_when_it_can(watched: Watched) -> None:
+    pool = watched.cloud.read(lambda tx: next(each for each in tx.pools.all() if each.host_id))
+    for told in (1, 1):
+        watched.link.shell.fail("space", StorageFailed("no such disk"))
+        look(watched)
+        assert len(watched.events("pool.degraded")) == told
+    assert watched.cloud.read(lambda tx: tx.pools.get(pool.id)).warning == "It cannot be read: no such disk"
+    look(watched)
+    assert len(watched.events("pool.sound")) == 1
+
+
+def test_what_a_cluster_warns_of_is_told_once_and_when_it_is_over(watched: Watched) -> None:
+    options = {"monitors": "192.0.2.1", "pool": "vms", "key": "A" * 38 + "=="}
+    pool, operation = Pools(watched.cloud.services).create(ADMIN, PoolSpec("ceph", driver="rbd", options=options))
+    watched.cloud.wait(operation)
+    for words in ("1 osds down", "2 osds down"):
+        watched.link.shell.rbd.checks = {"OSD_DOWN": {"summary": {"message": words}}}
+        look(watched)
+        assert watched.cloud.read(lambda tx: tx.pools.get(pool.id)).warning == words
+    watched.link.shell.rbd.checks = {}
+    look(watched)
+    assert watched.events("pool.degraded") == ["The pool ceph is degraded: 1 osds down"]
+    assert watched.events("pool.sound") == ["What the pool ceph lies in is whole again."]

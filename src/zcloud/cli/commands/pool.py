@@ -33,6 +33,7 @@ def columns(app: App) -> tuple[Column, ...]:
         Column("DEFAULT", "is_default"),
         Column("OVERCOMMIT", "overcommit", wide=True, right=True),
         Column("OPTIONS", lambda each: [f"{key}={value}" for key, value in each["options"].items()], wide=True),
+        Column("WARNING", "warning", wide=True),
         Column("SEEN", lambda each: age(each["observed_at"]), wide=True),
         Column("ID", "id", wide=True),
     )
@@ -153,6 +154,7 @@ def _state(pool: Record) -> str:
     """Give the state; of one that is ready also what keeps new volumes out, or where it cannot be used."""
     words = [pool["state"]]
     words += [_("draining")] if pool["draining"] else []
+    words += [_("degraded")] if pool["warning"] else []
     away = sum(each["state"] != "ready" for each in pool["joined"])
     words += [_("not on {count} hosts").format(count=away)] if away else []
     return ", ".join(words)

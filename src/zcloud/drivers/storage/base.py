@@ -49,10 +49,11 @@ class StorageInfo:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """A pool's size and free space as the backend reports them, in bytes."""
+    """A pool's size and free space in bytes, and what its backend says is wrong with itself (empty: nothing)."""
 
     total: int
     available: int
+    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)

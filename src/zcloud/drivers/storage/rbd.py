@@ -247,8 +247,8 @@ class RbdPool(_Filled):
         self._rbd.empty_trash(self._is_ours)
 
     def capacity(self) -> Capacity:
-        """Give what the pool could hold, copies reckoned in."""
-        return Capacity(*self._rbd.space())
+        """Give what the pool could hold, copies reckoned in, and what the cluster says of itself."""
+        return Capacity(*self._rbd.space(), self._rbd.trouble())
 
     # -- bases ---------------------------------------------------------------------------------
 

@@ -70,6 +70,7 @@ pools = Table(
     json("hosts"),
     flag("draining"),
     flag("filling"),
+    text("warning"),
 )
 
 # Where shared pools are joined.
