@@ -41,7 +41,13 @@ INSTALLED = {
     **LEAST, "source": ["install"], "media": ["netinst"], "answers": [f"{ANSWERS}\r\n"], "root": ["10"],
     "cmdline": ["locale=en_US fb=false"], "kernel": ["linux"], "initrd": ["initrd.gz"], "within": ["5"],
 }  # fmt: skip
-FORMS = pytest.mark.parametrize("form", [LEAST, MOST, INSTALLED], ids=["least", "most", "installed"])
+FROM_TREE = {
+    **INSTALLED, "tree": ["http://mirror.test/netboot"],
+    "kernel_checksum": ["sha256:" + "0" * 64], "initrd_checksum": ["sha256:" + "1" * 64],
+}  # fmt: skip
+FORMS = pytest.mark.parametrize(
+    "form", [LEAST, MOST, INSTALLED, FROM_TREE], ids=["least", "most", "installed", "from a tree"]
+)
 
 
 def test_a_form_is_read_as_what_it_says() -> None:

@@ -124,12 +124,13 @@ def build_request(options: Mapping[str, Any], home: Path) -> dict[str, Any]:
 
 
 def _installation(options: Mapping[str, Any]) -> dict[str, Any]:
-    if bool(options["image"]) is bool(options["install"]):
-        raise click.UsageError(_("Give --image, or --install."))
-    if not options["install"]:
+    if sum(bool(options[name]) for name in ("image", "install", "install_tree")) != 1:
+        raise click.UsageError(_("Give --image, --install or --install-tree."))
+    if options["image"]:
         return {}
-    install = {"media": options["install"], "within_s": options["install_within"]}
-    install |= {name: options[name] for name in ("cmdline", "kernel", "initrd")}
+    install = {"media": options["install"], "tree": options["install_tree"], "within_s": options["install_within"]}
+    names = ("cmdline", "kernel", "initrd", "kernel_checksum", "initrd_checksum")
+    install |= {name: options[name] for name in names}
     answers = read_user_data(options["answers"]) if options["answers"] else ""
     return {"install": {name: value for name, value in install.items() if value}, "answers": answers}
 

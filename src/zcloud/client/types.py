@@ -734,12 +734,17 @@ class InsertRequest(TypedDict):
 
 
 class InstallRequest(TypedDict):
-    """An installation from ``media``, an image of format iso, onto an empty root disk.  With ``cmdline`` (arguments
-    of the installer's kernel), ``kernel`` and ``initrd`` (paths on the medium; empty: where known systems have
-    them) or answers its kernel is booted itself, else the medium. Within ``within_s`` seconds the installer has to
-    power off or to reboot; then the disk is booted."""
+    """An installation from ``media``, an image of format iso, onto an empty root disk; or from the network.
+    ``tree`` is the address of a directory that has an installer's kernel and initrd, such as a distribution's
+    netboot directory; the server downloads them, and compares them with their checksums (an http address needs
+    both).  With ``cmdline`` (arguments of the installer's kernel), ``kernel`` and ``initrd`` (paths on the medium;
+    empty: where known systems have them) or answers its kernel is booted itself, else the medium. Within
+    ``within_s`` seconds the installer has to power off or to reboot; then the disk is booted."""
 
-    media: str
+    media: NotRequired[str]
+    tree: NotRequired[str]
+    kernel_checksum: NotRequired[str]
+    initrd_checksum: NotRequired[str]
     cmdline: NotRequired[str]
     kernel: NotRequired[str]
     initrd: NotRequired[str]

@@ -67,11 +67,9 @@ class Sized:
     firmware: Firmware
 
     @property
-    def base(self) -> Image:
-        """Give what its system comes from: the image, or the medium."""
-        base = self.image or self.cd
-        assert base is not None
-        return base
+    def base(self) -> Image | None:
+        """Give what its system comes from: the image, or the medium; None: it comes from the network."""
+        return self.image or (None if self.spec.install and self.spec.install.tree else self.cd)
 
     @property
     def disks(self) -> dict[str, int]:
@@ -165,7 +163,7 @@ class Launch:
         instance = self._keep(tx, self._instance(tx, actor, sized, host), failed)
         subject = Subject("instance", instance.id, instance.name, sized.project.id)
         verb = "install" if spec.install else "create"
-        args = {"start": spec.start, "incarnation": 1, "asked": to_plain(spec), "media": _name(sized.cd)}
+        args = {"start": spec.start, "incarnation": 1, "asked": to_plain(spec), "media": _medium(sized)}
         operation = begin(tx, actor, verb, f"instance_{verb}_v1", subject, **args)
         tx.instances.lock(instance.id, operation.id)
         volumes = [tx.volumes.add(each) for each in self._volumes(tx, sized, host, instance.id, operation.id)]
@@ -202,7 +200,7 @@ class Launch:
                 actor=instance.created_by,
                 project_id=instance.project_id,
                 message=told,
-                data={"os_id": sized.base.os_id},
+                data={"os_id": sized.base.os_id if sized.base else ""},
             )
 
     def _keep(self, tx: Tx, instance: Instance, failed: Instance | None) -> Instance:
@@ -230,7 +228,7 @@ class Launch:
         medium = spec.install.media if spec.install else spec.cd
         cd = find_disc(tx, medium, owner.id, "install.media" if spec.install else "cd") if medium else None
         base = image or cd
-        assert base is not None
+        os_id = base.os_id if base else ""
         vcpus, memory_mib, root_size = spec.vcpus, spec.memory_mib, spec.root_size
         if spec.flavor:
             flavor = tx.flavors.get(spec.flavor)
@@ -241,8 +239,8 @@ class Launch:
             root_size = root_size or image.virtual_size
         keys = tuple(_resolve_key(tx, actor, key) for key in spec.ssh_keys)
         root_size = max(root_size, 0)
-        fitted = fit(spec, base, self._systems.find(base.os_id) if self._systems else None)
-        small = self._systems.shortages(base.os_id, vcpus, memory_mib, root_size) if self._systems else ()
+        fitted = fit(spec, os_id, self._systems.find(os_id) if self._systems else None)
+        small = self._systems.shortages(os_id, vcpus, memory_mib, root_size) if self._systems else ()
         drivers = find_drivers(tx, spec.driver_iso, owner.id, settle(fitted.spec.hardware).os)
         told = (*small, *fitted.warnings)
         sized = Sized(
@@ -340,7 +338,7 @@ def check_spec(spec: InstanceSpec) -> InstanceSpec:
 def _check_size(sized: Sized) -> None:
     spec = sized.spec
     size = ask_size(sized.vcpus, sized.memory_mib, spec.max_vcpus, spec.max_memory_mib)
-    check_size(size, sized.base.min_memory_mib)
+    check_size(size, sized.base.min_memory_mib if sized.base else 0)
     hardware = settle(spec.hardware)
     check_hardware(hardware, size, sized.firmware)
     check_place(len(spec.disks), DiskBus(hardware.disk_bus))
@@ -369,6 +367,11 @@ def _find_image(tx: Tx, name_or_id: str, project_id: str) -> Image:
         raise InvalidInput(f"The image {image.name} is for {machine}; instances are {MACHINE}.", field="image")
     check_bootable(image)
     return image
+
+
+def _medium(sized: Sized) -> str:
+    install = sized.spec.install
+    return install.tree if install and install.tree else _name(sized.cd)
 
 
 def _name(image: Image | None) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 
 from zcloud.domain.errors import InvalidInput
 from zcloud.domain.hardware import guess_os, normal, settle
-from zcloud.domain.image import Image
 from zcloud.domain.instance import Firmware, InstanceSpec
 from zcloud.drivers.guest.osinfo import Default, OsInfo, choose_firmware, hardware_defaults, list_refused
 
@@ -27,12 +26,12 @@ class Fitted:
     warnings: tuple[str, ...]
 
 
-def fit(spec: InstanceSpec, image: Image, system: OsInfo | None) -> Fitted:
-    """Give the spec with what its image's system needs where nothing was chosen; raises InvalidInput."""
+def fit(spec: InstanceSpec, os_id: str, system: OsInfo | None) -> Fitted:
+    """Give the spec with what its system needs where nothing was chosen; raises InvalidInput."""
     chosen = dict(spec.hardware)
     if spec.headless:
         chosen["screen"] = "none"
-    if (guessed := guess_os(image.os_id)) != "linux":
+    if (guessed := guess_os(os_id)) != "linux":
         chosen.setdefault("os", guessed)
     kind = settle(chosen).os
     _check_password(spec, kind)

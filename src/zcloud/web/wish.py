@@ -85,8 +85,12 @@ def _booted(given: Fields) -> dict[str, Any]:
 
 def _installed(given: Fields) -> dict[str, Any]:
     """Give what of a page counts where a system is installed: its answers have the rest."""
+    tree = given.line("tree")
     install = InstallRequest(
-        media=given.line("media"),
+        media="" if tree else given.line("media"),
+        tree=tree,
+        kernel_checksum=given.line("kernel_checksum"),
+        initrd_checksum=given.line("initrd_checksum"),
         cmdline=given.one("cmdline"),
         kernel=given.line("kernel"),
         initrd=given.line("initrd"),
@@ -246,7 +250,8 @@ def _install_options(spec: InstanceSpec) -> dict[str, str]:
         return {}
     return {
         "install": install.media, "answers": ANSWERS_FILE if spec.answers else "", "cmdline": install.cmdline,
-        "kernel": install.kernel, "initrd": install.initrd,
+        "install-tree": install.tree, "kernel": install.kernel, "initrd": install.initrd,
+        "kernel-checksum": install.kernel_checksum, "initrd-checksum": install.initrd_checksum,
         "install-within": "" if install.within_s == _ANY_CD.within_s else f"{install.within_s // 3600}h",
     }  # fmt: skip
 

@@ -26,6 +26,7 @@ Ref = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=REF_
 OptionalRef = Annotated[str, StringConstraints(max_length=80, pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*)?$")]
 Line = Annotated[str, StringConstraints(max_length=255, pattern=LINE_PATTERN)]
 LongLine = Annotated[str, StringConstraints(max_length=2000, pattern=LINE_PATTERN)]
+Checksum = Annotated[str, Field(max_length=135, pattern=r"^((sha256|sha512):[0-9a-f]{64,128})?$")]
 Text = Annotated[str, StringConstraints(max_length=256 << 10, pattern=TEXT_PATTERN)]
 Secret = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=TEXT_PATTERN)]
 Address = Annotated[str, StringConstraints(max_length=45, pattern=r"^[0-9A-Fa-f:.]*$")]

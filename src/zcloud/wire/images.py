@@ -8,10 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from zcloud.wire.base import REF_PATTERN, Bytes, Count, Flag, Line, LongLine, Name, OptionalRef, Request
+from zcloud.wire.base import REF_PATTERN, Bytes, Checksum, Count, Flag, Line, LongLine, Name, OptionalRef, Request
 from zcloud.wire.operations import OperationError
-
-Checksum = Annotated[str, Field(max_length=135, pattern=r"^((sha256|sha512):[0-9a-f]{64,128})?$")]
 
 
 class UploadSource(Request):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from zcloud.wire.base import Line, Ref, Request
+from zcloud.wire.base import Checksum, Line, LongLine, OptionalRef, Ref, Request
 
 
 class InsertRequest(Request):
@@ -22,14 +22,20 @@ class EjectRequest(Request):
 
 
 class InstallRequest(Request):
-    """An installation from ``media``, an image of format iso, onto an empty root disk.
+    """An installation from ``media``, an image of format iso, onto an empty root disk; or from the network.
+
+    ``tree`` is the address of a directory that has an installer's kernel and initrd, such as a distribution's netboot
+    directory; the server downloads them, and compares them with their checksums (an http address needs both).
 
     With ``cmdline`` (arguments of the installer's kernel), ``kernel`` and ``initrd`` (paths on the medium; empty: where
     known systems have them) or answers its kernel is booted itself, else the medium. Within ``within_s`` seconds the
     installer has to power off or to reboot; then the disk is booted.
     """
 
-    media: Ref
+    media: OptionalRef = ""
+    tree: LongLine = ""
+    kernel_checksum: Checksum = ""
+    initrd_checksum: Checksum = ""
     cmdline: Annotated[str, StringConstraints(max_length=1500, pattern=r"^[ -~]*$")] = ""
     kernel: Line = ""
     initrd: Line = ""

@@ -87,24 +87,30 @@ def _published(run: Run, image: Image) -> str:
     source = image.source
     if not source.get("checksums_url"):
         return ""
-    sums = _small(run, image, str(source["checksums_url"]), _MAX_SUMS)
+    sums = fetch_bytes(run, str(source["checksums_url"]), _MAX_SUMS)
     if signed_by := str(source.get("signed_by", "")):
-        signature = _small(run, image, str(source["signature_url"]), _MAX_SIGNATURE)
+        signature = fetch_bytes(run, str(source["signature_url"]), _MAX_SIGNATURE)
         note_source(run, verified_by=check_signature(sums, signature, signing_keys(signed_by)))
     algorithm = str(source["algorithm"])
     found = find_checksum(sums.decode("utf-8", "replace"), algorithm, str(source["checksum_entry"]))
     return f"{algorithm}:{found}"
 
 
-def _small(run: Run, image: Image, url: str, most: int) -> bytes:
-    """Give what is at an address, ``most`` bytes at most."""
-    path = run.config.upload_dir / f"{image.id}.sums"
-    path.unlink(missing_ok=True)
+def fetch_bytes(run: Run, url: str, most: int, checksum: str = "") -> bytes:
+    """Give what is at an address, ``most`` bytes at most; it is compared with ``checksum`` (``sha256:...``), if any."""
+    path = run.config.upload_dir / f"{run.resource_id}.sums"
+    drop_bytes(run)
+    watch = Watch(lambda done, whole: run.control.progress(done, whole or 0), run.control.cancelled)
     try:
-        Downloader(_policy(run, most)).fetch(url, path)
+        Downloader(_policy(run, most)).fetch(url, path, checksum=checksum.partition(":")[2], watch=watch)
         return path.read_bytes()
     finally:
-        path.unlink(missing_ok=True)
+        drop_bytes(run)
+
+
+def drop_bytes(run: Run) -> None:
+    """Remove what a killed worker may have left of them."""
+    (run.config.upload_dir / f"{run.resource_id}.sums").unlink(missing_ok=True)
 
 
 def _policy(run: Run, max_size: int) -> DownloadPolicy:

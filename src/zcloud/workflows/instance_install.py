@@ -10,8 +10,9 @@ from __future__ import annotations
 import dataclasses
 import re
 from datetime import timedelta
+from http import HTTPStatus
 
-from zcloud.domain.errors import DeadlineExceeded, InstallFailed, NotFound
+from zcloud.domain.errors import DeadlineExceeded, DownloadFailed, InstallFailed, NotFound
 from zcloud.domain.guest import ANSWERS
 from zcloud.domain.hardware import settle
 from zcloud.domain.install import InstallRequest
@@ -35,8 +36,10 @@ from zcloud.store import Tx
 from zcloud.workflows import instance_create, parts
 from zcloud.workflows.context import Run, load_whole
 from zcloud.workflows.design import console_log, initrd_name, kernel_name, seed_name
+from zcloud.workflows.fetching import drop_bytes, fetch_bytes
 
 POLL = timedelta(seconds=3)
+MAX_KERNEL, MAX_INITRD = 64 << 20, 512 << 20
 _TAIL, _TOLD = 4096, 1000
 _NOISE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -61,9 +64,7 @@ def _bring_installer(run: Run) -> None:
         driver.ensure_artifact(seed_name(instance), build_volume(delivery.label, delivery.volume))
     if not boots_kernel(install, kind):
         return
-    if whole.cd is None:
-        raise NotFound("The medium is not in the drive any more.")
-    kernel, initrd = _find_kernel(run, install)
+    kernel, initrd = _fetch_kernel(run, install) if install.tree else _find_kernel(run, install)
     if delivery.initrd:
         more = Archive()
         for path, data in delivery.initrd.items():
@@ -76,7 +77,9 @@ def _bring_installer(run: Run) -> None:
 def _find_kernel(run: Run, install: InstallRequest) -> tuple[bytes, bytes]:
     """Read them from the medium, in a confined child."""
     cd = load_whole(run).cd
-    path = run.image_file(cd) if cd else run.config.image_dir
+    if cd is None:
+        raise NotFound("The medium is not in the drive any more.")
+    path = run.image_file(cd)
     for kernel, initrd in layouts(install):
         found = extract_file(path, kernel)
         rest = extract_file(path, initrd) if found is not None else None
@@ -88,8 +91,28 @@ def _find_kernel(run: Run, install: InstallRequest) -> tuple[bytes, bytes]:
     )
 
 
+def _fetch_kernel(run: Run, install: InstallRequest) -> tuple[bytes, bytes]:
+    """Download them from a tree, from where it has them."""
+    why = DownloadFailed(f"The tree at {install.tree} has no installer.")
+    for kernel, initrd in layouts(install):
+        try:
+            found = fetch_bytes(run, f"{install.tree.rstrip('/')}/{kernel}", MAX_KERNEL, install.kernel_checksum)
+        except DownloadFailed as error:
+            if error.details.get("status") != HTTPStatus.NOT_FOUND:
+                raise
+            why = error
+        else:
+            rest = fetch_bytes(run, f"{install.tree.rstrip('/')}/{initrd}", MAX_INITRD, install.initrd_checksum)
+            return found, rest
+    raise InstallFailed(
+        f"The tree has no kernel of an installer where it was looked for: {why.message}",
+        hint="Name kernel and initrd below it (--kernel, --initrd), or give the directory that has them.",
+    )
+
+
 def _drop_installer(run: Run) -> None:
     """Remove the installer's kernel, initrd and answers."""
+    drop_bytes(run)
     whole = load_whole(run)
     instance, (_, pool) = whole.instance, whole.root
     driver = run.storage(pool, instance.host_id)

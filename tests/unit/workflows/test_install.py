@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import http.server
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from tests import builders
@@ -99,6 +102,68 @@ def test_an_installer_that_crashes_has_failed_and_leaves_nothing(
     assert [path for path in link.shell.disk.files if instance.id in path] == []
 
 
+class _Tree(http.server.SimpleHTTPRequestHandler):
+    files: ClassVar[dict[str, bytes]] = {"/12/linux": b"kernel", "/12/initrd.gz": b"initrd!"}
+
+    def do_GET(self) -> None:
+        body = self.files.get(self.path)
+        self.send_response(404 if body is None else 200)
+        self.send_header("Content-Length", str(len(body or b"")))
+        self.end_headers()
+        self.wfile.write(body or b"")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def tree() -> Iterator[str]:
+    """Give the address of a tree on this machine."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Tree) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/12/"
+        server.shutdown()
+        thread.join()
+
+
+def _sums(*names: str) -> list[str]:
+    return [f"sha256:{hashlib.sha256(_Tree.files[f'/12/{name}']).hexdigest()}" for name in names]
+
+
+def test_kernel_and_initrd_come_from_a_tree(cloud: FakeCloud, tree: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (link,) = cloud.links.hosts.values()
+    object.__setattr__(cloud.config, "images", replace(cloud.config.images, allow_private=("127.0.0.0/8",)))
+    defined: list[Domain] = []
+    booted: list[bytes] = []
+    define = link.hypervisor.define
+
+    def watch(xml: str) -> None:
+        defined.append(domain := Domain.parse(xml))
+        if domain.os.kernel and domain.os.initrd:
+            booted.extend(bytes(link.shell.disk.file(each).data) for each in (domain.os.kernel, domain.os.initrd))
+        define(xml)
+
+    monkeypatch.setattr(link.hypervisor, "define", watch)
+    kernel, initrd = _sums("linux", "initrd.gz")
+    install = InstallRequest(tree=tree, kernel_checksum=kernel, initrd_checksum=initrd)
+    spec = replace(_SPEC, install=install, answers="lang en_US\nreboot\n")
+    ended = cloud.wait(cloud.launch.launch(ADMIN, "", spec)[1])
+    assert ended.status is OperationStatus.SUCCEEDED, ended.error
+    assert booted == [b"kernel", b"initrd!"]
+    assert str(defined[0].os.cmdline).endswith(f"inst.text inst.repo={tree}")
+    assert cloud.instances.show(ADMIN, "", "fresh").instance.installed["media"] == tree
+    assert list(cloud.config.upload_dir.iterdir()) == []
+
+    for name, wrong, told in (
+        ("other", replace(install, kernel_checksum=initrd), "expected checksum"),
+        ("third", replace(install, tree=f"{tree}absent"), "no kernel of an installer"),
+    ):
+        ended = cloud.wait(cloud.launch.launch(ADMIN, "", replace(spec, name=name, install=wrong))[1])
+        assert told in dict(ended.error or {})["message"]
+    assert len(link.hypervisor.domains) == 1
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -112,6 +177,12 @@ def test_an_installer_that_crashes_has_failed_and_leaves_nothing(
         ({"answers": "<unattend/>"}, "root is not"),
         ({"install": InstallRequest("tiny")}, "not a CD"),
         ({"install": InstallRequest("disc", kernel="../x", initrd="y")}, "not a path"),
+        ({"install": InstallRequest("disc", tree="https://x.test/a")}, "or the address of a tree"),
+        ({"install": InstallRequest(tree="ftp://x.test/a")}, "like https"),
+        ({"install": InstallRequest(tree='https://x.test/" init=/bin/sh')}, "like https"),
+        ({"install": InstallRequest(tree="http://x.test/a")}, "over http"),
+        ({"install": InstallRequest(tree="https://x.test/a", kernel_checksum="sha256:1")}, "sha256:…"),
+        ({"install": InstallRequest("disc", kernel_checksum="sha256:" + "0" * 64)}, "of a tree's file"),
         ({"user_data": "#cloud-config\n"}, "its answer file has them"),
     ],
 )

@@ -29,6 +29,11 @@ _OPTIONS = (
         help="A CD to install it from, onto a disk of --disk-size.",
     ),
     click.option(
+        "--install-tree", default="", metavar="URL", help="Or where its installer's kernel and initrd are downloaded."
+    ),
+    click.option("--kernel-checksum", default="", metavar="sha256:…", help="Of the kernel from --install-tree."),
+    click.option("--initrd-checksum", default="", metavar="sha256:…", help="Of the initrd from --install-tree."),
+    click.option(
         "--answers", type=click.Path(path_type=Path), help="A preseed, kickstart, autoinstall or unattend file."
     ),
     click.option("--cmdline", default="", metavar="ARGUMENTS", help="Arguments of the installer's kernel."),

@@ -33,6 +33,13 @@ LAYOUTS: tuple[tuple[str, str], ...] = (
 )
 """Where CDs have an installer's kernel and its initrd."""
 
+TREES: tuple[tuple[str, str], ...] = (
+    ("linux", "initrd.gz"),  # Debian's netboot directory
+    ("images/pxeboot/vmlinuz", "images/pxeboot/initrd.img"),  # Fedora, RHEL and their kin
+    ("boot/x86_64/loader/linux", "boot/x86_64/loader/initrd"),  # openSUSE
+)
+"""Where trees on the network have them."""
+
 _PRESEED = re.compile(r"[A-Za-z0-9.+-]+[ \t]+[^ \t]+[ \t]+(\S+)")
 _TYPES = frozenset({"string", "boolean", "select", "multiselect", "note", "text", "password", "title", "error", "seen"})
 _SECTIONS = frozenset({"pre", "pre-install", "post", "packages", "addon", "anaconda", "onerror", "traceback"})
@@ -96,17 +103,24 @@ def deliver(kind: Answers | None, text: str, instance_id: str) -> Delivery:
 
 def boots_kernel(install: InstallRequest, kind: Answers | None) -> bool:
     """Say whether the installer's kernel is booted itself: what a CD's own boot loader starts takes no arguments."""
-    return bool(install.kernel or install.cmdline or kind not in (None, Answers.UNATTEND))
+    return bool(install.tree or install.kernel or install.cmdline or kind not in (None, Answers.UNATTEND))
 
 
 def layouts(install: InstallRequest) -> tuple[tuple[str, str], ...]:
-    """Give where kernel and initrd may be on the CD."""
-    return ((install.kernel, install.initrd),) if install.kernel else LAYOUTS
+    """Give where kernel and initrd may be on the CD, or below the tree."""
+    if install.kernel:
+        return ((install.kernel, install.initrd),)
+    return TREES if install.tree else LAYOUTS
 
 
 def join_arguments(install: InstallRequest, delivery: Delivery) -> str:
-    """Give the kernel's arguments: the console that is logged, what the answers need, and what was asked for."""
-    return " ".join(filter(None, (CONSOLE, delivery.arguments, install.cmdline)))
+    """Give the kernel's arguments: the console that is logged, what answers and tree need, and what was asked for.
+
+    Anaconda takes the rest of itself from ``inst.repo``; Debian's installer asks for its mirror, or is answered.
+    """
+    anaconda = "inst.ks=" in delivery.arguments and "inst.repo=" not in install.cmdline
+    repo = f"inst.repo={install.tree}" if install.tree and anaconda else ""
+    return " ".join(filter(None, (CONSOLE, delivery.arguments, repo, install.cmdline)))
 
 
 def _check_preseed(text: str) -> Answers:
