@@ -89,12 +89,12 @@ def _guests() -> tuple[Stage, ...]:
     areas = {
         "cloud": ("cloud",),
         "install": ("system", "demo"),
-        "observer": ("observer",),
+        "storage": ("storage",),
         "images": ("compute", "images", "imagebuild"),
         "hosts": ("hosts", "lab", "testing", "web"),
-        "network": ("network", "guest"),
-        "storage": ("storage",),
+        "observer": ("observer",),
         "servers": ("roles", "crash", "operate"),
+        "network": ("network", "guest"),
     }
     return tuple(
         Stage(
