@@ -100,9 +100,10 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True)
 class Hosts:
-    """What may be touched on hosts, beyond libvirt's directories and zcloud's own."""
+    """What may be touched on hosts, beyond libvirt's directories and zcloud's own, and how soon one is lost."""
 
     roots: tuple[str, ...] = ()  # more paths below which pools may lie
+    patience: float = 1.0  # times 3 s, for which a host may be silent before it is lost; more for slow lines
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,8 @@ class HostAddress:
 
     ``key_path`` is our private key, ``host_key`` the approved public key line of the host (``ssh-ed25519 AAAA…``).
     ``libvirt_socket`` empty means: look for virtqemud's, then libvirtd's. Only ``id``, ``kind`` and
-    ``libvirt_socket`` matter for a local host. ``name`` is what its meters are called by.
+    ``libvirt_socket`` matter for a local host. ``name`` is what its meters are called by. It may be silent for
+    ``patience`` times as long as others.
     """
 
     id: str
@@ -37,6 +38,7 @@ class HostAddress:
     host_key: str = ""
     libvirt_socket: str = ""
     name: str = ""
+    patience: float = 1.0
 
     @property
     def libvirt_sockets(self) -> tuple[str, ...]:

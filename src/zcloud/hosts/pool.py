@@ -6,6 +6,7 @@ import os
 import stat
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 from zcloud.base import meters
@@ -128,7 +129,8 @@ class HostPool:
         def timer(connection: str) -> libvirt.Timer:
             return meters.LIBVIRT_SECONDS.labels(host.name, connection).time
 
-        return HostSession(host.id, lambda on_lost: self._way(host, on_lost), tell, sink, timer)
+        way = partial(self._way, host)
+        return HostSession(host.id, way, tell, sink, timer, patience=host.patience)
 
     def _way(self, host: HostAddress, on_lost: Callable[[str], None]) -> LocalWay | SshWay:
         if host.kind is HostKind.LOCAL:

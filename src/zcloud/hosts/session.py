@@ -43,7 +43,7 @@ class HostSession:
 
     ``tell`` gets each change of state and ``sink`` each domain event; both are called from threads of ours and must
     return at once. ``make_way`` gives the way to the host; what it is given is called when that way is lost;
-    ``timer`` what times the calls of the connection named.
+    ``timer`` what times the calls of the connection named. It may be silent for ``patience`` times as long as others.
     """
 
     def __init__(
@@ -53,14 +53,17 @@ class HostSession:
         tell: Callable[[Health], None],
         sink: Callable[[DomainEvent], None],
         timer: Callable[[str], libvirt.Timer] = lambda _connection: nullcontext,
+        *,
+        patience: float = 1.0,
     ) -> None:
+        self._libvirt_s = _LIBVIRT_S * patience
         self._tell, self._sink = tell, sink
         self._wake, self._closing, self._settled = threading.Event(), threading.Event(), threading.Event()
         self._why = ""
         self.health = Health(HostState.LOST, "It has not been reached yet.")
         self._way = make_way(self._lost)
         self._watch = libvirt.Connection(
-            libvirt.WATCH_KEEPALIVE,
+            libvirt.WATCH_KEEPALIVE.times(patience),
             self._watch_lost,
             host_id=host_id,
             in_flight=libvirt.WATCH_IN_FLIGHT,
@@ -164,7 +167,7 @@ class HostSession:
         if self._opening is None or self._opening.done():
             self._opening = _in_thread(self._open_both)
         try:
-            self._opening.result(_LIBVIRT_S)
+            self._opening.result(self._libvirt_s)
         except TimeoutError:
             self._opening.add_done_callback(lambda _: self._wake.set())
             raise HostUnreachable("libvirt takes connections but does not answer.") from None

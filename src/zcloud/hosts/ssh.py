@@ -122,6 +122,7 @@ class SshLink:
 
     def __init__(self, host: HostAddress, loop: LoopThread, on_lost: Callable[[str], None]) -> None:
         self._host, self._loop, self._on_lost = host, loop, on_lost
+        self._connect_s = _CONNECT_S * host.patience
         self._connection: asyncssh.SSHClientConnection | None = None
         self._sessions = asyncio.Semaphore(_SESSIONS)
         self._why: ZcloudError = HostUnreachable(f"{host.address} has not been reached yet.", host_id=host.id)
@@ -136,7 +137,7 @@ class SshLink:
         if self._connection is not None:
             return
         try:
-            self._loop.run(self._open(), _CONNECT_S + 1)
+            self._loop.run(self._open(), self._connect_s + 1)
         except ZcloudError as error:
             self._why = error
             raise
@@ -175,7 +176,7 @@ class SshLink:
     def has_socket(self, path: str) -> bool:
         """Tell whether something listens on a Unix socket of the host."""
         try:
-            self._loop.run(_touch(self._require(), path), _CONNECT_S)
+            self._loop.run(_touch(self._require(), path), self._connect_s)
         except asyncssh.ChannelOpenError:
             return False
         except (OSError, TimeoutError, asyncssh.Error) as error:
@@ -190,7 +191,7 @@ class SshLink:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(local)
         try:
-            listener = self._loop.run(self._forward(remote, local), _CONNECT_S)
+            listener = self._loop.run(self._forward(remote, local), self._connect_s)
         except (OSError, TimeoutError, asyncssh.Error) as error:
             raise self._unreachable(error) from error
 
@@ -227,10 +228,10 @@ class SshLink:
                     gss_host=None,
                     preferred_auth="publickey",
                     encryption_algs=_CIPHERS,
-                    keepalive_interval=KEEPALIVE_S,
+                    keepalive_interval=KEEPALIVE_S * self._host.patience,
                     keepalive_count_max=KEEPALIVE_COUNT,
                 ),
-                _CONNECT_S,
+                self._connect_s,
             )
         except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed) as error:
             raise HostKeyChanged(

@@ -68,12 +68,12 @@ def open_pool(config: Config, store: Store) -> HostPool:
 
     def lookup(host_id: str) -> HostAddress:
         with store.read() as tx:
-            return host_address(tx.hosts.get(host_id), config.ssh_key)
+            return host_address(tx.hosts.get(host_id), config)
 
     return HostPool(lookup, str(config.runtime_dir), roots=(*DEFAULT_ROOTS, *config.hosts.roots))
 
 
-def host_address(host: Host, key: Path) -> HostAddress:
+def host_address(host: Host, config: Config) -> HostAddress:
     """Give how a host is reached, from its record."""
     return HostAddress(
         id=host.id,
@@ -81,10 +81,11 @@ def host_address(host: Host, key: Path) -> HostAddress:
         address=host.address,
         port=host.port,
         user=host.user,
-        key_path=str(key),
+        key_path=str(config.ssh_key),
         host_key=host.host_key,
         libvirt_socket=host.libvirt_socket,
         name=host.name,
+        patience=config.hosts.patience,
     )
 
 

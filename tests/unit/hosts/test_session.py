@@ -88,3 +88,9 @@ def test_a_host_that_breaks_again_at_once_is_told_before_the_wait(monkeypatch: p
     told.until(HostState.LOST)  # ten minutes before the next attempt
     session.close()
     assert waits == [0, 1]
+
+
+def test_a_patient_connection_is_silent_for_longer() -> None:
+    assert Keepalive(1, 2).times(1.0) == Keepalive(1, 2)
+    assert Keepalive(1, 2).times(2.5) == Keepalive(3, 2)
+    assert Keepalive(0, 0).times(10.0) == Keepalive(0, 0)

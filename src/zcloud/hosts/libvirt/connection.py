@@ -9,6 +9,7 @@ Callers beyond that wait here, and are released when the connection breaks.
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import weakref
 from collections import Counter
@@ -39,6 +40,10 @@ class Keepalive(NamedTuple):
 
     interval_s: int
     unanswered: int
+
+    def times(self, patience: float) -> Keepalive:
+        """Give the same for a host that may be silent for so much longer."""
+        return self._replace(interval_s=math.ceil(self.interval_s * patience))
 
 
 WATCH_KEEPALIVE = Keepalive(1, 2)  # silence is noticed after 2 to 3 s: libvirt counts whole seconds
