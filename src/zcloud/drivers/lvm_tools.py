@@ -16,6 +16,9 @@ from zcloud.domain.errors import StorageFailed
 
 PREFIX = "zcloud-"
 POOL_TAG, MADE_TAG, GROWN_TAG = "zcloud.pool", "zcloud.made", "zcloud.grown"
+UNIT = 4 << 20
+"""What volumes have whole multiples of, in bytes: LVM's own choice of an extent; a smaller one divides it."""
+
 GROUP = r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,29}"
 """A volume group's name; device-mapper's own limit leaves it thirty bytes."""
 

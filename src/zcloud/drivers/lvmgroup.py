@@ -45,8 +45,14 @@ class OwnGroup(FileArtifacts):
             self._shell.run(["qemu-img", "--version"])
         except CommandFailed as error:
             raise ToolMissing("qemu-img cannot be run on the host.", hint="Install qemu-utils.") from error
-        if self._look() is None and not self._disks:
+        group = self._look()
+        if group is None and not self._disks:
             raise self._absent()
+        if group is not None and lvm_tools.UNIT % group.extent:
+            raise PoolUnusable(
+                f"The volume group {self._group} has extents of {group.extent} bytes; zcloud needs 4 MiB or less.",
+                hint=f"Run: vgchange --physicalextentsize 4m {self._group}",
+            )
         passage.check_passage(self._shell, self.path, self._qemu)
 
     def ensure_pool(self) -> None:

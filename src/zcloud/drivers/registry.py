@@ -83,6 +83,12 @@ def check_growing(pool: Pool) -> None:
         )
 
 
+def whole_size(pool: Pool, size: int) -> int:
+    """Give how large a volume of so many bytes is in a pool, which may have to round it up."""
+    unit = _storage_class(pool.driver).INFO.unit
+    return -(-size // unit) * unit
+
+
 def is_shared(kind: str) -> bool:
     """Say whether pools of a kind are for several hosts; raises InvalidInput (no such kind)."""
     return Feature.SHARED in _storage_class(kind).INFO.features

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from zcloud.base.ids import new_id
 from zcloud.domain.claims import running_claims
-from zcloud.domain.errors import InvalidInput, NotFound, WrongState
+from zcloud.domain.errors import InvalidInput, NotFound, PoolCannot, WrongState
 from zcloud.domain.guest import SECRETS, GuestSecrets
 from zcloud.domain.hardware import check_hardware, settle
 from zcloud.domain.instance import Instance, InstanceStatus, NicRequest, Power, Ready
@@ -18,7 +18,7 @@ from zcloud.domain.network import MAX_NICS, Network, Port, port_hostname
 from zcloud.domain.operation import Operation
 from zcloud.domain.people import Actor, Project, Usage
 from zcloud.domain.size import ask_size, check_size
-from zcloud.domain.storage import TIB, Volume, VolumeState
+from zcloud.domain.storage import TIB, Pool, Volume, VolumeState
 from zcloud.drivers import registry
 from zcloud.drivers.storage.base import Feature
 from zcloud.scheduler import Demand
@@ -247,6 +247,7 @@ class _Order:
                 registry.check_feature(
                     pool, Feature.COPY_LIVE, "copies of disks while their guest runs (stop it first)"
                 )
+                _check_whole(pool, volume)
             if self._stays(volume):
                 registry.check_feature(self._tx.pools.get(volume.pool_id), feature, "clones")
             elif self._pool:
@@ -367,14 +368,15 @@ class _Order:
     def _volume(self, origin: Volume, clone: Instance, operation: Operation) -> Volume:
         spec, source = self._spec, self._source
         grown = spec.root_size if not origin.slot and spec.root_size else origin.size
+        pool = self._pool or self._tx.pools.get(origin.pool_id)
         apart = not spec.linked and (self._marked or source.status is InstanceStatus.STOPPED)  # else it is copied flat
         return replace(
             origin,
             id=new_id(),
             name=f"{clone.name}-data-{origin.slot}" if origin.slot else f"{clone.name}-root",
-            size=grown,
+            size=registry.whole_size(pool, grown),
             allocated=0,
-            pool_id=self._pool.id if self._pool else origin.pool_id,
+            pool_id=pool.id,
             image_id=origin.image_id if apart and self._stays(origin) else None,
             parent_id=origin.id if spec.linked and not self._marked else None,  # a mark's pool keeps what it needs
             instance_id=clone.id,
@@ -383,4 +385,14 @@ class _Order:
             created_at=self._tx.now,
             revision=1,
             attachment=replace(origin.attachment, serial=origin.serial),  # its fstab may name the disk so
+        )
+
+
+def _check_whole(pool: Pool, volume: Volume) -> None:
+    """Go on only where a copy in a pool is exactly as large as the disk: QEMU copies a running guest's to no other."""
+    whole = registry.whole_size(pool, volume.size)
+    if whole != volume.size:
+        raise PoolCannot(
+            f"The disk {volume.name} has {volume.size} bytes, and the pool {pool.name} would have to make it {whole}.",
+            hint=f"Grow it to {whole} bytes, or stop the guest, first.",
         )

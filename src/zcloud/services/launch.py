@@ -29,6 +29,7 @@ from zcloud.domain.operation import Operation
 from zcloud.domain.people import Actor, Project, Role, Usage
 from zcloud.domain.size import ask_size, check_size
 from zcloud.domain.storage import GIB, MIB, TIB, Volume, VolumeRole, VolumeState
+from zcloud.drivers import registry
 from zcloud.drivers.guest.answers import check_answers
 from zcloud.scheduler import Demand, Placement
 from zcloud.scheduler.model import HostView
@@ -284,6 +285,7 @@ class Launch:
         spec = sized.spec
         root = DiskRequest(sized.root_size, spec.pool, f"{spec.name}-root")
         bus = DiskBus(settle(spec.hardware).disk_bus)
+        pools = {each.id: each for each in tx.pools.all()}
         return [
             Volume(
                 id=new_id(),
@@ -291,7 +293,7 @@ class Launch:
                 project_id=sized.project.id,
                 pool_id=host.pools[disk.pool or spec.pool].id,
                 role=VolumeRole.DATA if slot else VolumeRole.ROOT,
-                size=disk.size,
+                size=registry.whole_size(pools[host.pools[disk.pool or spec.pool].id], disk.size),
                 allocated=0,
                 image_id=sized.image.id if sized.image and not slot else None,
                 instance_id=instance_id,

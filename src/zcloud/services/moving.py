@@ -115,7 +115,12 @@ def _args(volumes: list[Volume], target: Pool, host_id: str) -> dict[str, Any]:
 
 
 def _take(tx: Tx, volumes: list[Volume], target: Pool, operation: Operation) -> None:
-    """Give the volumes to the operation, and claim their room in the new pool beside that in the old one."""
+    """Give the volumes to the operation, and claim their room in the new pool beside that in the old one.
+
+    One whose guest runs becomes as large in the old pool first as it has to be in the new one.
+    """
     for each in volumes:
         tx.volumes.lock(each.id, operation.id)
-        admission.claim_volume(tx, target, each.id, each.size)
+        size = registry.whole_size(target, each.size)
+        for pool in (target, tx.pools.get(each.pool_id)) if size > each.size else (target,):
+            admission.claim_volume(tx, pool, each.id, size)

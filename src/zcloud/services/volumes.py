@@ -120,12 +120,13 @@ class Volumes:
 
     def resize(self, actor: Actor, project: str, ref: str, growth: Growth, revision: int | None = None) -> Operation:
         """Make a volume larger, while its guest runs too; raises InvalidInput (smaller), PoolFull, QuotaExceeded."""
-        size = growth.size
 
         def work(tx: Tx) -> Operation:
             volume = find_volume(tx, actor, project, ref)
             expect(volume, revision)
-            _check_size(size)
+            _check_size(growth.size)
+            pool = tx.pools.get(volume.pool_id)
+            size = registry.whole_size(pool, growth.size)
             if size <= volume.size:
                 raise InvalidInput(
                     f"The volume {volume.name} has {volume.size} bytes already; it can only grow.",
@@ -143,7 +144,7 @@ class Volumes:
                 instance = tx.instances.get(volume.instance_id)
                 check_state(instance, "grow_disk")
                 tx.instances.lock(instance.id, operation.id)
-            admission.claim_volume(tx, tx.pools.get(volume.pool_id), volume.id, size)
+            admission.claim_volume(tx, pool, volume.id, size)
             return operation
 
         return self._store.transact(work)
@@ -249,9 +250,10 @@ def add_volume(tx: Tx, owner: Project, pool: Pool, spec: VolumeSpec) -> Volume:
     """Record and claim a new volume; raises InvalidInput, AlreadyExists, PoolFull, QuotaExceeded."""
     check_name(spec.name, "volume name")
     _check_size(spec.size)
+    size = registry.whole_size(pool, spec.size)
     if tx.volumes.find(spec.name, owner.id) is not None:
         raise AlreadyExists(f"The project {owner.name} has a volume {spec.name} already.")
-    admission.check_quota(tx, owner, Usage(0, 0, 0, spec.size))
+    admission.check_quota(tx, owner, Usage(0, 0, 0, size))
     volume = tx.volumes.add(
         Volume(
             id=new_id(),
@@ -259,7 +261,7 @@ def add_volume(tx: Tx, owner: Project, pool: Pool, spec: VolumeSpec) -> Volume:
             project_id=owner.id,
             pool_id=pool.id,
             role=VolumeRole.DATA,
-            size=spec.size,
+            size=size,
             allocated=0,
             image_id=None,
             instance_id=None,
@@ -270,7 +272,7 @@ def add_volume(tx: Tx, owner: Project, pool: Pool, spec: VolumeSpec) -> Volume:
             revision=1,
         )
     )
-    admission.claim_volume(tx, pool, volume.id, spec.size)
+    admission.claim_volume(tx, pool, volume.id, size)
     return volume
 
 

@@ -30,7 +30,7 @@ class FakeMirroring(FakeCopying):
             raise HypervisorFailed(f"libvirt: block copy still active: disk '{target}' already in active block job")
         place = Disk.parse(disk)
         source, there = self.disk.file(_path(_disk(domain, target))), self.disk.file(_path(place))
-        size = source.image.size if source.image else source.size
+        size = max(domain.plugged.sizes.get(target, 0), source.image.size if source.image else source.size)
         if there.image is None or there.image.size != size:
             raise HypervisorFailed("libvirt: internal error: Source and target image have different sizes")
         image = ImageFacts(DiskFormat(place.format or "raw"), size)
@@ -54,7 +54,8 @@ class FakeMirroring(FakeCopying):
             root = Domain.parse(domain.plugged.xml if layer is Layer.LIVE else domain.xml)
             for each in root.disks:
                 if each.target == target:
-                    each.source.file, each.format = place.source.file, place.format
+                    each.type, each.format = place.type, place.format
+                    each.source.file, each.source.dev = place.source.file, place.source.dev
             if layer is Layer.LIVE:
                 domain.plugged.xml = root.to_xml()
             else:
@@ -71,4 +72,4 @@ def _disk(domain: FakeDomain, target: str) -> Disk:
 
 
 def _path(disk: Disk) -> str:
-    return str(disk.source.file)
+    return str(disk.source.file or disk.source.dev)

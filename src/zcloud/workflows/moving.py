@@ -10,10 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from zcloud.domain.claims import BYTES, Claim
 from zcloud.domain.errors import CommandFailed, PoolFull, StorageFailed, ZcloudError
 from zcloud.domain.instance import Instance
 from zcloud.domain.plug import DiskPlug, DiskSource
 from zcloud.domain.storage import Pool, Volume
+from zcloud.drivers import registry
 from zcloud.drivers.compute.design import design_disk, move_disk
 from zcloud.drivers.compute.devices import find_disk
 from zcloud.drivers.fileartifacts import FULL
@@ -47,8 +49,8 @@ class _Move:
 
     @property
     def alone(self) -> VolumeSpec:
-        """Give what it is there: it lies over nothing."""
-        return VolumeSpec(self.spec.id, self.spec.size)
+        """Give what it is there: it lies over nothing, and may have to be larger."""
+        return VolumeSpec(self.spec.id, registry.whole_size(self.pool, self.spec.size))
 
     def plug(self, source: DiskSource) -> DiskPlug:
         """Give how it is plugged in, being there."""
@@ -139,6 +141,7 @@ def _mirror(run: Run, instance: Instance, moves: list[_Move]) -> None:
         if not job.active:
             if each.volume.id in begun:
                 raise _broke_off(each)
+            _grow(run, instance, each, disk.target)
             place = each.target.ensure_volume(each.alone)
             hypervisor.begin_mirror(instance.id, disk.target, design_disk(each.plug(place)))
         done, total, ready = done + job.done, total + job.total, ready + job.ready
@@ -147,6 +150,16 @@ def _mirror(run: Run, instance: Instance, moves: list[_Move]) -> None:
     if ready < len(moves):
         run.control.progress(done, total)
         raise Waiting("The disks are being copied.", run.now() + (_SOON if total < _QUICK else _LATER))
+
+
+def _grow(run: Run, instance: Instance, move: _Move, target: str) -> None:
+    """Make a disk as large where it is as it is to be: QEMU mirrors only to what has the same size."""
+    size = move.alone.size
+    if size > move.volume.size:
+        move.source.grow_volume(replace(move.spec, size=size), in_use=True)
+        run.link(instance.host_id).hypervisor.resize_disk(instance.id, target, size)
+        with run.store.write() as tx:
+            tx.volumes.update(move.volume.id, size=size, bump=True)
 
 
 def _broke_off(move: _Move) -> StorageFailed:
@@ -197,7 +210,8 @@ def _define(run: Run, instance: Instance, move: _Move, place: DiskSource) -> Non
 
 def _record(run: Run, instance: Instance | None, move: _Move) -> None:
     with run.store.write() as tx:
-        tx.volumes.update(move.volume.id, pool_id=move.pool.id, image_id=None, parent_id=None, bump=True)
+        pool_id, size = move.pool.id, move.alone.size
+        tx.volumes.update(move.volume.id, pool_id=pool_id, size=size, image_id=None, parent_id=None, bump=True)
         if instance is not None and not move.volume.slot:  # its small files are where they were
             hardware = dict(tx.instances.get(instance.id).hardware)
             home = hardware.pop("small_files", move.volume.pool_id)
@@ -255,9 +269,12 @@ def remove_sources(run: Run) -> None:
 
 
 def _moved(run: Run, tx: Tx) -> None:
-    """Each volume holds its room in one pool again."""
+    """Each volume holds its room in one pool again, and no more than it has."""
     for identity in run.args["volumes"]:
-        tx.claims.give_up(identity, tx.pools.get(tx.volumes.get(identity).pool_id).ref)
+        volume = tx.volumes.get(identity)
+        pool = tx.pools.get(volume.pool_id)
+        tx.claims.give_up(identity, pool.ref)
+        tx.claims.lower([Claim(pool.ref, identity, BYTES, volume.size)])
     if run.args["owner"]:
         hardware = tx.instances.get(run.args["owner"]).hardware
         kept = {key: value for key, value in hardware.items() if key != "moving"}

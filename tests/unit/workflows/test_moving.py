@@ -8,15 +8,20 @@ from pathlib import Path
 import pytest
 from tests.unit.workflows.test_snapshots import Owner
 
-from zcloud.domain.errors import CommandFailed, HypervisorFailed, InUse, InvalidInput, WrongState
+from zcloud.domain.errors import CommandFailed, HypervisorFailed, InUse, InvalidInput, PoolCannot, WrongState
 from zcloud.domain.operation import Operation, OperationStatus
+from zcloud.domain.storage import MIB
 from zcloud.ports import MirrorJob
 from zcloud.services.cloning import CloneSpec, Cloning
+from zcloud.services.disks import Disks, DiskSpec
 from zcloud.services.moving import Moving
-from zcloud.services.volumes import Volumes, VolumeSpec
+from zcloud.services.pools import Pools, PoolSpec
+from zcloud.services.volumes import Growth, Volumes, VolumeSpec
 from zcloud.store import Store, Tx
 from zcloud.testing.cloud import ADMIN, FakeCloud
 
+ODD = 50 * MIB - 512
+GROUP = {"volume_group": "vg0"}
 RAW = "/var/lib/libvirt/images/raw/"
 
 
@@ -162,3 +167,28 @@ def test_a_linked_clone_lies_where_its_template_does(cloud: FakeCloud) -> None:
     with pytest.raises(InvalidInput, match="template"):
         cloning.clone(ADMIN, "", "web", CloneSpec(("one",), linked=True, pool=owner.raw))
     owner.done(cloning.clone(ADMIN, "", "web", CloneSpec(("one",), pool=owner.raw)).operation)
+
+
+def test_what_comes_into_lvm_is_as_large_there_as_is_recorded(cloud: FakeCloud) -> None:
+    """Of a guest that runs: moved, copied, made and grown, in whole multiples of 4 MiB each time."""
+    owner = Mover(cloud)
+    pool, made = Pools(cloud.services).create(ADMIN, PoolSpec("lvm", "lvm", host="alpha", options=GROUP))
+    owner.done(made)
+    volume, plugged = Disks(cloud.services).attach(ADMIN, "", "web", DiskSpec(size=ODD, pool=owner.home))
+    owner.done(plugged)
+    cloning, spec = Cloning(cloud.services), CloneSpec(("copy",), pool=pool.name)
+    with pytest.raises(PoolCannot, match=str(52 * MIB)):
+        cloning.clone(ADMIN, "", "web", spec)
+    owner.done(owner.moving.move_volume(ADMIN, "", volume.id, pool.name))
+    found = cloud.read(lambda tx: tx.volumes.get(volume.id))
+    assert (found.size, owner.claimed(volume.id)) == (52 * MIB, 52 * MIB)
+    assert 52 * MIB in owner.hypervisor.domains[owner.id].plugged.sizes.values(), "its guest sees it, too"
+    owner.done(cloning.clone(ADMIN, "", "web", spec).operation)
+    owner.done(Volumes(cloud.services).resize(ADMIN, "", volume.id, Growth(53 * MIB)))
+    fresh, created = Volumes(cloud.services).create(ADMIN, "", VolumeSpec("fresh", ODD, pool.name))
+    owner.done(created)
+    recorded = cloud.read(lambda tx: {f"zcloud-{each.id}": each.size for each in tx.volumes.page(limit=100).items})
+    there = {name: each.size for name, each in owner.shell.lvm.groups["vg0"].volumes.items()}
+    assert there == {name: recorded[name] for name in there}
+    assert {there[f"zcloud-{volume.id}"], there[f"zcloud-{fresh.id}"]} == {56 * MIB, 52 * MIB}
+    assert len(there) == 5, "three disks were copied, too"

@@ -44,6 +44,7 @@ class StorageInfo:
     doc: str
     features: frozenset[Feature]
     place: tuple[str, ...] = ()  # the options that say where it is: two pools cannot have the same; none: all of them
+    unit: int = 1  # the bytes of which a volume has whole multiples: what is asked for is rounded up
     growth: str = "It is as large as what it lies in."  # how a pool becomes larger that zcloud cannot grow
 
 

@@ -23,8 +23,10 @@ class LvmPool(VolumeGroupPool):
         kind="lvm",
         title="LVM",
         doc="Volumes are logical volumes that have all of their space from the beginning, zeroed before anybody sees "
-        "it. Root volumes, clones and snapshots are whole copies: each takes as much room and as long as that.",
+        "it, and whole multiples of 4 MiB. Root volumes, clones and snapshots are whole copies: each takes as much "
+        "room and as long as that.",
         place=("volume_group",),
+        unit=lvm_tools.UNIT,
         growth="Give its volume group another disk (`vgextend`); `zcloud pool refresh` sees it.",
         features=frozenset(
             {

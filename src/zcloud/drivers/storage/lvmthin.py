@@ -28,9 +28,11 @@ class LvmThinPool(VolumeGroupPool):
     INFO: ClassVar = StorageInfo(
         kind="lvmthin",
         title="LVM-thin",
-        doc="Volumes are thin logical volumes. Root volumes, clones and snapshots share what they have alike, and are "
-        "made at once. More can be promised than there is: a guest that finds no room is paused.",
+        doc="Volumes are thin logical volumes, whole multiples of 4 MiB. Root volumes, clones and snapshots share what "
+        "they have alike, and are made at once. More can be promised than there is: a guest that finds no room is "
+        "paused.",
         place=("volume_group",),
+        unit=lvm_tools.UNIT,
         features=frozenset(
             {
                 Feature.THIN,
