@@ -36,6 +36,7 @@ def test_longer_words_fit(tab: Callable[..., Tab], monkeypatch: pytest.MonkeyPat
     it.page.context.add_cookies([{"name": languages.COOKIE, "value": "qps", "url": it.site.url}])
     id, operation = it.site.cloud.running.id, it.site.cloud.operation.id
     more = [f"/instances/{id}", f"/operations/{operation}", "/instances?q=nothing-fits",
+            "/launch?source=install", "/media/new", "/schedules/new",
             "/projects/default", "/users/new", "/users/member"]  # fmt: skip
     found = list[str]()
     for path in [*(entry.path for entry in NAVIGATION), *more]:
