@@ -137,5 +137,10 @@ def test_the_library_of_cds_has_pages_of_its_own(web: Web) -> None:
         tx.instances.update(web.cloud.instance.id, cd_image_id=image.id)
     page = web.get(path).text
     assert "/launch?source=install&amp;media=netinst" in page
+    assert "/launch?source=install&amp;media=netinst" in web.get("/media").text
+    with web.cloud.store.write() as tx:
+        tx.images.update(image.id, os_id="virtio-win")
+    assert all("source=install" not in web.get(each).text for each in (path, "/media"))
+    assert 'value="netinst"' not in web.get("/launch").text
     assert f'href="/instances/{web.cloud.instance.id}"' in page
     assert f'href="/instances/{web.cloud.running.id}"' not in page

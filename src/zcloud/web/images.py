@@ -16,6 +16,7 @@ from zcloud.domain.people import Role
 from zcloud.services.context import Window
 from zcloud.services.images import ImageSpec
 from zcloud.services.instances import InstanceQuery
+from zcloud.services.media import DRIVERS
 from zcloud.services.operations import OperationQuery
 from zcloud.web.guard import Visit, change, page, piece
 
@@ -36,7 +37,8 @@ def list_images(visit: Visit) -> Response:
 
 def list_media(visit: Visit) -> Response:
     """List the CDs of the library, with how far those are that come."""
-    return visit.show("media.html", rows=visit.parts.images.all(visit.actor, format=CD), shares=_shares(visit))
+    rows = visit.parts.images.all(visit.actor, format=CD)
+    return visit.show("media.html", rows=rows, shares=_shares(visit), drivers=DRIVERS)
 
 
 def show_image(visit: Visit) -> Response:
@@ -55,6 +57,7 @@ def show_image(visit: Visit) -> Response:
         upload=next((each for each in parts.uploads.all(actor) if each.image.id == image.id), None) if waits else None,
         piece=_piece(visit),
         source=_address(image),
+        drivers=DRIVERS,
     )
 
 

@@ -16,6 +16,7 @@ from zcloud.domain.instance import Flavor, Power
 from zcloud.domain.network import NetworkState
 from zcloud.domain.people import Project, Role
 from zcloud.services.launch import Rehearsal
+from zcloud.services.media import DRIVERS
 from zcloud.web.fields import Fields
 from zcloud.web.guard import Visit, change, page, rehearse
 from zcloud.web.projects import writable
@@ -136,11 +137,13 @@ def _form(visit: Visit, values: dict[str, list[str]], plan: Plan, status: int = 
 
 
 def _images(visit: Visit, project: Project | None) -> tuple[list[Image], list[Image]]:
-    """Give the images that can be booted, and the CDs."""
+    """Give the images that can be booted, and the CDs that something can be installed from."""
     owners = (None, project.id) if project else (None,)
     images = visit.parts.images.all(visit.actor)
     ready = [each for each in images if each.state is ImageState.READY and each.project_id in owners]
-    return [each for each in ready if each.format != CD], [each for each in ready if each.format == CD]
+    return [each for each in ready if each.format != CD], [
+        each for each in ready if each.format == CD and each.os_id != DRIVERS
+    ]
 
 
 def _fitting(flavors: list[Flavor], images: list[Image]) -> list[Flavor]:
