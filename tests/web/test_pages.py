@@ -36,6 +36,8 @@ def paths(web: Web) -> list[str]:
         "/users/member",
         "/users/new",
         f"/volumes/{web.cloud.volume.id}/move",
+        f"/hosts/{web.cloud.host.id}/disks",
+        f"/hosts/{web.cloud.host.id}/disks/vdb?mount=/srv/fast",
         *infrastructure(web),
     ]
 

@@ -12,7 +12,7 @@ from tests.web.conftest import Web
 from tests.web.test_pages import paths
 
 from zcloud.domain.host import HostState
-from zcloud.testing.fakes import FakeHypervisor
+from zcloud.testing.fakes import FakeHypervisor, FakeLink
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class _Hanging(FakeHypervisor):
 def silence(monkeypatch: pytest.MonkeyPatch) -> Iterator[Silence]:
     """Have every host of the console's cloud hang; made before it, as it is autouse."""
     made = Silence()
-    monkeypatch.setattr("tests.api.conftest._a_host", lambda host_id: _Hanging(made))
+    monkeypatch.setattr("tests.api.conftest._a_host", lambda host_id: FakeLink(hypervisor=_Hanging(made)))
     yield made
     made.ends.set()
 
@@ -50,7 +50,7 @@ def test_pages_do_not_wait_for_a_host_that_hangs(silence: Silence, web: Web) -> 
         try:
             assert all(silence.asked.acquire(timeout=20) for _ in waiting)
             for path in paths(web):
-                if not path.endswith("/xml"):
+                if not path.endswith("/xml") and "/disks" not in path:
                     assert web.get(path).status_code == 200, path
             assert web.get(definition).status_code == 429
             assert not any(each.done() for each in waiting)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from zcloud.web import hosts, images, networks, pools, volumes
+from zcloud.web import host_disks, hosts, images, networks, pools, volumes
 
-ROUTES = (*hosts.ROUTES, *pools.ROUTES, *volumes.ROUTES, *images.ROUTES, *networks.ROUTES)
+ROUTES = (*hosts.ROUTES, *host_disks.ROUTES, *pools.ROUTES, *volumes.ROUTES, *images.ROUTES, *networks.ROUTES)
