@@ -11,7 +11,7 @@ import pytest
 from zcloud.domain.host import HostKind
 from zcloud.hosts.address import HostAddress
 from zcloud.hosts.pool import HostPool
-from zcloud.lab import iscsi
+from zcloud.lab import gluster, iscsi
 from zcloud.lab.ceph import Ceph, missing_programs
 from zcloud.lab.hosts import Lab
 from zcloud.ports import HostLink
@@ -62,6 +62,16 @@ def iscsi_target() -> Iterator[dict[str, str]]:
         for number, mib in enumerate((1, 1, 3, 4, 5, 9, 10), 1):
             target.make_lun(number, mib << 20)
         yield {**target.options, "luns": "1-8"}
+
+
+@pytest.fixture(scope="session")
+def gluster_volume() -> Iterator[dict[str, str]]:
+    """Give the options of a pool on a real cluster."""
+    if missing := gluster.missing_programs():
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    with Lab(0) as network, gluster.Gluster(network.gateway) as cluster:
+        cluster.make_volume("vms")
+        yield {"server": cluster.address, "volume": "vms"}
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ STORAGE: dict[str, tuple[str, dict[str, Any]]] = {
     "iscsi": ("iscsi", {"portal": "192.0.2.9", "target": "iqn.2026-01.test:disks", "luns": "1-24", "user": "zcloud"}),
     "nfs": ("nfs", {"server": "files.test"}),
     "nfs-raw": ("nfs", {"server": "files.test", "version": "4.1", "mount_options": "nconnect=4", "format": "raw"}),
+    "gluster": ("gluster", {"server": "g1.test", "more_servers": "g2.test"}),
     "lvm": ("lvm", {"volume_group": "vg0"}),
     "lvmthin": ("lvmthin", {"volume_group": "vg0"}),
 }
@@ -42,13 +43,14 @@ def new_pool(case: str, **changes: Any) -> Pool:
         "directory": {"path": f"/var/lib/libvirt/images/pool-{identity[:8]}"},
         "nfs": {"export": f"/{identity}"},
         "rbd": {},
+        "gluster": {"volume": identity},
     }
     secrets = {"rbd": {"key": "A" * 38 + "=="}, "iscsi": {"password": "secretsecret12"}}
     return Pool(
         id=identity,
         name=case,
         driver=driver,
-        host_id=None if driver in ("nfs", "rbd", "iscsi") else "host",
+        host_id=None if driver in ("nfs", "rbd", "iscsi", "gluster") else "host",
         options={**places.get(driver, {}), **options, **changes},
         overcommit=1.0,
         state=PoolState.READY,

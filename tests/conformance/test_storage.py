@@ -43,6 +43,8 @@ def driver(case: str, link: HostLink, request: pytest.FixtureRequest) -> Iterato
     if pool.driver == "iscsi" and not isinstance(link, FakeLink):
         options = {**pool.options, **request.getfixturevalue("iscsi_target")}
         pool = replace(pool, options=options, secrets={"password": options.pop("password")})
+    if pool.driver == "gluster" and not isinstance(link, FakeLink):
+        pool = replace(pool, options={**pool.options, **request.getfixturevalue("gluster_volume")})
     driver = registry.storage(pool, link)
     if driver.INFO.kind in NEEDS_KERNEL and not isinstance(link, FakeLink):
         pytest.skip("a namespace cannot mount it: tests/real/storage runs this suite on a nested host")

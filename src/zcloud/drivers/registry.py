@@ -19,6 +19,7 @@ from zcloud.drivers.network.guard_rules import GuardedPort
 from zcloud.drivers.network.nat import NatNetwork
 from zcloud.drivers.storage.base import Feature, StorageDriver, StorageInfo
 from zcloud.drivers.storage.directory import DirectoryPool
+from zcloud.drivers.storage.gluster import GlusterPool
 from zcloud.drivers.storage.iscsi import IscsiPool
 from zcloud.drivers.storage.lvm import LvmPool
 from zcloud.drivers.storage.lvmthin import LvmThinPool
@@ -31,6 +32,7 @@ _STORAGE: Mapping[str, type[StorageDriver]] = {
     "lvm": LvmPool,
     "lvmthin": LvmThinPool,
     "nfs": NfsPool,
+    "gluster": GlusterPool,
     "rbd": RbdPool,
     "iscsi": IscsiPool,
 }

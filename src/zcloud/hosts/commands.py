@@ -71,6 +71,9 @@ _MOUNT_OPTION = (
 )
 MOUNT_OPTIONS = Text(rf"(?=.*\bhard\b)(?=.*\bnosuid\b)(?=.*\bnodev\b)({_MOUNT_OPTION})(,({_MOUNT_OPTION}))*")
 NFS_SOURCE = Text(r"([A-Za-z0-9][A-Za-z0-9.-]{0,253}|\[[0-9A-Fa-f:.]{2,45}\]):/[A-Za-z0-9._+@/-]{0,1024}")
+_SERVER = r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}"
+GLUSTER_OPTIONS = Text(rf"nosuid,nodev,noexec,log-level=WARNING(,backup-volfile-servers={_SERVER}(:{_SERVER}){{0,7}})?")
+GLUSTER_SOURCE = Text(rf"{_SERVER}:/[A-Za-z0-9_-]{{1,100}}")
 _GROUP, _LOGICAL = r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,29}", r"zcloud-[a-z0-9][a-z0-9.-]{0,99}"
 GROUP, LOGICAL, IN_GROUP = Text(_GROUP), Text(_LOGICAL), Text(f"{_GROUP}/{_LOGICAL}")
 LOGICAL_DEVICE = rf"/dev/{_GROUP}/{_LOGICAL}"
@@ -185,6 +188,8 @@ FORMS: tuple[Form, ...] = (
     Form("sha256sum", operands=(FILE,)),
     # Shared file systems, each mounted at a place of ours.
     Form("mount -t nfs", options={"-o": MOUNT_OPTIONS}, operands=(NFS_SOURCE, Path(within=MOUNTS)), required=("-o",)),
+    Form("mount -t glusterfs", options={"-o": GLUSTER_OPTIONS}, operands=(GLUSTER_SOURCE, Path(within=MOUNTS)),
+         required=("-o",)),
     Form("umount", operands=(Path(within=MOUNTS, besides=hostdisk.PLACE),)),
     *DISK_FORMS,
     # Logical volumes: looking at a group, and what is named after us in it.

@@ -92,7 +92,9 @@ def _outside(argv: Sequence[str], timeout_s: float) -> Sequence[str]:
     if (argv[0] not in _OUTSIDE and list(argv) != _RELOAD) or _UNIT not in os.environ:
         return argv
     words = ["systemd-run", "--quiet", "--wait", "--pipe", "--collect", "-p", f"RuntimeMaxSec={timeout_s:.0f}"]
-    return [*words, "--", *argv]
+    # Gluster's client is a process that serves its mount from then on: it must outlive the unit.
+    lasting = ["-p", "KillMode=process"] if "glusterfs" in argv else []
+    return [*words, *lasting, "--", *argv]
 
 
 def _real(path: str) -> str:

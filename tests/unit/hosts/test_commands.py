@@ -26,6 +26,7 @@ M = f"{I}/zcloud-shared"
 ID = f"{'0' * 8}-0000-0000-0000-{'0' * 12}"
 RBD = "rbd:vms/"
 KEY = f"--object secret,id=key-{ID},file={I}/zcloud-{ID}/chap"
+GLUSTER = "nosuid,nodev,noexec,log-level=WARNING"
 SIGNED = f"--conf {I}/p/ceph.conf --id zcloud"
 LUN = (
     'json:{"driver":"raw","offset":0,"size":512,"file":{"driver":"iscsi","transport":"tcp","portal":"192.0.2.9:3260",'
@@ -103,6 +104,8 @@ ALLOWED = {
     f"ls -A1 -- {I}": [I],
     f"mount -t nfs -o vers=4.2,hard,retry=0,nosuid,nodev,noexec,timeo=600 -- files.test:/srv/a {M}/x": [f"{M}/x"],
     f"mount -t nfs -o vers=4.0,hard,nosuid,nodev -- [fd00::1]:/ {M}/x": [f"{M}/x"],
+    f"mount -t glusterfs -o {GLUSTER} -- g1.test:/vms {M}/x": [f"{M}/x"],
+    f"mount -t glusterfs -o {GLUSTER},backup-volfile-servers=g2.test:192.0.2.3 -- g1.test:/vms {M}/x": [f"{M}/x"],
     f"umount -- {M}/x": [f"{M}/x"],
     "cat -- /proc/mounts": [],
     "ip link set dev zbr-11111111 type bridge no_linklocal_learn 1": [],
@@ -203,6 +206,10 @@ REFUSED = [
     f"mount -t nfs -o vers=4.2,hard,nosuid,nodev -- files.test:/srv/a {M}",
     f"mount -t nfs -o vers=4.2,hard,nosuid,nodev -- /dev/sda1 {M}/x",
     f"mount -t nfs -- files.test:/srv/a {M}/x",
+    f"mount -t glusterfs -- g1.test:/vms {M}/x",
+    f"mount -t glusterfs -o {GLUSTER},log-file=/etc/passwd -- g1.test:/vms {M}/x",
+    f"mount -t glusterfs -o {GLUSTER} -- /etc/evil.vol {M}/x",
+    f"mount -t glusterfs -o {GLUSTER} -- g1.test:/vms {I}/x",
     f"mount -t ext4 -o vers=4.2,hard,nosuid,nodev -- files.test:/srv/a {M}/x",
     f"mount --bind /etc {M}/x",
     f"umount -- {I}",

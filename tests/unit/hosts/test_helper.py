@@ -158,3 +158,14 @@ def test_a_piece_longer_than_a_frame_is_split(connect: Connect, tmp_path: Path) 
     fill = ["dd", "status=none", "bs=1M", "conv=fsync,nocreat", f"of={tmp_path}/f"]
     assert HelperRunner(connect).execute(fill, _pieces(), timeout_s=10).code == 0
     assert (tmp_path / "f").stat().st_size == helperwire.MAX_FRAME + 5
+
+
+def test_what_serves_a_mount_outlives_the_unit_that_mounts_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INVOCATION_ID", "1")
+    mount = ["mount", "-t", "glusterfs", "-o", "nosuid", "--", "g1.test:/vms", "/x"]
+    unit, _, command = " ".join(helper._outside(mount, 25)).partition(" -- ")
+    assert (unit.startswith("systemd-run "), command) == (True, " ".join(mount))
+    assert "-p KillMode=process" in unit  # systemd kills else what the command leaves running
+    assert "KillMode" not in " ".join(helper._outside(["umount", "--", "/x"], 25))
+    monkeypatch.delenv("INVOCATION_ID")
+    assert helper._outside(mount, 25) == mount
