@@ -96,6 +96,7 @@ class Books:
         assert {row["owner_id"] for row in rows.tables["secrets"]} <= instances, "a secret outlived its instance"
         volumes = {(row["pool_id"], row["id"]): row["size"] for row in rows.tables["volumes"]}
         volumes |= {(row["pool_id"], row["instance_id"]): _claimed_for_memory(rows, row) for row in _saved(rows)}
+        volumes |= {(root["pool_id"], row["id"]): row["memory"]["bytes"] for row, root in _with_memory(rows)}
         claimed = rows.of("claims", provider_kind="pool")
         assert {(row["provider_id"], row["consumer_id"]): row["amount"] for row in claimed} == volumes
         running = {row["id"]: row for row in rows.tables["instances"] if row["status"] in ("running", "paused")}
@@ -161,14 +162,16 @@ class Books:
             seeded = {id for id, home in homes.items() if home == pool["id"]} - installed  # answers told it all
             expected |= {f"{path}/artifacts/{id}.seed.iso" for id in seeded}
             expected |= {f"{path}/artifacts/{row['instance_id']}.saved" for row in _saved(rows) if row in roots}
+            kept = [row for row, root in _with_memory(rows) if root in roots]
+            expected |= {f"{path}/artifacts/{row['instance_id']}.{row['id']}.memory" for row in kept}
             images = {f"{row['digest']}.{row['format']}" for row in rows.of("images", state="ready")}
             bases |= {f"{path}/base/{name}" for name in images}
         networks = {row["id"] for row in rows.of("networks", host_id=host_id)}
         ports = [row for row in rows.tables["ports"] if row["network_id"] in networks]
         expected |= {f"{_LEASES}{row['network_id']}/{row['tap']}" for row in ports}
         found = {path for path in traces.files if not path.startswith((_PROBE, _APPLIANCE))}
-        broken = [row["id"] for row in rows.of("volumes", state="error")]
-        half_removed = {path for path in expected if any(volume in path for volume in broken)}
+        broken = [row["id"] for table in ("volumes", "snapshots") for row in rows.of(table, state="error")]
+        half_removed = {path for path in expected if any(each in path for each in broken)}
         assert found - bases - half_removed == expected - half_removed
 
     def _check_networks(self, rows: Rows, host_id: str, traces: Traces, link: HostLink) -> None:
@@ -205,6 +208,12 @@ def _saved(rows: Rows) -> list[Row]:
     """Give the root volumes of the instances whose memory is in a file."""
     saved = {row["id"] for row in rows.tables["instances"] if "saved" in row["hardware"]}
     return [row for row in rows.of("volumes", role="root") if row["instance_id"] in saved]
+
+
+def _with_memory(rows: Rows) -> list[tuple[Row, Row]]:
+    """Give the snapshots with memory, each with the root volume in whose pool that is."""
+    roots = {row["instance_id"]: row for row in rows.of("volumes", role="root")}
+    return [(row, roots[row["instance_id"]]) for row in rows.of("snapshots") if row["memory"]]
 
 
 def _claimed_for_memory(rows: Rows, root: Row) -> int:

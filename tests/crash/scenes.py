@@ -293,7 +293,17 @@ def _clone(stage: Stage, host_id: str) -> Ask:
 
 
 def _snapshot(stage: Stage, host_id: str) -> Ask:
-    """Of a guest that runs, by UEFI, with a disk that its pool marks beside those that QEMU marks."""
+    instance_id = _marked_by_two(stage, host_id)
+    return lambda: stage.snapshots.create(ADMIN, "", instance_id, "one")[1]
+
+
+def _snapshot_memory(stage: Stage, host_id: str) -> Ask:
+    instance_id = _marked_by_two(stage, host_id)
+    return lambda: stage.snapshots.create(ADMIN, "", instance_id, "one", memory=True)[1]
+
+
+def _marked_by_two(stage: Stage, host_id: str) -> str:
+    """Give a guest that runs, by UEFI, with a disk that its pool marks beside those that QEMU marks."""
     group = {"volume_group": stage.name("vg"), "disks": "/dev/vdb"}
     pool, made = stage.pools.create(ADMIN, PoolSpec(stage.name("thin"), "lvmthin", host=host_id, options=group))
     stage.done(made)
@@ -302,7 +312,7 @@ def _snapshot(stage: Stage, host_id: str) -> Ask:
     spec = dataclasses.replace(spec, firmware=Firmware.UEFI, disks=disks)
     instance, launched = stage.cloud.launch.launch(ADMIN, "", spec)
     stage.done(launched)
-    return lambda: stage.snapshots.create(ADMIN, "", instance.id, "one")[1]
+    return instance.id
 
 
 def _customize(stage: Stage, host_id: str) -> Ask:
@@ -322,8 +332,16 @@ def _revert(stage: Stage, host_id: str) -> Ask:
     return lambda: stage.snapshots.revert(ADMIN, "", taken.resource_id, "one")
 
 
+def _revert_memory(stage: Stage, host_id: str) -> Ask:
+    """Of a guest that runs."""
+    taken = _snapshot_memory(stage, host_id)()
+    stage.done(taken)
+    return lambda: stage.snapshots.revert(ADMIN, "", taken.resource_id, "one")
+
+
 def _delete_snapshot(stage: Stage, host_id: str) -> Ask:
-    taken = _snapshot(stage, host_id)()
+    """Of one with memory."""
+    taken = _snapshot_memory(stage, host_id)()
     stage.done(taken)
     return lambda: stage.snapshots.delete(ADMIN, "", taken.resource_id, "one")
 
@@ -654,7 +672,9 @@ SCENES: Mapping[str, Callable[[Stage, str], Ask]] = {
     "instance_adopt_v1": _adopt,
     "instance_snapshot_v1": _snapshot,
     "instance_customize_v1": _customize,
+    "instance_snapshot_memory_v1": _snapshot_memory,
     "instance_revert_v1": _revert,
+    "instance_revert_memory_v1": _revert_memory,
     "instance_delete_snapshot_v1": _delete_snapshot,
     "instance_clone_v1": _clone,
     "instance_template_v1": _template,

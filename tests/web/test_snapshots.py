@@ -46,6 +46,23 @@ def test_one_is_taken_and_the_page_tells_how_it_goes(web: Web) -> None:
     assert "No worker has begun yet." in page
 
 
+def test_one_with_memory_is_asked_for_and_gone_back_to_with_it_or_without(web: Web) -> None:
+    instance = web.cloud.running
+    path = f"/instances/{instance.id}/snapshots"
+    refused = web.post(path, data={"name": "as-it-runs", "memory": "on"})  # it has no root disk
+    assert (refused.status_code, "could be kept" in refused.text) == (409, True)
+    assert 'name="memory" value="on" checked' in refused.text
+    plain, whole = take(web, instance, "plain"), take(web, instance, "whole", minutes=1)
+    with web.cloud.store.write() as tx:
+        tx.snapshots.update(whole.id, memory={"bytes": 94 << 20, "fits": {"its size": []}})
+    assert "with memory</span> 94 MiB" in web.get(path).text
+    assert "disks_only" not in web.get(f"{path}/{plain.id}/revert").text
+    assert 'name="disks_only"' in web.get(f"{path}/{whole.id}/revert").text
+    refused = web.post(f"{path}/{whole.id}/revert")
+    assert (refused.status_code, "its size changed since" in refused.text) == (409, True)
+    assert web.post(f"{path}/{whole.id}/revert", data={"disks_only": "on"}).status_code == 303
+
+
 def test_a_refused_one_is_told_in_place_and_its_name_stays(web: Web) -> None:
     take(web, web.cloud.instance, "first")
     answer = web.post(f"/instances/{web.cloud.instance.id}/snapshots", data={"name": "first"})

@@ -117,8 +117,8 @@ def snapshot(it: tuple[int, Snapshot, bool]) -> wire_snapshots.Snapshot:
     """Show a snapshot in its place in the tree."""
     depth, each, current = it
     return wire_snapshots.Snapshot(
-        each.id, each.name, each.parent_id, depth, current, each.state, each.quiesced, each.disks, each.created_by,
-        each.created_at,
+        each.id, each.name, each.parent_id, depth, current, each.state, each.quiesced, each.disks, each.memory_bytes,
+        each.created_by, each.created_at,
     )  # fmt: skip
 
 

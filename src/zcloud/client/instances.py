@@ -81,13 +81,13 @@ class Instances(Things["Instance"]):
         found = self._http.get(self._at(ref, "snapshots"), **self._query)
         return cast("list[Snapshot]", found["items"])
 
-    def snapshot(self, ref: str, name: str) -> Change[Instance]:
-        """Take a snapshot of all its disks."""
-        return self._begin(self._at(ref, "snapshots"), {"name": name})
+    def snapshot(self, ref: str, name: str, *, memory: bool = False) -> Change[Instance]:
+        """Take a snapshot of all its disks, perhaps with the memory of its guest, which has to run then."""
+        return self._begin(self._at(ref, "snapshots"), {"name": name, "memory": memory})
 
-    def revert(self, ref: str, snapshot: str) -> Change[Instance]:
-        """Go back to a snapshot; what the disks have now is lost."""
-        return self._begin(self._at(ref, "snapshots", snapshot, "revert"))
+    def revert(self, ref: str, snapshot: str, *, disks_only: bool = False) -> Change[Instance]:
+        """Go back to a snapshot; what the disks have now is lost. With memory the guest goes on from that moment."""
+        return self._begin(self._at(ref, "snapshots", snapshot, "revert"), {"disks_only": disks_only})
 
     def rename(self, ref: str, **name: Unpack[InstanceRename]) -> Change[Instance]:
         """Give it another name; with ``hostname=True`` the guest gets it, too."""

@@ -1555,7 +1555,8 @@ class Session(TypedDict):
 class Snapshot(TypedDict):
     """A snapshot. ``depth`` and ``parent_id`` are its place in the tree; ``current``: the disks come from it now.
     ``quiesced``: the guest had written all that it had; else it is as after a loss of power. ``disks`` are the
-    bytes of each volume then, by its id."""
+    bytes of each volume then, by its id. ``memory`` are the bytes that the guest's memory takes; 0: it has disks
+    only."""
 
     id: str
     name: str
@@ -1565,14 +1566,23 @@ class Snapshot(TypedDict):
     state: str
     quiesced: bool
     disks: dict[str, Any]
+    memory: int
     created_by: str
     created_at: str
 
 
 class SnapshotCreate(TypedDict):
-    """A snapshot of all disks of an instance."""
+    """A snapshot of all disks of an instance; with ``memory``, of what its guest has in memory, too: it has to
+    run."""
 
     name: str
+    memory: NotRequired[bool]
+
+
+class SnapshotRevert(TypedDict):
+    """Going back. ``disks_only``: to the disks alone of a snapshot with memory; the guest boots from them."""
+
+    disks_only: NotRequired[bool]
 
 
 class Step(TypedDict):

@@ -1,4 +1,4 @@
-"""Snapshots of an instance: its disks, and its UEFI variables, as they were at one moment. Pure."""
+"""Snapshots of an instance: its disks, its UEFI variables, and perhaps its memory, as they were at one moment. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 MAX_SNAPSHOTS = 32
 """Of one instance."""
@@ -25,6 +26,8 @@ class Snapshot:
 
     ``disks`` are the sizes of its volumes then, in bytes by volume id. ``quiesced``: the guest had written all that it
     had; else it is as after a loss of power. ``schedule_id``: the schedule that made it, also when it is gone.
+    ``memory`` is what is known of the file of its memory: its ``bytes``, what the run was that it ``fits``, and whether
+    the guest was ``ready``; empty: the snapshot has disks only.
     """
 
     id: str
@@ -37,6 +40,12 @@ class Snapshot:
     created_at: datetime
     disks: Mapping[str, int] = field(default_factory=dict)
     schedule_id: str | None = None
+    memory: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Give what the file of its memory takes of its pool; 0: there is none."""
+        return int(self.memory.get("bytes", 0))
 
 
 def as_tree(snapshots: Sequence[Snapshot]) -> list[tuple[int, Snapshot]]:

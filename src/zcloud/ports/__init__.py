@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from zcloud.ports.copying import CopyControl, CopyJob, MirrorControl, MirrorJob, SnapshotControl
+from zcloud.ports.copying import CopyControl, CopyJob, MemoryControl, MirrorControl, MirrorJob, SnapshotControl
 from zcloud.ports.devices import DeviceControl, Layer
 from zcloud.ports.domains import ConsoleStream, DomainControl
 from zcloud.ports.hardware import DomainSize, HardwareControl
@@ -48,6 +48,7 @@ __all__ = [
     "Hypervisor",
     "InterfaceAddress",
     "Layer",
+    "MemoryControl",
     "MirrorControl",
     "MirrorJob",
     "NetworkControl",
@@ -72,6 +73,7 @@ class Hypervisor(
     CopyControl,
     MirrorControl,
     SnapshotControl,
+    MemoryControl,
     HardwareControl,
     ScreenControl,
     NetworkControl,

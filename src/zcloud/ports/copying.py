@@ -60,6 +60,22 @@ class SnapshotControl(Protocol):
         ...
 
 
+class MemoryControl(Protocol):
+    """The memory of running domains, kept while they go on. Raises NotFound, HypervisorFailed, HostUnreachable."""
+
+    def snapshot_memory(self, uuid: str, path: str) -> None:
+        """Write the memory of a held domain to a file of the host, over an older one; it stays held.
+
+        Blocks while it is written. Until the domain goes on, QEMU leaves its disks alone and cannot mark them. The file
+        is one of ``PowerControl.restore``.
+        """
+        ...
+
+    def abort_memory(self, uuid: str) -> None:
+        """Break such a writing off, which a client began that is gone; none at work is fine."""
+        ...
+
+
 class CopyControl(Protocol):
     """Copies of the disks of one host's domains, named by uuid. Raises NotFound, HypervisorFailed, HostUnreachable."""
 

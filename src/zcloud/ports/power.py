@@ -23,8 +23,11 @@ class PowerControl(Protocol):
         """
         ...
 
-    def restore(self, uuid: str, path: str, xml: str) -> None:
-        """Let a domain go on from its saved memory as ``xml`` describes it; on already is fine. The file stays."""
+    def restore(self, uuid: str, path: str, xml: str, *, held: bool = True) -> None:
+        """Let a domain go on from its saved memory as ``xml`` describes it; on already is fine. The file stays.
+
+        One that was held when it was saved is held again, but not with ``held`` false.
+        """
         ...
 
     def saved_xml(self, path: str) -> str | None:

@@ -11,7 +11,7 @@ from zcloud.domain.instance import Instance, InstanceStatus, Power
 from zcloud.domain.operation import Operation
 from zcloud.domain.people import Actor
 from zcloud.domain.size import live_size
-from zcloud.domain.storage import MIB, Volume, VolumeRole
+from zcloud.domain.storage import MIB, Pool, Volume, VolumeRole
 from zcloud.services import admission
 from zcloud.services.context import Services, expect
 from zcloud.services.owned import begin_verb, check_state, find
@@ -59,16 +59,7 @@ def _reset(tx: Tx, actor: Actor, instance: Instance) -> Operation:
 
 def _save(tx: Tx, actor: Actor, instance: Instance) -> Operation:
     """Claim room for the whole memory in the root volume's pool, before any of it is written."""
-    root = _root(tx, instance)
-    pool, size = tx.pools.get(root.pool_id), (live_size(instance).memory_mib + SAVED_EXTRA_MIB) * MIB
-    if pool.available < size:
-        raise PoolFull(
-            f"The pool {pool.name} has no room for the memory of {instance.name}: it may take {size} bytes, "
-            f"{pool.available} are free.",
-            hint=f"Stop it instead: `zcloud stop {instance.name}`, or enlarge the pool.",
-            pool=pool.name,
-            available=pool.available,
-        )
+    pool, size = room_for_memory(tx, instance, hint=f"Stop it instead: `zcloud stop {instance.name}`")
     args = {"was": instance.status.value, "incarnation": instance.incarnation + 1, "pool": pool.id, "size": size}
     operation = begin_verb(tx, actor, instance, "save", **args)
     tx.claims.release(instance.id, ProviderKind.POOL)  # of a file saved earlier, which is written over
@@ -102,6 +93,21 @@ ADMIT: Mapping[str, Admit] = {
     "restore": _restore,
     "discard": _discard,
 }
+
+
+def room_for_memory(tx: Tx, instance: Instance, hint: str) -> tuple[Pool, int]:
+    """Give the pool of the root disk, and the most bytes that a file of a run's memory takes there. Raises PoolFull."""
+    pool = tx.pools.get(_root(tx, instance).pool_id)
+    size = (live_size(instance).memory_mib + SAVED_EXTRA_MIB) * MIB
+    if pool.available < size:
+        raise PoolFull(
+            f"The pool {pool.name} has no room for the memory of {instance.name}: it may take {size} bytes, "
+            f"{pool.available} are free.",
+            hint=f"{hint}, or enlarge the pool.",
+            pool=pool.name,
+            available=pool.available,
+        )
+    return pool, size
 
 
 def _root(tx: Tx, instance: Instance) -> Volume:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 from zcloud.base.ids import new_id
 from zcloud.domain.errors import AlreadyExists, InUse, NotFound, WrongState
@@ -18,6 +19,7 @@ from zcloud.drivers import registry
 from zcloud.drivers.storage.base import Feature
 from zcloud.services import admission
 from zcloud.services.context import Services, expect
+from zcloud.services.memories import admit_memory, check_fits
 from zcloud.services.owned import begin_verb, check_state, find
 from zcloud.store import Tx
 
@@ -36,9 +38,11 @@ class Snapshots:
             return [(depth, each, each.id == here) for depth, each in as_tree(tx.snapshots.of_instance(instance.id))]
 
     def create(
-        self, actor: Actor, project: str, ref: str, name: str, revision: int | None = None
+        self, actor: Actor, project: str, ref: str, name: str, revision: int | None = None, *, memory: bool = False
     ) -> tuple[Snapshot, Operation]:
-        """Take a snapshot of all disks; what they hold now is claimed once more.
+        """Take a snapshot of all disks, perhaps with the ``memory`` of a guest that runs.
+
+        What the disks hold now is claimed once more, and so is room for the memory.
 
         Raises WrongState, Busy, AlreadyExists, PoolCannot, PoolFull, RevisionMismatch.
         """
@@ -47,13 +51,16 @@ class Snapshots:
         def work(tx: Tx) -> tuple[Snapshot, Operation]:
             instance = find(tx, actor, project, ref)
             expect(instance, revision)
-            return admit_snapshot(tx, actor, instance, name)
+            return admit_snapshot(tx, actor, instance, name, memory=memory)
 
         return self._store.transact(work)
 
-    def revert(self, actor: Actor, project: str, ref: str, name: str, revision: int | None = None) -> Operation:
+    def revert(
+        self, actor: Actor, project: str, ref: str, name: str, revision: int | None = None, *, disks_only: bool = False
+    ) -> Operation:
         """Go back to a snapshot; one that runs loses its power, and is started from there.
 
+        With memory the guest goes on from that moment, whether it runs now or not, unless ``disks_only``.
         Raises NotFound, WrongState, Busy, NoRoom, RevisionMismatch.
         """
 
@@ -67,17 +74,9 @@ class Snapshots:
                 raise WrongState(
                     f"A disk that the snapshot {snapshot.name} has is no disk of {instance.name} any more."
                 )
-            runs = instance.status in RUNS
-            if runs:
-                admission.grow(tx, instance, wanted_size(instance))
-            run = instance.incarnation + 1
-            operation = begin_verb(
-                tx, actor, instance, "revert", snapshot=snapshot.id, start=runs, incarnation=run, force=True
-            )
-            status = InstanceStatus.RESTARTING if runs else instance.status
-            desired = Power.RUNNING if runs else Power.STOPPED
-            tx.instances.update(instance.id, status=status, desired=desired, bump=True)
-            return operation
+            if snapshot.memory and not disks_only:
+                return _revert_with_memory(tx, actor, instance, snapshot)
+            return _revert(tx, actor, instance, snapshot)
 
         return self._store.transact(work)
 
@@ -92,22 +91,54 @@ class Snapshots:
         return self._store.transact(work)
 
 
+def _revert(tx: Tx, actor: Actor, instance: Instance, snapshot: Snapshot) -> Operation:
+    runs, run = instance.status in RUNS, instance.incarnation + 1
+    if runs:
+        admission.grow(tx, instance, wanted_size(instance))
+    operation = begin_verb(tx, actor, instance, "revert", snapshot=snapshot.id, start=runs, incarnation=run, force=True)
+    status = InstanceStatus.RESTARTING if runs else instance.status
+    desired = Power.RUNNING if runs else Power.STOPPED
+    tx.instances.update(instance.id, status=status, desired=desired, bump=True)
+    return operation
+
+
+def _revert_with_memory(tx: Tx, actor: Actor, instance: Instance, snapshot: Snapshot) -> Operation:
+    check_fits(tx, instance, snapshot)
+    runs, run = instance.status in RUNS, instance.incarnation + 1
+    if runs:
+        admission.grow(tx, instance, wanted_size(instance))
+    cloud = None if runs else admission.admit_run(tx, instance)
+    operation = begin_verb(tx, actor, instance, "revert_memory", snapshot=snapshot.id, incarnation=run)
+    if cloud is not None:
+        admission.take_run(tx, cloud, instance)
+    status = InstanceStatus.RESTARTING if runs else InstanceStatus.STARTING
+    tx.instances.update(instance.id, status=status, desired=Power.RUNNING, bump=True)
+    return operation
+
+
 def admit_snapshot(
-    tx: Tx, actor: Actor, instance: Instance, name: str, schedule_id: str | None = None
+    tx: Tx, actor: Actor, instance: Instance, name: str, schedule_id: str | None = None, *, memory: bool = False
 ) -> tuple[Snapshot, Operation]:
     """Record a snapshot and the operation that takes it. Raises as ``Snapshots.create`` does."""
-    check_state(instance, "snapshot")
+    verb = "snapshot_memory" if memory else "snapshot"
+    check_state(instance, verb)
     others, volumes = tx.snapshots.of_instance(instance.id), tx.volumes.of_instance(instance.id)
     if name in {each.name for each in others}:
         raise AlreadyExists(f"The instance {instance.name} has a snapshot {name} already.")
     if len(others) >= MAX_SNAPSHOTS:
         raise WrongState(f"An instance has at most {MAX_SNAPSHOTS} snapshots.", hint="Delete old ones.")
     _check_disks(tx, volumes)
-    snapshot = tx.snapshots.add(replace(_new(tx, actor, instance, name, volumes), schedule_id=schedule_id))
-    operation = begin_verb(tx, actor, instance, "snapshot", snapshot=snapshot.id)
     held: Counter[str] = Counter()
     for each in volumes:
         held[each.pool_id] += min(each.allocated, each.size)
+    snapshot = replace(_new(tx, actor, instance, name, volumes), schedule_id=schedule_id)
+    args: dict[str, Any] = {}
+    if memory:
+        pool_id, room, known = admit_memory(tx, instance)
+        held[pool_id] += room
+        snapshot, args = replace(snapshot, memory=known), {"pool": pool_id, "room": room}
+    tx.snapshots.add(snapshot)
+    operation = begin_verb(tx, actor, instance, verb, snapshot=snapshot.id, **args)
     for pool_id, size in held.items():
         if size:
             admission.claim_volume(tx, tx.pools.get(pool_id), snapshot.id, size)

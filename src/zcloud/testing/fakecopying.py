@@ -43,7 +43,8 @@ class FakeCopying(FakePower):
     def snapshot_disks(self, uuid: str, paths: Collection[str], name: str) -> None:
         """Mark the images that are not marked yet."""
         self.enter("snapshot_disks")
-        self._domain(uuid)
+        if self._domain(uuid).migrated:
+            raise HypervisorFailed("QEMU: Block format 'qcow2' does not support internal snapshots.")
         for path in paths:
             if name not in self.disk.file(path).snapshots:
                 change_snapshot(self.disk.file(path), "-c", name)

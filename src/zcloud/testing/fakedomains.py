@@ -65,6 +65,7 @@ class FakeDomain:
     console: FakeConsole | None = None
     guest: dict[str, Any] = field(default_factory=dict)  # agent command -> answer
     frozen: bool = False  # its file systems
+    migrated: bool = False  # its memory was written: QEMU does not touch its disks until it goes on
     installs: bool = False  # its guest reboots once it was seen, and that ends this run
     plugged: Plugged = field(default_factory=Plugged)
 
@@ -152,6 +153,7 @@ class FakeDomains(FakeDevices):
         if domain.state in OFF:
             domain.starts += 1
             domain.boots += 1
+            domain.migrated = False
             domain.memory = domain.boots
             domain.plugged = Plugged(domain.xml)
             domain.installs = "<on_reboot>destroy" in domain.xml
@@ -177,6 +179,7 @@ class FakeDomains(FakeDevices):
         self.enter("resume")
         domain = self._domain(uuid)
         if domain.state is DomainState.PAUSED:
+            domain.migrated = False
             self._change(domain, DomainState.RUNNING, "unpaused", "resumed:unpaused")
 
     def open_console(self, uuid: str, *, force: bool = False) -> FakeConsole:

@@ -44,16 +44,24 @@ class FakePower(FakeDomains):
             if self._image(path) is None:
                 raise HypervisorFailed(f"libvirt: domain '{domain.name}' is not running.")
             return
-        held = domain.state is DomainState.PAUSED
-        image = {"uuid": uuid, "memory": domain.memory, "xml": domain.xml, "held": held}
-        try:
-            self.disk.directory(posixpath.dirname(path))
-            self.disk.write(path, json.dumps(image).encode(), 0o600)
-        except FakeError as error:
-            raise HypervisorFailed(f"libvirt: {error}.") from error
+        self._write_memory(domain, path)
         self._change(domain, DomainState.SHUTOFF, "saved", "stopped:saved")
 
-    def restore(self, uuid: str, path: str, xml: str) -> None:
+    def snapshot_memory(self, uuid: str, path: str) -> None:
+        """Write the memory of a held domain."""
+        self.enter("snapshot_memory")
+        domain = self._active(uuid)
+        if domain.state is not DomainState.PAUSED:
+            raise HypervisorFailed("A fake domain's memory is only written while it is held.")
+        self._write_memory(domain, path)
+        domain.migrated = True
+
+    def abort_memory(self, uuid: str) -> None:
+        """Do nothing: no memory is written for long."""
+        self.enter("abort_memory")
+        self._domain(uuid)
+
+    def restore(self, uuid: str, path: str, xml: str, *, held: bool = True) -> None:
         """Let a domain go on from its saved memory; on already is fine."""
         self.enter("restore")
         domain, image = self._domain(uuid), self._image(path)
@@ -62,9 +70,10 @@ class FakePower(FakeDomains):
         if image is None or image["uuid"] != uuid or uuid not in xml:
             raise HypervisorFailed(f"libvirt: failed to read the saved image '{path}'.")
         domain.starts += 1
+        domain.migrated = False
         domain.memory = int(image["memory"])
         self._change(domain, DomainState.RUNNING, "restored", "started:restored")
-        if image["held"]:
+        if image["held"] and held:
             self._change(domain, DomainState.PAUSED, "user", "suspended:restored")
 
     def saved_xml(self, path: str) -> str | None:
@@ -72,6 +81,15 @@ class FakePower(FakeDomains):
         self.enter("saved_xml")
         image = self._image(path)
         return None if image is None else str(image["xml"])
+
+    def _write_memory(self, domain: FakeDomain, path: str) -> None:
+        held = domain.state is DomainState.PAUSED
+        image = {"uuid": domain.uuid, "memory": domain.memory, "xml": domain.xml, "held": held}
+        try:
+            self.disk.directory(posixpath.dirname(path))
+            self.disk.write(path, json.dumps(image).encode(), 0o600)
+        except FakeError as error:
+            raise HypervisorFailed(f"libvirt: {error}.") from error
 
     def _image(self, path: str) -> dict[str, Any] | None:
         file = self.disk.files.get(path)

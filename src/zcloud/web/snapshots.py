@@ -36,6 +36,7 @@ def _show(visit: Visit, view: InstanceView, error: Refused | None = None) -> Res
         "instance_snapshots.html", STATUS[error.kind] if error else 200, view=view, address=view.address, error=error,
         rows=[(level, each, here) for level, (_, each, here) in zip(levels, tree, strict=True)],
         operations=operations.items, schedules=schedules, name=visit.field("name") if error else "",
+        memory=bool(error and visit.field("memory")),
     )  # fmt: skip
     if error:
         response.headers["X-Zcloud-Error"] = error.code
@@ -79,12 +80,14 @@ def _does(work: Do, visit: Visit) -> Response:
 
 
 def _take(visit: Visit, view: InstanceView) -> Operation:
-    name = Fields(visit.form).line("name")
-    return visit.parts.owner.snapshots.create(visit.actor, "", view.instance.id, name)[1]
+    fields = Fields(visit.form)
+    create = visit.parts.owner.snapshots.create
+    return create(visit.actor, "", view.instance.id, fields.line("name"), memory=fields.on("memory"))[1]
 
 
 def _revert(visit: Visit, view: InstanceView) -> Operation:
-    return visit.parts.owner.snapshots.revert(visit.actor, "", view.instance.id, visit.request.path_params["snapshot"])
+    revert, snapshot = visit.parts.owner.snapshots.revert, visit.request.path_params["snapshot"]
+    return revert(visit.actor, "", view.instance.id, snapshot, disks_only=Fields(visit.form).on("disks_only"))
 
 
 def _delete(visit: Visit, view: InstanceView) -> Operation:

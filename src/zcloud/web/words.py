@@ -64,8 +64,9 @@ SAID: tuple[str, ...] = (
     "Adopt", "Attach disk", "Attach nic", "Cancel", "Create", "Delete", "Detach disk", "Detach nic", "Discard", "Edit",
     "Enlist", "Forget", "Freeze", "Hardware", "Import", "Limit disk", "Link nic", "Pause", "Remove", "Rename", "Reset",
     "Resize", "Restart", "Restore", "Resume", "Save", "Scan", "Start", "Stop", "Tag", "Thaw", "Trash", "Untag",
-    "Untrash", "Snapshot", "Revert", "Delete snapshot", "Insert", "Eject", "Clone", "Template",
-    "Install", "Prepare disk", "Release disk", "Adding", "Removing", "None", "Root", "Data", "Last", "Stay-off",
+    "Untrash", "Snapshot", "Snapshot memory", "Revert", "Revert memory", "Delete snapshot", "Insert", "Eject", "Clone",
+    "Template", "Install", "Prepare disk", "Release disk", "Adding", "Removing", "None", "Root", "Data", "Last",
+    "Stay-off",
     "Authority", "Server", "Schema", "Store", "Workers", "Observer",
     # shown as they are
     "admin", "operator", "member", "viewer",

@@ -10,9 +10,16 @@ from zcloud.wire.base import Count, Line, Name, OptionalRef, Request
 
 
 class SnapshotCreate(Request):
-    """A snapshot of all disks of an instance."""
+    """A snapshot of all disks of an instance; with ``memory``, of what its guest has in memory, too: it has to run."""
 
     name: Name
+    memory: bool = False
+
+
+class SnapshotRevert(Request):
+    """Going back. ``disks_only``: to the disks alone of a snapshot with memory; the guest boots from them."""
+
+    disks_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +27,7 @@ class Snapshot:
     """A snapshot. ``depth`` and ``parent_id`` are its place in the tree; ``current``: the disks come from it now.
 
     ``quiesced``: the guest had written all that it had; else it is as after a loss of power. ``disks`` are the bytes of
-    each volume then, by its id.
+    each volume then, by its id. ``memory`` are the bytes that the guest's memory takes; 0: it has disks only.
     """
 
     id: str
@@ -31,6 +38,7 @@ class Snapshot:
     state: str
     quiesced: bool
     disks: Mapping[str, int]
+    memory: int
     created_by: str
     created_at: datetime
 

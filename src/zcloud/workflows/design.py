@@ -48,6 +48,11 @@ def saved_name(instance: Instance) -> str:
     return f"{instance.id}.saved"
 
 
+def memory_name(instance: Instance, snapshot_id: str) -> str:
+    """Give the name of the file of a snapshot's memory among its pool's artifacts."""
+    return f"{instance.id}.{snapshot_id}.memory"
+
+
 def tpm_directory(instance: Instance) -> str:
     """Give where libvirt keeps the state of the instance's TPM on the host; it goes with the instance."""
     return f"{TPM_DIR}/{instance.id}"

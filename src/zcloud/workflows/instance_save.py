@@ -32,7 +32,7 @@ def _write(run: Run) -> None:
     """Write the memory; a write that another worker began is waited for."""
     instance = parts.load_instance(run)
     hypervisor = run.link(instance.host_id).hypervisor
-    _settle(run, hypervisor, instance)
+    settle(run, hypervisor, instance)
     hypervisor.save(instance.id, _path(run, instance))
 
 
@@ -40,7 +40,7 @@ def _go_on(run: Run) -> None:
     """Begin a new run from the saved memory, unless the guest is on already."""
     instance = parts.load_instance(run)
     hypervisor = run.link(instance.host_id).hypervisor
-    _settle(run, hypervisor, instance)
+    settle(run, hypervisor, instance)
     if not parts.is_off(hypervisor, instance.id):
         return
     path = _path(run, instance)
@@ -53,7 +53,7 @@ def _go_on(run: Run) -> None:
     with run.store.write() as tx:
         tx.instances.begin_incarnation(instance.id, run.args["incarnation"], instance.host_id)
     hypervisor.restore(instance.id, path, patch_incarnation(xml, run.args["incarnation"]))
-    _settle(run, hypervisor, instance)
+    settle(run, hypervisor, instance)
     parts.set_clock(run, instance)
 
 
@@ -61,7 +61,7 @@ def _back_to_running(run: Run) -> None:
     """Undo a save: the guest goes on, and its file is removed."""
     instance = parts.load_instance(run)
     hypervisor = run.link(instance.host_id).hypervisor
-    _settle(run, hypervisor, instance)
+    settle(run, hypervisor, instance)
     if parts.is_off(hypervisor, instance.id) and hypervisor.saved_xml(_path(run, instance)) is None:
         raise HypervisorFailed(f"{instance.name} went off while its memory was being saved.")
     _go_on(run)
@@ -81,7 +81,7 @@ def _forget(run: Run) -> None:
     run.storage(pool, instance.host_id).delete_artifact(saved_name(instance))
 
 
-def _settle(run: Run, hypervisor: Hypervisor, instance: Instance) -> None:
+def settle(run: Run, hypervisor: Hypervisor, instance: Instance) -> None:
     """Wait while libvirt itself is at work on the domain."""
     facts = next((each for each in hypervisor.list_domains() if each.uuid == instance.id), None)
     if facts is not None and facts.state is DomainState.PAUSED and facts.reason in _AT_WORK:

@@ -24,6 +24,7 @@ from zcloud.workflows.context import Run, Whole, base_image, load_whole
 from zcloud.workflows.design import (
     console_log,
     logs,
+    memory_name,
     nvram_copy_name,
     nvram_name,
     plan_domain,
@@ -121,10 +122,13 @@ def remove_artifacts(run: Run) -> None:
     driver.delete_artifact(seed_name(instance))
     driver.delete_artifact(nvram_name(instance))
     driver.delete_artifact(offline.script_name(whole))
+    beside_root = run.storage(whole.root[1], instance.host_id)
     for each in run.read(lambda tx: tx.snapshots.of_instance(instance.id)):
         driver.delete_artifact(nvram_copy_name(instance, each.id))
+        if each.memory:
+            beside_root.delete_artifact(memory_name(instance, each.id))
     if instance.saved:
-        run.storage(whole.root[1], instance.host_id).delete_artifact(saved_name(instance))
+        beside_root.delete_artifact(saved_name(instance))
     shell = run.link(instance.host_id).shell
     shell.remove(*logs(instance))
     if instance.hardware.get("tpm"):  # libvirt removes it only with a definition that still has the TPM

@@ -31,7 +31,13 @@ from zcloud.workflows.names import INSTANCE_RENAME, INSTANCE_TRASH, INSTANCE_UNT
 from zcloud.workflows.networks import NETWORK_CREATE, NETWORK_DELETE
 from zcloud.workflows.nics import NIC_ATTACH, NIC_DETACH, NIC_LINK
 from zcloud.workflows.pools import POOL_CREATE, POOL_DELETE, POOL_GROW, POOL_REFRESH
-from zcloud.workflows.snapshots import INSTANCE_DELETE_SNAPSHOT, INSTANCE_REVERT, INSTANCE_SNAPSHOT
+from zcloud.workflows.snapshots import (
+    INSTANCE_DELETE_SNAPSHOT,
+    INSTANCE_REVERT,
+    INSTANCE_REVERT_MEMORY,
+    INSTANCE_SNAPSHOT,
+    INSTANCE_SNAPSHOT_MEMORY,
+)
 from zcloud.workflows.volumes import VOLUME_CLONE, VOLUME_CREATE, VOLUME_DELETE, VOLUME_RESIZE
 
 WORKFLOWS: Mapping[str, Workflow[Run]] = {
@@ -76,6 +82,8 @@ WORKFLOWS: Mapping[str, Workflow[Run]] = {
         INSTANCE_STOP,
         INSTANCE_SNAPSHOT,
         INSTANCE_REVERT,
+        INSTANCE_SNAPSHOT_MEMORY,
+        INSTANCE_REVERT_MEMORY,
         INSTANCE_DELETE_SNAPSHOT,
         INSTANCE_THAW,
         INSTANCE_TRASH,

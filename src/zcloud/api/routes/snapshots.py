@@ -11,9 +11,17 @@ from zcloud.api.parts import Calling
 from zcloud.domain import schedule as schedules
 from zcloud.wire.base import Listing
 from zcloud.wire.operations import Accepted
-from zcloud.wire.snapshots import Schedule, ScheduleChange, ScheduleCreate, Snapshot, SnapshotCreate
+from zcloud.wire.snapshots import (
+    Schedule,
+    ScheduleChange,
+    ScheduleCreate,
+    Snapshot,
+    SnapshotCreate,
+    SnapshotRevert,
+)
 
 router = routes("snapshots")
+_AS_TAKEN = SnapshotRevert()
 
 
 @router.get("/instances/{ref}/snapshots", response_model=Listing[Snapshot])
@@ -24,15 +32,24 @@ def list_snapshots(call: Calling, ref: RefPath, project: Project = "") -> Respon
 
 @router.post("/instances/{ref}/snapshots", status_code=202, response_model=Accepted)
 def create_snapshot(call: Calling, ref: RefPath, body: SnapshotCreate, project: Project = "") -> Response:
-    """Take a snapshot of all disks; a running guest's file systems are held still by its agent meanwhile."""
+    """Take a snapshot of all disks; a running guest's file systems are held still by its agent meanwhile.
+
+    With memory the guest is paused instead, until its memory is written; it goes on from that moment after a revert.
+    """
     create = call.parts.owner.snapshots.create
-    return accepted(call, create(call.actor, project, ref, body.name, call.revision)[1])
+    return accepted(call, create(call.actor, project, ref, body.name, call.revision, memory=body.memory)[1])
 
 
 @router.post("/instances/{ref}/snapshots/{snapshot}/revert", status_code=202, response_model=Accepted)
-def revert_snapshot(call: Calling, ref: RefPath, snapshot: RefPath, project: Project = "") -> Response:
-    """Go back to a snapshot; a guest that runs loses its power, and is started from there."""
-    return accepted(call, call.parts.owner.snapshots.revert(call.actor, project, ref, snapshot, call.revision))
+def revert_snapshot(
+    call: Calling, ref: RefPath, snapshot: RefPath, body: SnapshotRevert = _AS_TAKEN, project: Project = ""
+) -> Response:
+    """Go back to a snapshot; a guest that runs loses its power, and is started from there.
+
+    From one with memory the guest goes on as it was then, whether it runs now or not.
+    """
+    revert = call.parts.owner.snapshots.revert
+    return accepted(call, revert(call.actor, project, ref, snapshot, call.revision, disks_only=body.disks_only))
 
 
 @router.delete("/instances/{ref}/snapshots/{snapshot}", status_code=202, response_model=Accepted)

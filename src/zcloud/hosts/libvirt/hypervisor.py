@@ -9,6 +9,7 @@ from zcloud.hosts.libvirt.copying import Copying
 from zcloud.hosts.libvirt.devices import Devices
 from zcloud.hosts.libvirt.facts import Facts
 from zcloud.hosts.libvirt.hardware import Hardware
+from zcloud.hosts.libvirt.memory import Memory
 from zcloud.hosts.libvirt.mirroring import Mirroring
 from zcloud.hosts.libvirt.networks import Networks
 from zcloud.hosts.libvirt.power import Power
@@ -17,7 +18,9 @@ from zcloud.hosts.libvirt.secrets import Secrets
 from zcloud.hosts.libvirt.snapshots import Snapshots
 
 
-class LibvirtHypervisor(Facts, Power, Devices, Copying, Mirroring, Snapshots, Hardware, Screen, Networks, Secrets):
+class LibvirtHypervisor(
+    Facts, Power, Devices, Copying, Mirroring, Snapshots, Memory, Hardware, Screen, Networks, Secrets
+):
     """libvirt on one host: ``watch`` for looking and events, ``jobs`` for changing (they may be the same).
 
     ``reach`` leads to the Unix sockets of a host that is another machine.

@@ -38,13 +38,14 @@ class Power(Domains):
 
         self._jobs.call(work)
 
-    def restore(self, uuid: str, path: str, xml: str) -> None:
+    def restore(self, uuid: str, path: str, xml: str, *, held: bool = True) -> None:
         """Let a domain go on from its saved memory; on already is fine."""
+        flags = 0 if held else libvirt.VIR_DOMAIN_SAVE_RUNNING
 
         def work(raw: libvirt.virConnect) -> None:
             domain = find_domain(raw, uuid)
             if not is_active(domain):
-                unless(is_active, domain, lambda: raw.restoreFlags(path, xml, 0))
+                unless(is_active, domain, lambda: raw.restoreFlags(path, xml, flags))
 
         self._jobs.call(work)
 

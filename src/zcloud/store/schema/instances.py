@@ -176,6 +176,7 @@ snapshots = Table(
     time("created_at"),
     json("disks"),
     key("schedule_id", nullable=True, index=True),
+    json("memory"),
     UniqueConstraint("instance_id", "name"),
 )
 
