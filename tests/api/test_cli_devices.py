@@ -115,3 +115,21 @@ def test_nics(cli: Cli, cloud: Cloud) -> None:
     assert asked(cloud, "link_nic").args["up"] is False
     unknown = cli.run("instance", "nic", "remove", "web", "aa:bb:cc:dd:ee:ff")
     assert "not_found" in unknown.err
+
+
+def test_disks_of_hosts(cloud: Cloud, tmp_path: Path) -> None:
+    with serve(cloud.app) as url:
+        admin = Cli(tmp_path, url, {"ZCLOUD_TOKEN": cloud.tokens["admin"]})
+        listed = {each["name"]: each for each in admin.ok("host", "disk", "list", "anton", "-o", "json").json}
+        assert listed["sda"]["system"]
+        assert listed["vdb"]["uses"] == listed["vdb"]["content"] == []
+        refused = admin.run("host", "disk", "prepare", "anton", "vdc", "--mount", "/srv/fast", "--yes")
+        assert refused.code != 0
+        assert "--erase" in refused.err
+        wish = ("host", "disk", "prepare", "anton", "/dev/vdc", "--mount", "/srv/fast", "--erase")
+        plan = admin.ok(*wish, "--dry-run", "-o", "json").json
+        assert "ntfs on vdc1" in plan["lost"]
+        assert admin.run(*wish, "--no-wait").code == 64, "nobody is there to say yes"
+        assert "zcloud operation wait" in admin.ok(*wish, "--yes", "--no-wait").out
+    args = asked(cloud, "prepare_disk").args
+    assert (args["disk"], args["digest"], args["erase"]) == ("vdc", plan["digest"], True)

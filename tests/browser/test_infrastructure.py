@@ -21,7 +21,8 @@ def test_axe_finds_nothing_on_the_pages_of_infrastructure(tab: Callable[..., Tab
     cloud = light.site.cloud
     paths = ["/hosts/new", f"/hosts/{cloud.host.id}", "/images/new", f"/images/{cloud.image.id}"]
     paths += ["/networks/new", f"/networks/{cloud.network.id}", f"/pools/{cloud.pool.id}", "/pools/new", "/audit"]
-    paths += ["/media/new", "/schedules/new", "/schedules"]
+    paths += ["/media/new", "/schedules/new", "/schedules", f"/hosts/{cloud.host.id}/disks"]
+    paths += [f"/hosts/{cloud.host.id}/disks/vdc?mount=/srv/fast&erase=1"]
     paths += ["/volumes/new", f"/volumes/{cloud.volume.id}", f"/instances/{cloud.instance.id}/change"]
     found = list[str]()
     for number, path in enumerate(paths):
