@@ -74,7 +74,7 @@ class FakePower(FakeDomains):
         domain.memory = int(image["memory"])
         self._change(domain, DomainState.RUNNING, "restored", "started:restored")
         if image["held"] and held:
-            self._change(domain, DomainState.PAUSED, "user", "suspended:restored")
+            self._change(domain, DomainState.PAUSED, "migration", "suspended:restored")
 
     def saved_xml(self, path: str) -> str | None:
         """Give the XML in a file of saved memory, or None."""

@@ -82,9 +82,14 @@ def _forget(run: Run) -> None:
 
 
 def settle(run: Run, hypervisor: Hypervisor, instance: Instance) -> None:
-    """Wait while libvirt itself is at work on the domain."""
+    """Wait while libvirt itself is at work on the domain.
+
+    One that was held is held again after a restore, and libvirt goes on to give the restore as the reason.
+    """
     facts = next((each for each in hypervisor.list_domains() if each.uuid == instance.id), None)
-    if facts is not None and facts.state is DomainState.PAUSED and facts.reason in _AT_WORK:
+    held = (run.args.get("was") or instance.saved.get("was")) == InstanceStatus.PAUSED
+    at_work = _AT_WORK - {"migration"} if held else _AT_WORK
+    if facts is not None and facts.state is DomainState.PAUSED and facts.reason in at_work:
         raise Waiting("libvirt is at work on the guest's memory.", run.now() + _POLL)
 
 

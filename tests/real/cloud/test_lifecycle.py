@@ -152,6 +152,12 @@ def test_pause_reset_save_and_restore(cloud: Cloud, owned: Instance) -> None:
     assert (now.status, now.incarnation, now.saved) == (InstanceStatus.RUNNING, incarnation + 1, {})
     assert nvram(cloud, owned) == variables
     assert Domain.parse(cloud.host.virsh("dumpxml", owned.id)).mark.incarnation == incarnation + 1
+    for verb in ("pause", "save", "restore"):
+        act(cloud, owned.id, verb)
+    assert (cloud.instance(owned.id).status, cloud.host.virsh("domstate", owned.id).strip()) == ("paused", "paused")
+    act(cloud, owned.id, "resume")
+    assert shell.read("/run/number") == "41"
+    incarnation += 1
     act(cloud, owned.id, "reset")
     wait_for(lambda: cloud.instance(owned.id).ready is Ready.READY, 90, "readiness after the reset")
     assert shell.read("/run/number") is None

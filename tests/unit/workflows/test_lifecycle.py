@@ -110,6 +110,7 @@ def test_one_that_was_paused_is_paused_still(owner: Owner) -> None:
     assert owner.act("restore").status is OperationStatus.SUCCEEDED
     assert (owner.instance.status, owner.domain.state) == ("paused", DomainState.PAUSED)
     assert owner.instance.observed["paused_by"] == "admin"
+    assert owner.act("save").status is OperationStatus.SUCCEEDED
 
 
 def test_saved_memory_can_be_forgotten(owner: Owner) -> None:
