@@ -251,7 +251,8 @@ def _content(each: Block) -> str:
         label = f" {each.label[:40]!r}" if each.label else ""
         return f"{each.filesystem}{label} on {each.name}"
     if each.table:
-        return f"a {each.table} partition table with {len(each.parts)} partitions on {each.name}"
+        count = len(each.parts)
+        return f"a {each.table} partition table with {count} partition{'' if count == 1 else 's'} on {each.name}"
     return ""
 
 
