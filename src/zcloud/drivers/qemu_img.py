@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 
 from zcloud.domain.errors import StorageFailed
-from zcloud.domain.plug import DiskFormat, DiskSource
+from zcloud.domain.plug import DiskFormat, DiskKind, DiskSource
 
 _SECTOR = 512
 
@@ -63,8 +63,13 @@ def fill_argv(source: str, source_format: DiskFormat, image: str) -> list[str]:
 
 
 def convert_argv(source: DiskSource, target: DiskSource) -> list[str]:
-    """Give the command that copies an image, with all that it lies over, into one that is there and no smaller."""
-    argv = ["qemu-img", "convert", *key_words(source, target), "-q", "-n", "-t", "writeback"]
+    """Give the command that copies an image, with all that it lies over, into one that is there and no smaller.
+
+    A device is written to around the page cache: what a full thin pool refuses later is told to nobody (seen: it ended
+    well, and a half was missing).
+    """
+    cache = "none" if target.kind is DiskKind.BLOCK else "writeback"
+    argv = ["qemu-img", "convert", *key_words(source, target), "-q", "-n", "-t", cache]
     return [*argv, "-f", source.format, "-O", target.format, "--", source.image, target.image]
 
 

@@ -150,6 +150,17 @@ def test_a_thin_pool_s_metadata_grows_with_it() -> None:
     assert plan_growth(group, pool, 64 * GIB - 1) == (64 * GIB, 68 * MIB)
 
 
+def test_what_arrived_in_a_thin_pool_that_became_full_is_not_taken_for_whole(fake_link: FakeLink) -> None:
+    driver, spec = made(fake_link, "lvmthin"), VolumeSpec(str(uuid4()), 8 * MIB)
+    driver.prepare_arrival(spec)
+    fake_link.shell.lvm.groups["vg0"].fullness = (100.0, 1.0)
+    with pytest.raises(PoolFull):
+        driver.settle_volume(spec)
+    fake_link.shell.lvm.groups["vg0"].fullness = (50.0, 1.0)
+    driver.settle_volume(spec)
+    assert [each.id for each in driver.list_volumes()] == [spec.id]
+
+
 def test_a_full_group_is_said_to_be_full(fake_link: FakeLink) -> None:
     driver = made(fake_link, "lvm")
     with pytest.raises(PoolFull, match="no room"):

@@ -159,6 +159,19 @@ def test_clones_of_disks_and_instances_lie_in_another_pool(cloud: FakeCloud, *, 
     assert len(owner.files()) == (not runs)
 
 
+def test_a_pool_of_devices_that_becomes_full_under_a_copy_says_so_and_is_left_empty(cloud: FakeCloud) -> None:
+    owner = Mover(cloud)
+    pool, made = Pools(cloud.services).create(ADMIN, PoolSpec("thin", "lvmthin", host="alpha", options=GROUP))
+    owner.done(made)
+    owner.stop()
+    full = "qemu-img: error while writing at byte 33554432: No space left on device"
+    owner.shell.fail("qemu-img convert", CommandFailed(full))
+    assert "became full" in owner.failed(owner.moving.move_instance(ADMIN, "", "web", pool.name))
+    assert set(owner.shell.lvm.groups["vg0"].volumes) == {"zcloud-pool"}
+    asked = next(words for words in owner.shell.history if words[:2] == ("qemu-img", "convert"))
+    assert asked[asked.index("-t") + 1] == "none", "else the page cache takes what the pool has no room for"
+
+
 def test_a_linked_clone_lies_where_its_template_does(cloud: FakeCloud) -> None:
     owner = Mover(cloud)
     owner.stop()

@@ -14,11 +14,12 @@ from zcloud.domain.errors import InUse, PoolUnusable, ToolMissing
 from zcloud.domain.storage import GIB, MIB
 from zcloud.drivers import lvm_tools, lvmgroup
 from zcloud.drivers.lvm_tools import MADE_TAG, POOL_TAG, PREFIX, Logical
-from zcloud.drivers.storage.base import Capacity, Feature, StorageInfo, VolumeSpec
+from zcloud.drivers.storage.base import Arrival, Capacity, Feature, StorageInfo, VolumeSpec
 from zcloud.drivers.storage.volumegroup import Commands, VolumeGroupPool, part_of, snapshot_name, volume_name
 
 THIN_POOL = f"{PREFIX}pool"
 _LEAST_METADATA, _MOST_METADATA = 16 * MIB, 15 * GIB  # LVM's own bounds are 2 MiB and 15.8 GiB
+_NO_MORE = 100.0
 _FULL = 95.0  # percent of data or metadata, from which nothing new is begun
 
 
@@ -108,6 +109,12 @@ class LvmThinPool(VolumeGroupPool):
             self._check_room(known, f"a snapshot of the volume {spec.id}")
             with self._making(kept, f"a snapshot of the volume {spec.id}"):
                 self._run([lvm_tools.thin_snapshot_argv(self._group, name, kept)])
+
+    def settle_volume(self, spec: VolumeSpec) -> None:
+        """Refuse what arrived in a pool that is full by now: QEMU is not told what the page cache could not write."""
+        if self.arrival(spec) is not Arrival.WHOLE and _fullness(self._pool(self._volumes())) >= _NO_MORE:
+            raise self.full(f"the volume {spec.id} of {spec.size} bytes")
+        super().settle_volume(spec)
 
     def settle_snapshot(self, spec: VolumeSpec, snapshot_id: str) -> None:
         """Do nothing: what was marked lasts."""
