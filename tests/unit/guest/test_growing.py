@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,6 +75,28 @@ def test_what_came_of_it_is_measured() -> None:
     assert tell_growth(before, (Growable("/srv", total=950 * MIB),)) == "was grown to 950 MiB"
     assert tell_growth(before, (before,)) == "is as large as before: nothing is free right behind it"
     assert tell_growth(Growable("/srv"), ()) == "was grown"
+
+
+@pytest.mark.parametrize(
+    ("growpart", "ended"),
+    [
+        ("exit 0", (0, "")),
+        ("echo NOCHANGE: it has all; exit 1", (0, "")),
+        ("echo no disk; exit 2", (1, "growpart: no disk\n")),
+    ],
+)
+def test_the_script_grows_the_partition_and_then_its_file_system(
+    tmp_path: Path, growpart: str, ended: tuple[int, str]
+) -> None:
+    for name, text in {"growpart": growpart, "resize2fs": ""}.items():
+        tool = tmp_path / name
+        tool.write_text(f'#!/bin/sh\necho {name} "$@" >>{tmp_path}/asked\n{text}\n')
+        tool.chmod(0o755)
+    (found,) = plan_growing([told("vda1")], DISK)
+    done = subprocess.run(found.command, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == ended
+    asked = ["growpart /dev/vda 1", *(["resize2fs /dev/vda1"] if not ended[0] else [])]
+    assert (tmp_path / "asked").read_text().splitlines() == asked
 
 
 def test_the_script_tells_what_the_guest_has_not() -> None:

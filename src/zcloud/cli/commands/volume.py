@@ -159,7 +159,8 @@ def detach(app: App, volume: str, instance: str | None, wait: bool, **how: objec
     if len(having) > 1 and not instance:
         raise click.UsageError(_("Several instances share {name}: say --from.").format(name=plain(found["name"])))
     answer = ask_to_detach(app, instance or having[0], found["id"], how)
-    finish(app, answer, _("{name} is free.").format(name=plain(found["name"])), wait=wait)
+    told = _("{name} is free.") if len(having) == 1 else _("{name} is taken away; others still read it.")
+    finish(app, answer, told.format(name=plain(found["name"])), wait=wait)
 
 
 @command
