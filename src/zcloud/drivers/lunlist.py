@@ -89,6 +89,10 @@ class LunList:
         found = [(lun, unit.entry) for lun, unit in self.units().items() if unit.entry and unit.entry.name == name]
         return max(found, key=lambda each: each[1].whole, default=None)
 
+    def names(self) -> set[str]:
+        """Give for what LUNs are taken, wholly or half."""
+        return {unit.entry.name if unit.entry else unit.shut for unit in self.units().values() if not unit.free}
+
     def take(self, name: str, size: int) -> tuple[int, Entry]:
         """Take the smallest free LUN that is large enough, or find the one that was taken; raises PoolFull."""
         with _TAKING:

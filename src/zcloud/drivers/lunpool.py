@@ -82,7 +82,8 @@ class OwnLuns(FileArtifacts):
     def leave(self) -> None:
         """Remove them; raises InUse where guests' files are left."""
         self._hypervisor.drop_secret(self._id)
-        self._shell.remove(self._key_file, *self._target.scraps(self._files.entries() or []))
+        uploads = [self._files.at(f"base/{name}") for name in self._files.entries("base") or []]  # of killed workers
+        self._shell.remove(self._key_file, *self._target.scraps(self._files.entries() or []), *uploads)
         self._files.dissolve()
 
     def _source(self, volume_id: str, name: str, *, whole: bool) -> DiskSource:

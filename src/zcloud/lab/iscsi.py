@@ -24,7 +24,7 @@ from zcloud.imagebuild.commands import Command, run
 PROGRAMS = ("tgtd", "tgtadm")
 NAME = "iqn.2026-01.test.zcloud:disks"
 USER, PASSWORD = "zcloud", "secretsecret12"
-_PORT = 3260
+_PORT = 13260  # a tgt that the machine itself runs has 3260 of every address
 _START_S = 30.0
 
 

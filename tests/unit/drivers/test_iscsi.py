@@ -13,14 +13,24 @@ from uuid import uuid4
 
 import pytest
 from tests.conformance.records import new_pool
+from tests.conformance.test_storage import BASE, open_image
 
-from zcloud.domain.errors import InUse, InvalidInput, PoolCannot, PoolFull, StorageFailed, ToolMissing, ZcloudError
+from zcloud.domain.errors import (
+    CommandFailed,
+    InUse,
+    InvalidInput,
+    PoolCannot,
+    PoolFull,
+    StorageFailed,
+    ToolMissing,
+    ZcloudError,
+)
 from zcloud.domain.storage import MIB
 from zcloud.drivers import lunlist
 from zcloud.drivers.iscsi import Login, Target
 from zcloud.drivers.lunlist import LunList
 from zcloud.drivers.lunpool import parse_luns, parse_portal
-from zcloud.drivers.storage.base import Feature, VolumeSpec
+from zcloud.drivers.storage.base import Arrival, Feature, VolumeSpec
 from zcloud.drivers.storage.iscsi import IscsiPool
 from zcloud.ports import Completed
 from zcloud.testing.fakes import FakeLink
@@ -229,3 +239,52 @@ def test_options() -> None:
     ):
         with pytest.raises(InvalidInput):
             IscsiPool(new_pool("iscsi", **wrong), FakeLink()).join()
+
+
+class Killed(BaseException):
+    """A worker's end, in the middle of a command: nothing is tidied up."""
+
+
+def _make(driver: IscsiPool, spec: VolumeSpec) -> None:
+    driver.ensure_base(BASE, open_image)
+    driver.ensure_volume(spec)
+
+
+def _arrive(driver: IscsiPool, spec: VolumeSpec) -> None:
+    """As a copy from elsewhere comes, of a volume that was smaller, whose LUN is too small for it."""
+    if driver.arrival(spec) is not Arrival.WHOLE:
+        driver.prepare_arrival(replace(spec, size=2 * MIB))
+        driver.settle_volume(spec)
+
+
+@pytest.mark.parametrize(("work", "error"), [(_make, Killed()), (_arrive, Killed()), (_make, CommandFailed("No."))])
+def test_whoever_goes_on_after_any_command_finds_it_whole_and_all_luns_come_back(
+    work: Callable[[IscsiPool, VolumeSpec], None], error: ZcloudError
+) -> None:
+    for number in range(1, 400):
+        link, record = FakeLink(), new_pool("iscsi", luns="1-5")
+        link.shell.iscsi.sizes = {1: 2 * MIB, 2: 2 * MIB, 3: 8 * MIB, 4: 8 * MIB, 5: 8 * MIB}
+        driver = IscsiPool(record, link)
+        driver.join()
+        driver.ensure_pool()
+        spec = VolumeSpec(str(uuid4()), 4 * MIB, BASE if work is _make else None)
+        link.shell.fail_at(len(link.shell.history) + number, error)
+        failed = False
+        try:
+            work(driver, spec)
+        except (ZcloudError, Killed):
+            failed = True
+        link.shell.heal()
+        again = IscsiPool(record, link)
+        work(again, spec)
+        assert [each.id for each in again.list_volumes()] == [spec.id]
+        assert again.ensure_volume(spec) == again.disk_source(spec)
+        again.delete_volume(spec.id)
+        again.delete_base(BASE.digest)
+        assert all(unit.free for unit in again._list.units().values()), number
+        again.remove_pool()
+        again.leave()
+        if not failed:
+            break
+    else:
+        raise AssertionError("it never came to an end")

@@ -207,8 +207,7 @@ class IscsiPool(_Filled):
     def delete_base(self, digest: str) -> None:
         """Give back an image's LUN, half-written ones too; absent is fine."""
         name = _base_name(digest)
-        taken = {unit.entry.name for unit in self._list.units().values() if unit.entry}
-        for each in sorted(taken):
+        for each in sorted(self._list.names()):
             if each == name or each.startswith(f"{name}."):
                 self._list.give_back(each)
 
