@@ -88,9 +88,9 @@ def _guests() -> tuple[Stage, ...]:
     """Give the stages of tests/real, the long ones first; an area is a directory there, and one stage shares hosts."""
     areas = {
         "cloud": ("cloud",),
-        "install": ("system", "demo"),
+        "install": ("demo", "imagebuild", "system"),  # the demo builds the image that imagebuild boots
         "storage": ("storage",),
-        "images": ("compute", "images", "imagebuild"),
+        "images": ("compute", "images"),
         "hosts": ("hosts", "lab", "testing", "web"),
         "observer": ("observer",),
         "servers": ("roles", "crash", "operate"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import zcloud.imagebuild
@@ -26,12 +28,27 @@ def built_image(name: str, progress: Progress = lambda _: None) -> Path:
 
     Processes that ask at once wait for one build. Raises what ``build_image`` raises.
     """
+    return _kept(name, lambda path: build_image(find_recipe(name), path, progress=progress))
+
+
+def keep_image(name: str, built: Path) -> None:
+    """Keep a copy of what the recipe ``name`` was built into elsewhere, so that nobody builds it again."""
+
+    def copy(path: Path) -> None:
+        part = path.with_suffix(".part")
+        shutil.copyfile(built, part)
+        part.replace(path)
+
+    _kept(name, copy)
+
+
+def _kept(name: str, make: Callable[[Path], object]) -> Path:
     directory = cache_directory()
     path = directory / f"{name}-{_fingerprint()}.qcow2"
     with (directory / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
-            build_image(find_recipe(name), path, progress=progress)
+            make(path)
             for stale in directory.glob(f"{name}-*.qcow2"):
                 if stale != path:
                     stale.unlink()

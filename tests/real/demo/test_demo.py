@@ -6,12 +6,17 @@ It uses the machine's own libvirt, as the demo does, and is skipped where a demo
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.real.imagebuild.facts import FACTS, check_facts
+
+from zcloud.imagebuild.build import find_recipe
+from zcloud.testing.images import keep_image
 
 ROOT = Path(__file__).resolve().parents[3]
 POOL = Path("/var/lib/libvirt/images/zcloud-demo")
@@ -22,11 +27,12 @@ class Newcomer:
 
     def __init__(self, clone: Path, home: Path) -> None:
         self.clone = clone
+        self.built = False  # the image, as the official one could not be had
         self.environment = {**os.environ, "HOME": str(home)}
         for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "VIRTUAL_ENV", "PYTHONPATH"):
             self.environment.pop(name, None)
 
-    def run(self, *argv: str, timeout: float = 900) -> str:
+    def run(self, *argv: str, timeout: float = 2400) -> str:
         """Run a command in the clone, insist that it succeeds, and give what it printed."""
         done = subprocess.run(
             argv, cwd=self.clone, env=self.environment, capture_output=True, text=True, timeout=timeout, check=False
@@ -79,6 +85,10 @@ def test_one_command_makes_a_cloud(newcomer: Newcomer) -> None:
         "instance demo, until its guest",
     ):
         assert line in told
+    newcomer.built = "building one from the distribution's packages" in told
+    if newcomer.built:
+        (image,) = (newcomer.clone / ".state/demo/data/images").glob("*.qcow2")
+        keep_image("debian-12", image)
 
 
 def test_again_redoes_nothing(newcomer: Newcomer) -> None:
@@ -97,6 +107,14 @@ def test_cloud_init_was_applied_exactly(newcomer: Newcomer) -> None:
     assert "cloud.internal" in newcomer.guest("resolvectl domain")
     assert newcomer.guest("ip -4 -br addr show scope global").split()[2].startswith("192.168.150.2/24")
     assert newcomer.guest("ip route show default").startswith("default via 192.168.150.1")
+
+
+def test_its_system_is_as_it_was_built(newcomer: Newcomer) -> None:
+    """Nothing of the build is left in it, and all of it works."""
+    if not newcomer.built:
+        pytest.skip("the demo took the official image")
+    said = newcomer.guest(f"sudo -n sh -c {shlex.quote(FACTS)}")
+    check_facts(said, find_recipe("debian-12"), 3700)
 
 
 def test_its_guest_formatted_its_data_disk(newcomer: Newcomer) -> None:
