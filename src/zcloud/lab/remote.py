@@ -49,6 +49,10 @@ class Remote:
             raise BuildFailed(f"nested: {shlex.join(argv)[:200]} ended with status {done.returncode}: {tail}")
         return done
 
+    def virsh(self, *words: str) -> str:
+        """Run virsh on the host and give its output."""
+        return self.run(["virsh", "-q", *words]).stdout
+
     def put(self, source: Path, target: str) -> None:
         """Copy a file or a directory into the host."""
         run(Command((*self._ssh("scp"), "-q", "-r", str(source), f"root@127.0.0.1:{target}")))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -40,11 +41,10 @@ ADMIN = Actor(user_id="u-admin", user_name="admin", role=Role.ADMIN)
 
 
 @dataclass
-class Cloud:
+class Running:
     """The running parts, with the shortcuts that tests want."""
 
     runtime: Runtime
-    host: NamespaceHost
 
     def __post_init__(self) -> None:
         services = self.runtime.services
@@ -89,6 +89,13 @@ class Cloud:
         return self.images.show(ADMIN, image.id)
 
 
+@dataclass
+class Cloud(Running):
+    """The running parts over a namespace host."""
+
+    host: NamespaceHost
+
+
 def wait_for(look: Callable[[], T | None], timeout_s: float, what: str) -> T:
     """Poll until ``look`` gives something; raises TimeoutError."""
     deadline = time.monotonic() + timeout_s
@@ -105,24 +112,30 @@ def cloud(
     lab_host: NamespaceHost, probe_kit: Path, tiny_image: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Cloud]:
     """Give a cloud with one host, its default pool and network, and the image ``tiny``."""
-    data = tmp_path_factory.mktemp("cloud")
     config = Config(
-        data_dir=data,
+        data_dir=tmp_path_factory.mktemp("cloud"),
         workers=Workers(threads=4),
         observer=Observer(interval_s=2.0, readiness_interval_s=0.5, addresses_interval_s=2.0),
     )
-    shutil.copytree(probe_kit, config.probe_dir)
-    prepare(config)
-    config.ssh_key.write_bytes(Path(lab_host.ssh_key).read_bytes())
-    config.ssh_key.with_suffix(".pub").unlink()  # it was of the key just replaced
-    runtime = build(config)
-    made = Cloud(runtime, lab_host)
-    try:
-        start_workers(runtime, "worker")
-        start_observer(runtime)
+    with running(config, probe_kit, Path(lab_host.ssh_key)) as runtime:
+        made = Cloud(runtime, lab_host)
         _enlist(made)
         made.import_image("tiny", tiny_image)
         yield made
+
+
+@contextmanager
+def running(config: Config, probe_kit: Path, ssh_key: Path) -> Iterator[Runtime]:
+    """Run workers and the observer of a new store; ``ssh_key`` is of the hosts that are to be added."""
+    shutil.copytree(probe_kit, config.probe_dir)
+    prepare(config)
+    config.ssh_key.write_bytes(ssh_key.read_bytes())
+    config.ssh_key.with_suffix(".pub").unlink()  # it was of the key just replaced
+    runtime = build(config)
+    try:
+        start_workers(runtime, "worker")
+        start_observer(runtime)
+        yield runtime
     finally:
         runtime.stop()
 

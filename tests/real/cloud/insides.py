@@ -5,18 +5,24 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from tests.real.cloud.conftest import wait_for
 
-from zcloud.lab.hosts import NamespaceHost
+
+class Virsh(Protocol):
+    """A host on which virsh is run."""
+
+    def virsh(self, *words: str) -> str:
+        """Run virsh and give its output."""
+        ...
 
 
 @dataclass(frozen=True)
 class Inside:
     """The inside of a guest, by its instance's id."""
 
-    host: NamespaceHost
+    host: Virsh
     id: str
 
     def sh(self, script: str) -> str:

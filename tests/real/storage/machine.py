@@ -20,6 +20,7 @@ PACKAGES = (
     "dnsmasq-base",
     "e2fsprogs",
     "fdisk",
+    "iproute2",
     "iptables",
     "libvirt-clients",
     "libvirt-daemon-driver-qemu",
