@@ -7,7 +7,7 @@ import time
 import traceback
 from collections.abc import Callable
 
-from bench import batch, blackhole, cli, crowd, hour, launch, lists, live, pages, peers, report, server, upload
+from bench import batch, blackhole, cli, crowd, hour, launch, lists, live, pages, peers, report, server, storage, upload
 from bench.measure import Part, keep, machine
 from zcloud.base.clock import SystemClock
 
@@ -24,6 +24,7 @@ PARTS: dict[str, Callable[[int], Part]] = {
     "hour": hour.measure,
     "blackhole": blackhole.measure,
     "upload": upload.measure,
+    "storage": storage.measure,
 }
 
 

@@ -25,9 +25,9 @@ def measure(rounds: int) -> Part:
     with tempfile.TemporaryDirectory(prefix="zcloud-bench-kcli-") as place, real_cloud() as (server, raw):
         kcli = Kcli(raw, Path(place))
         size_mib = scaled(rounds, 512, 16)
-        image = _image_with_data(Path(place), size_mib)
+        image = image_with_data(Path(place), size_mib)
         server.client.images.upload(image, _GOLDEN, public=True).wait()
-        _define_golden(raw, image)
+        define_golden(raw, image)
         ours = Ours(server)
         ours.make_template()
         remove = {"zcloud": ours.remove, "kcli": kcli.remove, "virt-clone": raw.remove}
@@ -43,15 +43,15 @@ def measure(rounds: int) -> Part:
             _clone(_turns({
                 "zcloud launch --no-start": lambda name: ours.launch(name, _GOLDEN, "--no-start"),
                 "kcli clone": lambda name: kcli.clone(_GOLDEN, name),
-                "virt-clone": lambda name: _virt_clone(raw, name),
+                "virt-clone": lambda name: virt_clone(raw, name),
             }, {**remove, "kcli": raw.remove}, rounds), size_mib),  # kcli leaves the disk of a copy behind
             _linked(_turns({
                 "zcloud clone --linked --no-start": ours.clone,
-                "virt-clone": lambda name: _virt_clone(raw, name),
+                "virt-clone": lambda name: virt_clone(raw, name),
             }, remove, rounds), size_mib),
             _copy(_turns({
                 "zcloud volume clone": ours.copy,
-                "virt-clone": lambda name: _virt_clone(raw, name),
+                "virt-clone": lambda name: virt_clone(raw, name),
             }, {**remove, "zcloud": ours.remove_copy}, rounds), size_mib),
         ]  # fmt: skip
     return Part("peers", "Beside kcli and virt-clone", _about(kcli.version, size_mib), figures)
@@ -103,22 +103,23 @@ def _turns(ways: Mapping[str, Way], remove: Mapping[str, Callable[[str], None]],
     return times
 
 
-def _virt_clone(raw: RawHost, name: str) -> Cost:
+def virt_clone(raw: RawHost, name: str) -> Cost:
+    """Clone the golden guest by virt-clone, within the host."""
     words = ("virt-clone", "-q", "-o", _GOLDEN, "-n", name, "-f", f"{IMAGES}/{name}.qcow2")
     return command([*raw.host.daemons.enter, *words])
 
 
-def _image_with_data(place: Path, size_mib: int) -> Path:
+def image_with_data(place: Path, data_mib: int) -> Path:
     """Give an image with so much data that does not compress."""
     data, image = place / "data.raw", place / f"{_GOLDEN}.qcow2"
     with data.open("wb") as file:
-        for _ in range(size_mib // 16):
+        for _ in range(data_mib // 16):
             file.write(os.urandom(16 << 20))
     subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", str(data), str(image)], check=True)
     return image
 
 
-def _define_golden(raw: RawHost, image: Path) -> None:
+def define_golden(raw: RawHost, image: Path) -> None:
     """Define the guest that peers copy: off, and its disk is the image."""
     raw.create(_GOLDEN)
     raw.host.path(f"{IMAGES}/{_GOLDEN}.qcow2").write_bytes(image.read_bytes())

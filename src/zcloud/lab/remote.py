@@ -31,12 +31,17 @@ class Remote:
         """The private key that lets root in."""
         return self.directory / "id_ed25519"
 
+    @property
+    def ssh(self) -> list[str]:
+        """The command that runs a word of shell on the machine, which follows it."""
+        return [*self._ssh("ssh"), "root@127.0.0.1"]
+
     def run(
         self, argv: Sequence[str], *, check: bool = True, stdin: str = "", timeout: float = _COMMAND_SECONDS
     ) -> subprocess.CompletedProcess[str]:
         """Run a command on the host as root; with ``check``, raise ``BuildFailed`` when it fails."""
         done = subprocess.run(
-            [*self._ssh("ssh"), "root@127.0.0.1", shlex.join(argv)],
+            [*self.ssh, shlex.join(argv)],
             input=stdin,
             capture_output=True,
             text=True,
