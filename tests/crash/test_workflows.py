@@ -3,7 +3,7 @@
 The cases are in ``points.txt`` (see ``points``). The store is the one that ZCLOUD_TEST_STORE names, both without it.
 Each point is passed in several ways: on SQLite it is killed at the first of them, on PostgreSQL at the last, and with
 ZCLOUD_CRASH_EVERY_PASS=1 (``scripts/soak``) at every one. A workflow knows no store, so ``scripts/test`` takes every
-third point on PostgreSQL; ZCLOUD_CRASH_EVERY_POINT=1 (``scripts/soak``) takes all.
+third point on PostgreSQL; ZCLOUD_CRASH_EVERY_POINT=1 (``.ci/run``, ``scripts/soak``) takes all.
 """
 
 from __future__ import annotations
