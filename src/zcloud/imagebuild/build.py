@@ -104,6 +104,7 @@ def finish_tree(recipe: Recipe, tree: Path, root_uuid: str) -> None:
         path.chmod(0o644)
     for name, target in plan.LINKS.items():
         path = tree / name
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         path.symlink_to(target)
 

@@ -1,4 +1,4 @@
-"""Snapshots of instances: a tree of them, each of all disks at one moment."""
+"""Snapshots of instances: a tree of them, each of all disks that the guest writes to, at one moment."""
 
 from __future__ import annotations
 
@@ -122,7 +122,9 @@ def admit_snapshot(
     """Record a snapshot and the operation that takes it. Raises as ``Snapshots.create`` does."""
     verb = "snapshot_memory" if memory else "snapshot"
     check_state(instance, verb)
-    others, volumes = tx.snapshots.of_instance(instance.id), tx.volumes.of_instance(instance.id)
+    others = tx.snapshots.of_instance(instance.id)
+    # QEMU marks no disk that it may not write to, and its guest does not change it.
+    volumes = [each for each in tx.volumes.of_instance(instance.id) if not each.attachment.read_only]
     if name in {each.name for each in others}:
         raise AlreadyExists(f"The instance {instance.name} has a snapshot {name} already.")
     if len(others) >= MAX_SNAPSHOTS:

@@ -94,7 +94,7 @@ def _grow_what_lies_on_it(cloud: Cloud, inside: Inside, volume: Volume, owned: I
     print(f"\n{grown.steps[0].detail} It had {before >> 20} MiB, and has {_total(inside) >> 20}.")
     assert re.fullmatch(r"In the guest: /mnt was grown to 1[12]\d MiB\.", grown.steps[0].detail)
     assert before < 96 * MIB < 110 * MIB < _total(inside)
-    inside.sh("umount /mnt && umount /usr/local")
+    inside.sh(f"umount /mnt && umount /usr/local; dd if=/dev/{inside.disk('seed')} of=/dev/{device} bs=64k conv=fsync")
     for each in (tools, volume):
         cloud.done(disks.detach(ADMIN, "", owned.id, each.id, NOW))
 

@@ -37,7 +37,7 @@ def test_the_helper_reaches_every_further_root_and_the_service_none() -> None:
     config = Config(hosts=Hosts(roots=("/srv/pool", "/mnt/fast")))
     helper = unit(DEPLOY / "zcloud-helper.service", Path("/opt/zcloud/bin"), config)
     assert "--user zcloud --root /srv/pool --root /mnt/fast\n" in helper
-    assert "/var/log/libvirt -/srv/pool -/mnt/fast\n" in helper
+    assert "/var/log/libvirt -/srv -/srv/pool -/mnt/fast\n" in helper
     assert "/srv/pool" not in unit(DEPLOY / "zcloud.service", Path("/opt/zcloud/bin"), config)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from zcloud.base.ids import new_id
+from zcloud.domain.attachment import Attachment
 from zcloud.domain.claims import BYTES
 from zcloud.domain.errors import AlreadyExists, CommandFailed, HypervisorFailed, InUse, NotFound, PoolCannot
 from zcloud.domain.instance import DiskRequest, InstanceSpec, InstanceStatus, NicRequest
@@ -175,6 +176,17 @@ def test_a_disk_that_came_later_is_left_alone(owner: Owner) -> None:
     owner.done(owner.cloud.instances.stop(ADMIN, "", "web"))
     assert owner.marks() == {0}
     assert len(owner.cloud.read(lambda tx: tx.volumes.of_instance(owner.id))) == 3
+
+
+def test_a_disk_that_is_only_read_is_in_none_and_may_go(owner: Owner) -> None:
+    """QEMU would refuse to mark it."""
+    disks, spec = Disks(owner.cloud.services), DiskSpec(size=GIB, attachment=Attachment(read_only=True))
+    owner.done(disks.attach(ADMIN, "", "web", spec)[1])
+    read = owner.cloud.read(lambda tx: tx.volumes.of_instance(owner.id)[2])
+    owner.take("one")
+    assert read.id not in owner.snapshots.all(ADMIN, "", "web")[0][1].disks
+    owner.done(disks.detach(ADMIN, "", "web", read.id, Parting()))
+    owner.done(owner.snapshots.revert(ADMIN, "", "web", "one"))
 
 
 def test_what_snapshots_have_is_not_taken_away_but_goes_with_its_instance(owner: Owner) -> None:
