@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from zcloud.domain.network import Network, Port
 from zcloud.drivers import registry
@@ -17,25 +17,42 @@ _log = logging.getLogger(__name__)
 class Healer:
     """Puts back what is missing, and takes out what was added to ports of ours, and says so.
 
-    Ports on whose instance an operation works are left to it. Elements of taps that no record knows are kept: they
-    may belong to guests that a restored store has forgotten (see ``orphans``).
+    Ports on whose instance an operation works are left to it. One that was deleted while it was healed got back what
+    the operation had taken away, so the next look takes that away again. Elements of taps that no record knows are
+    kept: they may belong to guests that a restored store has forgotten (see ``orphans``).
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._healed: defaultdict[str, dict[str, tuple[Network, Port]]] = defaultdict(dict)  # by host, then by port
 
     def run(self, host_id: str, link: HostLink) -> None:
         """Look at one host; an event tells what was put right."""
         with self._store.read() as tx:
             busy = {row.id for row in tx.instances.powers(host_id) if row.operation_id is not None}
-            ports = [port for port in tx.ports.on_host(host_id) if port.instance_id not in busy]
-            networks = tx.networks.many({port.network_id for port in ports})
+            known = tx.ports.on_host(host_id)
+            networks = tx.networks.many({port.network_id for port in known})
+        self._settle(host_id, {port.id: port.instance_id in busy for port in known}, link)
+        ports = [port for port in known if port.instance_id not in busy]
         if not ports:
             return
+        healed = self._healed[host_id]
+        healed.update({port.id: (networks[port.network_id], port) for port in ports if port.id not in healed})
         guarded = _heal_guard(ports, networks, link)
         served = _heal_networks(ports, networks, link)
         if guarded or served:
             self._store.transact(lambda tx: _tell(tx, host_id, guarded, served))
+        for port in ports:
+            if port.tap not in guarded and port.address not in served:
+                healed.pop(port.id, None)
+
+    def _settle(self, host_id: str, busy: Mapping[str, bool], link: HostLink) -> None:
+        """Take away what was healed for ports that are gone; those on which an operation works may still go."""
+        for port_id, (network, port) in list(self._healed[host_id].items()):
+            if port_id not in busy:
+                registry.network(network, link).remove_port(port)
+            if not busy.get(port_id):
+                del self._healed[host_id][port_id]
 
 
 def _heal_guard(ports: Sequence[Port], networks: dict[str, Network], link: HostLink) -> list[str]:

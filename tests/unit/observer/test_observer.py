@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -21,6 +21,9 @@ from zcloud.domain.instance import InstanceStatus, Ready
 from zcloud.domain.samples import unpack
 from zcloud.domain.storage import PoolState
 from zcloud.drivers import registry
+from zcloud.drivers.network.guard import Guard
+from zcloud.drivers.network.guard_rules import Difference, GuardedPort
+from zcloud.observer.heal import Healer
 from zcloud.observer.lease import Lease
 from zcloud.ports import DomainState
 from zcloud.store import OBSERVER_LEASE
@@ -195,6 +198,27 @@ def test_what_was_taken_away_by_hand_is_put_back(watched: Watched) -> None:
         wait_for(lambda: len(watched.events("host.healed")) == 2)
     assert port.tap in watched.events("host.healed")[0]
     assert port.address in watched.events("host.healed")[1]
+
+
+def test_what_is_put_back_for_an_instance_that_is_deleted_meanwhile_goes_again(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance = watched.launch()
+    [network] = watched.cloud.read(lambda tx: tx.networks.all())
+    driver, guard = registry.network(network, watched.link), registry.guard(watched.link)
+    compare, healer = Guard.compare_ports, Healer(watched.cloud.store)
+
+    def delete_first(self: Guard, expected: Iterable[GuardedPort]) -> Difference:
+        monkeypatch.undo()
+        watched.cloud.wait(watched.cloud.instances.delete(ADMIN, "", instance.id))
+        return compare(self, expected)
+
+    monkeypatch.setattr(Guard, "compare_ports", delete_first)
+    healer.run(watched.host_id, watched.link)
+    assert driver.list_ports() != frozenset()  # a healer cannot know
+    healer.run(watched.host_id, watched.link)
+    assert not guard.elements()
+    assert not driver.list_ports()
 
 
 def test_loosened_elements_of_our_ports_go_and_strange_taps_stay(watched: Watched) -> None:
