@@ -52,6 +52,10 @@ class InstallRequest:
     def _check_tree(self) -> None:
         if self.tree and not _TREE.fullmatch(self.tree):
             raise InvalidInput("A tree has an address like https://HOST/DIRECTORY.", field="install.tree")
+        if any(mark in self.tree for mark in "@?#"):
+            raise InvalidInput(
+                "The address of a tree must not hold a user name or password, nor '?' or '#'.", field="install.tree"
+            )
         for name in ("kernel_checksum", "initrd_checksum"):
             given = getattr(self, name)
             if given and not (self.tree and _CHECKSUM.fullmatch(given)):

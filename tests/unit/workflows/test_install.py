@@ -180,6 +180,8 @@ def test_kernel_and_initrd_come_from_a_tree(cloud: FakeCloud, tree: str, monkeyp
         ({"install": InstallRequest("disc", tree="https://x.test/a")}, "or the address of a tree"),
         ({"install": InstallRequest(tree="ftp://x.test/a")}, "like https"),
         ({"install": InstallRequest(tree='https://x.test/" init=/bin/sh')}, "like https"),
+        ({"install": InstallRequest(tree="https://me:secret@x.test/a")}, "user name or password"),
+        ({"install": InstallRequest(tree="https://x.test/a?token=secret")}, "user name or password"),
         ({"install": InstallRequest(tree="http://x.test/a")}, "over http"),
         ({"install": InstallRequest(tree="https://x.test/a", kernel_checksum="sha256:1")}, "sha256:…"),
         ({"install": InstallRequest("disc", kernel_checksum="sha256:" + "0" * 64)}, "of a tree's file"),
