@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from zcloud.domain.errors import (
@@ -43,6 +43,7 @@ _HOLDERS = {
     "ceph_bluestore": "Ceph",
     "drbd": "DRBD",
     "bcache": "bcache",
+    "stratis": "Stratis",
     "VMFS_volume_member": "VMFS",
 }
 """What a signature says of a disk that is part of something larger, whether or not that runs just now."""
@@ -77,6 +78,7 @@ class Block:
     partition_id: str = ""
     mounts: tuple[str, ...] = ()  # [SWAP] is a swap area in use
     parts: tuple[Block, ...] = ()
+    noted: tuple[str, ...] = ()  # where fstab mounts it
 
     def walk(self) -> Iterator[Block]:
         """Give it and all that is made of it."""
@@ -112,6 +114,12 @@ class Block:
         return tuple(place for each in self.walk() for place in each.mounts if place.startswith("/"))
 
     @property
+    def homes(self) -> tuple[str, ...]:
+        """Give where it, or what is made of it, is mounted or would be by fstab."""
+        noted = (place for each in self.walk() for place in each.noted if place.startswith("/"))
+        return tuple(dict.fromkeys((*self.places, *noted)))
+
+    @property
     def is_system(self) -> bool:
         """Whether the host's own system is on it."""
         return any(_SYSTEM.fullmatch(place) for place in self.places)
@@ -135,6 +143,15 @@ class FstabLine:
         """Give the file system's UUID, empty where it is named in another way."""
         return self.source.removeprefix("UUID=") if self.source.startswith("UUID=") else ""
 
+    def names(self, block: Block) -> bool:
+        """Say whether it is a device's line (by-id and by-path are not looked at)."""
+        tag, _, value = self.source.replace('"', "").partition("=")
+        if not value:
+            tag, _, value = self.source.removeprefix("/dev/disk/by-").partition("/")
+        known = {"uuid": block.uuid, "label": block.label, "partuuid": block.partition_id}
+        found = known.get(tag.lower(), "")
+        return self.source == block.path or (bool(found) and found.lower() == value.lower())
+
 
 @dataclass(frozen=True, slots=True)
 class DiskPicture:
@@ -142,6 +159,11 @@ class DiskPicture:
 
     disks: tuple[Block, ...]
     fstab: tuple[FstabLine, ...] | None
+
+    @classmethod
+    def of(cls, disks: Iterable[Block], fstab: tuple[FstabLine, ...] | None) -> DiskPicture:
+        """Make one, in which each device says what fstab says of it."""
+        return cls(tuple(_with_notes(each, fstab or ()) for each in disks), fstab)
 
     def find(self, name: str) -> Block:
         """Give the disk of a name (or path); raises NotFound, NotWholeDisk."""
@@ -206,6 +228,38 @@ def check_disk(disk: Block, wish: Wish, guests: Sequence[str] = ()) -> None:
         raise DiskNotEmpty(f"The disk {disk.name} is not empty: {', '.join(disk.content)[:300]}.")
 
 
+def check_alone(picture: DiskPicture, disk: Block) -> None:
+    """Let a disk be prepared that the host sees once.
+
+    By a second path the kernel would not know that it is mounted by the first; raises DiskInUse.
+    """
+    others = [each.name for each in picture.disks if each.name != disk.name and each.identity == disk.identity]
+    if disk.wwn and others:
+        raise DiskInUse(
+            f"The host sees the disk {disk.name} as {', '.join(others)[:200]}, too.",
+            hint="Set up multipath for it (multipathd).",
+            uses=others[:50],
+        )
+
+
+def check_signatures(disk: Block, wish: Wish, found: Mapping[str, Sequence[str]]) -> None:
+    """Look at the signatures on a disk and its partitions, by name: what has two has no file system for lsblk.
+
+    Raises DiskInUse, DiskNotEmpty.
+    """
+    held = [f"{_holder(kind)} on {name}" for name, kinds in found.items() for kind in kinds if _holder(kind)]
+    if held:
+        raise DiskInUse(f"The disk {disk.name} is in use: {', '.join(held)[:300]}.", uses=held[:50])
+    kinds = ", ".join(found.get(disk.name, ()))[:300]
+    if kinds and not wish.erase:
+        raise DiskNotEmpty(f"The disk {disk.name} is not empty: {kinds}.")
+    if kinds and not disk.content:
+        raise DiskNotEmpty(
+            f"The disk {disk.name} has signatures that lsblk does not tell: {kinds}.",
+            hint=f"Look at it on the host: wipefs {disk.path}",
+        )
+
+
 def check_place(picture: DiskPicture, place: str, entries: Iterable[str]) -> None:
     """Let a disk be mounted at a place that is nobody's; ``entries`` are the names that are in it.
 
@@ -246,21 +300,33 @@ def label_of(uuid: str) -> str:
     return f"zc-{uuid[:8]}"
 
 
+def _with_notes(block: Block, fstab: Sequence[FstabLine]) -> Block:
+    noted = tuple(line.place for line in fstab if line.names(block))
+    return replace(block, noted=noted, parts=tuple(_with_notes(each, fstab) for each in block.parts))
+
+
+def _holder(kind: str) -> str:
+    """Say what a signature makes a disk a part of, empty for one that does not."""
+    return _HOLDERS.get(kind, kind if kind.endswith("_member") else "")
+
+
 def _content(each: Block) -> str:
     if each.filesystem:
         label = f" {each.label[:40]!r}" if each.label else ""
         return f"{each.filesystem}{label} on {each.name}"
-    if each.table:
-        count = len(each.parts)
-        return f"a {each.table} partition table with {count} partition{'' if count == 1 else 's'} on {each.name}"
+    if each.type != "part" and (each.table or each.parts):  # of a partition lsblk tells the table that it is in
+        count, kind = len(each.parts), f"{each.table} " if each.table else ""
+        return f"a {kind}partition table with {count} partition{'' if count == 1 else 's'} on {each.name}"
     return ""
 
 
 def _uses(each: Block) -> Iterator[str]:
     for place in each.mounts:
         yield "swap" if place == "[SWAP]" else f"mounted at {place}"
-    if each.filesystem in _HOLDERS:
-        yield f"{_HOLDERS[each.filesystem]} on {each.name}"
+    if not each.mounts:
+        yield from (f"/etc/fstab has it {f'for {at}' if at.startswith('/') else 'as swap'}" for at in each.noted)
+    if holder := _holder(each.filesystem):
+        yield f"{holder} on {each.name}"
     for part in each.parts:
         if part.type != "part":
             yield f"{part.type} {part.name}"

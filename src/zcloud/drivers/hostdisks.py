@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from zcloud.domain.errors import CommandFailed, DiskInUse, DiskNotEmpty, StorageFailed, ToolMissing
+from zcloud.domain.errors import CommandFailed, DiskInUse, MountPointTaken, StorageFailed, ToolMissing
 from zcloud.domain.hostdisk import (
     MARK,
     Block,
@@ -20,12 +20,14 @@ from zcloud.domain.hostdisk import (
     FstabLine,
     Marks,
     Wish,
+    check_alone,
     check_disk,
     check_place,
+    check_signatures,
     fstab_line,
     label_of,
 )
-from zcloud.libvirtxml.domain import Domain
+from zcloud.libvirtxml.parser import parse_xml
 from zcloud.ports import HostLink, Shell
 
 COLUMNS = "NAME,PATH,TYPE,SIZE,RO,MODEL,SERIAL,WWN,TRAN,ROTA,FSTYPE,LABEL,UUID,PTTYPE,PTUUID,PARTUUID,MOUNTPOINTS"
@@ -34,7 +36,7 @@ LINUX = "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
 
 _FSTAB = "/etc/fstab"
 _EDIT = ("sed", "-i", "--follow-symlinks", "-e")
-_NO_DISKS = ("zram", "ram", "fd", "loop", "sr")
+_NO_DISKS = ("zram", "ram", "fd", "loop", "sr", "nbd", "rbd", "drbd", "zd")  # the last ones are somebody's volumes
 _SLOW_S, _MOUNT_S = 600.0, 60.0
 
 Argv = list[str]
@@ -80,10 +82,11 @@ def parse_fstab(text: str) -> tuple[FstabLine, ...]:
     found = []
     for line in text.splitlines():
         words = line.split()
-        if len(words) < 4 or words[0].startswith("#"):
+        if len(words) < 2 or words[0].startswith("#"):
             found.append(FstabLine("", "", frozenset()))
         else:
-            found.append(FstabLine(words[0], words[1], frozenset(words[3].split(","))))
+            options = words[3] if len(words) > 3 else ""
+            found.append(FstabLine(words[0], words[1].rstrip("/") or "/", frozenset(options.split(","))))
     return tuple(found)
 
 
@@ -161,7 +164,7 @@ class DiskTool:
         disks = parse_disks(self._shell.run(["lsblk", "-J", "-b", "-o", COLUMNS]).stdout)
         fstab = self._shell.run(["cat", "--", _FSTAB], check=False)
         lines = None if fstab.code else parse_fstab(fstab.stdout.decode(errors="replace"))
-        return DiskPicture(disks, lines)
+        return DiskPicture.of(disks, lines)
 
     def entries(self, place: str) -> list[str]:
         """Give the names in a directory; none where it is absent."""
@@ -196,13 +199,16 @@ class DiskTool:
             raise StorageFailed(f"{argv[0]} ended with code {done.code}: {words or 'no message'}")
 
     def mount(self, wish: Wish, marks: Marks) -> None:
-        """Mount it now and at each boot; what is done already is left."""
+        """Mount it now and at each boot; what is done already is left. Raises MountPointTaken."""
         picture = self.picture()
+        mounted = any(wish.mount in disk.places for disk in picture.disks)
+        if not mounted and self.entries(wish.mount):
+            raise MountPointTaken(f"The directory {wish.mount} is not empty any more.")
         self._shell.run(["mkdir", "-p", "-m", "0755", "--", wish.mount])
         if not any(each.uuid == marks.filesystem for each in picture.fstab or ()):
             self._shell.run(note_argv(wish, marks))
             self._settle()
-        if not any(wish.mount in disk.places for disk in picture.disks):
+        if not mounted:
             self.mount_noted(wish.mount)
 
     def mount_noted(self, place: str) -> None:
@@ -220,11 +226,19 @@ class DiskTool:
             raise DiskInUse(words, hint=f"See who uses it: fuser -vm {place}") from error
 
     def forget(self, place: str, uuid: str) -> None:
-        """Take our line out of fstab, and the directory that it was mounted at; what is in that stays."""
-        if any(each.uuid == uuid and each.is_ours for each in self.picture().fstab or ()):
+        """Take our line out of fstab, and the directory that it was mounted at; what is in that stays.
+
+        Raises StorageFailed for a line that somebody has changed.
+        """
+        if self._has_line(uuid):
             self._shell.run(unnote_argv(uuid))
             self._settle()
+        if self._has_line(uuid):
+            raise StorageFailed(f"The line for {place} in {_FSTAB} is not as zcloud wrote it: take it out by hand.")
         self._shell.run(["rmdir", "--", place], check=False)
+
+    def _has_line(self, uuid: str) -> bool:
+        return any(each.uuid == uuid and each.is_ours for each in self.picture().fstab or ())
 
     def _settle(self) -> None:
         """Have fstab on the disk, and systemd know of it; a host without systemd has nothing to be told."""
@@ -233,13 +247,12 @@ class DiskTool:
 
 
 def check_free(link: HostLink, picture: DiskPicture, disk: Block, wish: Wish) -> None:
-    """Let a disk be prepared as wished; raises what ``check_disk`` and ``check_place`` raise."""
+    """Let a disk be prepared as wished; raises what the checks of ``domain/hostdisk`` raise."""
     tool = DiskTool(link.shell)
     check_disk(disk, wish, guests_with(link, disk))
+    check_alone(picture, disk)
     check_place(picture, wish.mount, tool.entries(wish.mount))
-    found = () if wish.erase else tool.signatures(disk)
-    if found:
-        raise DiskNotEmpty(f"The disk {disk.name} is not empty: {', '.join(found)[:300]}.")
+    check_signatures(disk, wish, {each.name: tool.signatures(each) for each in disk.walk()})
 
 
 def guests_with(link: HostLink, disk: Block) -> list[str]:
@@ -261,5 +274,6 @@ def _guest_devices(link: HostLink) -> Iterator[tuple[str, str]]:
     for domain in link.hypervisor.list_domains():
         for inactive in (True, False):
             xml = link.hypervisor.domain_xml(domain.uuid, inactive=inactive)
-            sources: Sequence[Any] = [each.source for each in Domain.parse(xml).disks] if xml else ()
-            yield from ((str(each.dev), domain.name) for each in sources if each is not None and each.dev)
+            # Below a disk too: what an overlay lies over, and where a disk is just being copied to.
+            sources = parse_xml(xml).iterfind("./devices/disk//source") if xml else ()
+            yield from ((device, domain.name) for each in sources if (device := str(each.get("dev") or "")))

@@ -67,8 +67,8 @@ class HostDisks:
         return [
             DiskView(
                 each,
-                tuple(pools_below(pools, host.id, [place for place in each.places if place != "/"])),
-                next((place for place in each.places if place in ours), ""),
+                tuple(pools_below(pools, host.id, [place for place in each.homes if place != "/"])),
+                next((place for place in each.homes if place in ours), ""),
             )
             for each in picture.disks
         ]

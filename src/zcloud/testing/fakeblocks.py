@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -121,8 +122,8 @@ class FakeBlocks:
         if edit.startswith("$a "):
             self.fstab.append(edit.removeprefix("$a "))
         else:
-            beginning = edit.removeprefix("/^").partition(".*")[0]
-            self.fstab = [each for each in self.fstab if not each.startswith(beginning)]
+            line = re.compile(edit.removeprefix("/").removesuffix("/d"))
+            self.fstab = [each for each in self.fstab if not line.match(each)]
         return b""
 
     def _mount(self, argv: Sequence[str], _stdin: bytes) -> bytes:

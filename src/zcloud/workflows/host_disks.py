@@ -50,21 +50,24 @@ def partition(run: Run) -> None:
     disk = _planned(run, picture)
     check_free(run.link(run.resource_id), picture, disk, _wish(run))
     tool.erase(disk)
-    tool.partition(disk, marks)
+    with _telling(_LOST):
+        tool.partition(disk, marks)
 
 
 def _planned(run: Run, picture: DiskPicture) -> Block:
     """Give the disk that the plan was made for, whatever it is called now; raises DiskChanged.
 
-    An empty one that is the same but for its content is what an earlier run has erased.
+    An empty one that is the same but for its content is what an earlier run has erased. By another name only a disk is
+    known that tells who it is, and no other one tells the same.
     """
     name, digest, identity = run.args["disk"], run.args["digest"], run.args["identity"]
-    same = [each for each in picture.disks if each.digest == digest]
-    same += [each for each in picture.disks if each.identity == identity and not each.content and each.name == name]
-    chosen = next((each for each in same if each.name == name), same[0] if same else None)
-    if chosen is None:
+    named = next((each for each in picture.disks if each.name == name), None)
+    if named is not None and (named.digest == digest or (named.identity == identity and not named.content)):
+        return named
+    moved = [each for each in picture.disks if each.digest == digest and (each.wwn or each.serial)]
+    if len(moved) != 1:
         raise DiskChanged(f"{name} is not the disk any more that the plan was made for, or has something else on it.")
-    return chosen
+    return moved[0]
 
 
 def make_file_system(run: Run) -> None:
@@ -137,11 +140,15 @@ def _telling(left: str) -> Iterator[None]:
 def let_go(run: Run) -> None:
     """Unmount the disk; refused where a pool was made on it meanwhile."""
     place = run.args["mount"]
-    with run.store.read() as tx:
-        users = pools_below(tx.pools.all(), run.resource_id, [place])
+    _check_unused(run, place)
+    _tool(run).unmount(place)
+    _check_unused(run, place)  # a pool that was begun between the two is seen here, and a later one finds no mount
+
+
+def _check_unused(run: Run, place: str) -> None:
+    users = run.read(lambda tx: pools_below(tx.pools.all(), run.resource_id, [place]))
     if users:
         raise InUse(f"The pool {', '.join(users)} is on it.", hint="Delete the pool first.")
-    _tool(run).unmount(place)
 
 
 def mount_again(run: Run) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from zcloud.domain.errors import NotFound, NotWholeDisk, StorageFailed
-from zcloud.domain.hostdisk import DiskPicture
+from zcloud.domain.errors import DiskInUse, DiskNotEmpty, NotFound, NotWholeDisk, StorageFailed
+from zcloud.domain.hostdisk import DiskPicture, Wish, check_alone, check_signatures
 from zcloud.drivers.hostdisks import parse_disks, parse_fstab, parse_signatures
 
 
@@ -46,7 +46,7 @@ def test_the_system_is_found_below_encryption_and_volumes() -> None:
     assert disk.table_id == "0a"
 
 
-@pytest.mark.parametrize("kind", ["LVM2_member", "linux_raid_member", "zfs_member", "ceph_bluestore"])
+@pytest.mark.parametrize("kind", ["LVM2_member", "linux_raid_member", "isw_raid_member", "zfs_member", "stratis"])
 def test_a_part_of_something_larger_is_in_use_also_while_that_rests(kind: str) -> None:
     whole, parted = parse_disks(
         answer(node("sdb", fstype=kind), node("sdc", children=[node("sdc1", "part", fstype=kind)]))
@@ -56,10 +56,13 @@ def test_a_part_of_something_larger_is_in_use_also_while_that_rests(kind: str) -
 
 
 def test_only_whole_disks_are_disks() -> None:
-    nodes = [node("zram0"), node("loop0", "loop"), node("sr0", "rom"), node("sdb", children=[node("sdb1", "part")])]
+    others = [node(name) for name in ("zram0", "nbd0", "rbd1", "drbd0", "zd16")]
+    sdb = node("sdb", pttype="gpt", children=[node("sdb1", "part", pttype="gpt")])
+    nodes = [*others, node("loop0", "loop"), node("sr0", "rom"), sdb]
     picture = DiskPicture(parse_disks(answer(*nodes)), ())
     assert [each.name for each in picture.disks] == ["sdb"]
-    assert picture.find("/dev/sdb").uses == picture.find("sdb").content == ()
+    assert picture.find("/dev/sdb").uses == ()
+    assert picture.find("sdb").content == ("a gpt partition table with 1 partition on sdb",)
     with pytest.raises(NotWholeDisk):
         picture.find("sdb1")
     with pytest.raises(NotFound):
@@ -106,3 +109,54 @@ def test_only_marked_lines_of_fstab_are_ours() -> None:
     assert ours is not None
     assert ours.uuid == "0d"
     assert picture.ours("/srv/theirs") is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "UUID=0e /srv/fast ext4 nofail,x-zcloud.disk 0 2",
+        "UUID=0E /backup vfat noauto",
+        'LABEL="old" /backup ext4 noauto 0 0',
+        "PARTUUID=0d /backup ext4",
+        "/dev/disk/by-uuid/0e /backup ext4 noauto 0 0",
+        "/dev/sdb1 /backup",
+    ],
+)
+def test_what_fstab_mounts_is_in_use_also_while_it_is_not_mounted(line: str) -> None:
+    sdb = node("sdb", children=[node("sdb1", "part", fstype="ext4", uuid="0e", label="old", partuuid="0D")])
+    place = line.split()[1]
+    used, other = DiskPicture.of(parse_disks(answer(sdb, node("sdc"))), parse_fstab(line)).disks
+    assert used.uses == (f"/etc/fstab has it for {place}",)
+    assert used.homes == (place,)
+    assert other.uses == other.homes == ()
+
+
+def test_a_swap_area_of_fstab_is_in_use_also_while_it_rests() -> None:
+    (used,) = DiskPicture.of(
+        parse_disks(answer(node("sdb", fstype="swap", uuid="0e"))), parse_fstab("UUID=0e none swap")
+    ).disks
+    assert used.uses == ("/etc/fstab has it as swap",)
+    assert used.homes == ()
+
+
+def test_a_disk_that_the_host_sees_by_two_paths_is_refused() -> None:
+    nodes = [node("sdb", wwn="0x1", serial="1"), node("sdc", wwn="0x1", serial="1"), node("sdd"), node("sde")]
+    picture = DiskPicture.of(parse_disks(answer(*nodes)), ())
+    with pytest.raises(DiskInUse, match="as sdc"):
+        check_alone(picture, picture.find("sdb"))
+    check_alone(picture, picture.find("sdd"))
+
+
+def test_signatures_count_that_lsblk_does_not_tell() -> None:
+    wish = Wish("/srv/fast", erase=True)
+    (bare, parted) = parse_disks(answer(node("sdb"), node("sdc", pttype="gpt", children=[node("sdc1", "part")])))
+    with pytest.raises(DiskInUse, match="ZFS on sdb"):
+        check_signatures(bare, wish, {"sdb": ("ext4", "zfs_member")})
+    with pytest.raises(DiskInUse, match="LVM on sdc1"):
+        check_signatures(parted, wish, {"sdc": ("gpt",), "sdc1": ("xfs", "LVM2_member")})
+    with pytest.raises(DiskNotEmpty, match="ext4, btrfs"):
+        check_signatures(bare, wish, {"sdb": ("ext4", "btrfs")})
+    with pytest.raises(DiskNotEmpty, match="gpt"):
+        check_signatures(parted, Wish("/srv/fast"), {"sdc": ("gpt",), "sdc1": ()})
+    check_signatures(parted, wish, {"sdc": ("gpt",), "sdc1": ("xfs", "ext4")})
+    check_signatures(bare, Wish("/srv/fast"), {"sdb": ()})

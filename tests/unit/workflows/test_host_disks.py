@@ -19,12 +19,14 @@ from zcloud.domain.errors import (
     MountPointTaken,
     NotFound,
     NotWholeDisk,
+    StorageFailed,
     SystemDisk,
     WrongState,
 )
-from zcloud.domain.hostdisk import FileSystem, Wish
+from zcloud.domain.hostdisk import FileSystem, Marks, Wish
 from zcloud.domain.operation import Operation, OperationStatus
 from zcloud.domain.people import Actor, Role
+from zcloud.drivers.hostdisks import DiskTool
 from zcloud.services.direct import Direct
 from zcloud.services.hostdisks import HostDisks
 from zcloud.services.pools import Pools, PoolSpec
@@ -51,9 +53,13 @@ class Site:
         digest = self.disks.plan(ADMIN, "alpha", disk, wish).disk.digest
         return self.cloud.wait(self.disks.prepare(ADMIN, "alpha", disk, wish, digest))
 
-    def guest_on(self, device: str) -> None:
-        """Have a guest of somebody else's whose disk is a device of the host."""
-        disk = f"<disk type='block' device='disk'><source dev='{device}'/><target dev='vda'/></disk>"
+    def guest_on(self, device: str, *, overlaid: bool = False) -> None:
+        """Have a guest of somebody else's whose disk is a device of the host, or an overlay over one."""
+        source = f"<source dev='{device}'/>"
+        if overlaid:
+            below = f"<backingStore type='block'><format type='raw'/>{source}<backingStore/></backingStore>"
+            source = f"<source file='/srv/mail.overlay'/>{below}"
+        disk = f"<disk type='{'file' if overlaid else 'block'}' device='disk'>{source}<target dev='vda'/></disk>"
         self.link.hypervisor.define(
             f"<domain type='kvm'><name>mail</name><uuid>{'1' * 8}-1111-1111-1111-{'1' * 12}</uuid>"
             f"<memory>1</memory><os><type>hvm</type></os><devices>{disk}</devices></domain>"
@@ -149,6 +155,23 @@ def test_a_guest_s_disk_is_in_use_by_whatever_name_the_guest_knows_it(site: Site
         site.disks.plan(ADMIN, "alpha", "vdb", FAST)
 
 
+def test_what_a_guest_s_overlay_lies_over_is_in_use(site: Site) -> None:
+    site.guest_on("/dev/vdb", overlaid=True)
+    with pytest.raises(DiskInUse, match="guest mail"):
+        site.disks.plan(ADMIN, "alpha", "vdb", FAST)
+
+
+def test_a_prepared_disk_that_was_not_mounted_at_boot_is_not_prepared_again(site: Site) -> None:
+    assert site.prepare().status is OperationStatus.SUCCEEDED
+    spec = PoolSpec("fast", "directory", host="alpha", options={"path": "/srv/fast/pool"})
+    site.cloud.wait(Pools(site.cloud.services).create(ADMIN, spec)[1])
+    del site.blocks.places["/srv/fast"]
+    with pytest.raises(DiskInUse, match="/etc/fstab has it for /srv/fast"):
+        site.disks.plan(ADMIN, "alpha", "vdb", Wish("/srv/more", erase=True))
+    view = {each.disk.name: each for each in site.disks.all(ADMIN, "alpha")}["vdb"]
+    assert (view.prepared, view.pools) == ("/srv/fast", ("fast",))
+
+
 def test_only_an_admin_looks_at_disks(site: Site) -> None:
     operator = Actor(user_id="o", user_name="otto", role=Role.OPERATOR)
     with pytest.raises(Forbidden):
@@ -193,6 +216,56 @@ def test_what_somebody_has_written_meanwhile_is_not_erased(site: Site) -> None:
     assert ended.error is not None
     assert (ended.status, ended.error["code"]) == (OperationStatus.FAILED, "disk_changed")
     assert [each.uuid for each in site.blocks.disks["vdc"].parts] == ["1c", "2c"]
+
+
+def test_by_another_name_only_a_disk_is_taken_that_tells_who_it_is(site: Site) -> None:
+    site.blocks.disks["vdc"] = FakeBlock()
+    site.blocks.disks["vdd"] = FakeBlock()  # alike, and never asked for
+
+    def write(disks: dict[str, FakeBlock]) -> None:
+        disks["vdc"].filesystem = "xfs"
+
+    ended = late(site, write)
+    assert ended.error is not None
+    assert ended.error["code"] == "disk_changed"
+    assert site.blocks.disks["vdd"] == FakeBlock()
+
+
+def test_a_disk_that_gets_no_table_is_told_to_be_empty(site: Site) -> None:
+    site.shell.fail("sfdisk", CommandFailed("sfdisk ended with code 1: Input/output error"))
+    ended = site.prepare()
+    assert ended.error is not None
+    assert "no file system" in ended.error["left"]
+
+
+def test_what_came_into_the_directory_meanwhile_is_not_mounted_over(site: Site) -> None:
+    site.shell.disk.make_directory("/srv/fast/data")
+    before = list(site.blocks.fstab)
+    with pytest.raises(MountPointTaken):
+        DiskTool(site.shell).mount(FAST, Marks("0a", "0b", "0c"))
+    assert site.blocks.fstab == before
+
+
+def test_a_line_of_fstab_that_somebody_has_changed_is_told(site: Site) -> None:
+    uuid = "0e0e0e0e-1111-2222-3333-444444444444"
+    site.blocks.fstab.append(f"UUID={uuid} /srv/fast ext4 nofail,x-zcloud.disk,noatime 0 2")
+    with pytest.raises(StorageFailed, match="by hand"):
+        DiskTool(site.shell).forget("/srv/fast", uuid)
+
+
+def test_a_pool_that_is_begun_while_its_disk_is_let_go_keeps_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert site.prepare().status is OperationStatus.SUCCEEDED
+    pools, unmount = Pools(site.cloud.services), DiskTool.unmount
+
+    def begin_first(tool: DiskTool, place: str) -> None:
+        pools.create(ADMIN, PoolSpec("fast", "directory", host="alpha", options={"path": "/srv/fast/pool"}))
+        unmount(tool, place)
+
+    monkeypatch.setattr(DiskTool, "unmount", begin_first)
+    released = site.cloud.wait(site.disks.release(ADMIN, "alpha", "/srv/fast"))
+    assert released.error is not None
+    assert released.error["code"] == "in_use"
+    assert "/srv/fast" in site.blocks.places
 
 
 def test_a_disk_that_cannot_be_formatted_is_left_empty_and_that_is_said(site: Site) -> None:
