@@ -71,6 +71,15 @@ def test_what_a_plain_volume_grew_by_is_zeroed_though_the_worker_died(fake_link:
 
 
 @KINDS
+def test_a_volume_that_finds_no_room_to_grow_is_told_that_the_pool_is_full(fake_link: FakeLink, kind: str) -> None:
+    driver, id = made(fake_link, kind), str(uuid4())
+    driver.ensure_volume(VolumeSpec(id, 8 * MIB))
+    fake_link.shell.fail("lvextend", CommandFailed("lvextend: insufficient free space: 2 extents needed, 1 available"))
+    with pytest.raises(PoolFull, match="no room"):
+        driver.grow_volume(VolumeSpec(id, 16 * MIB), in_use=True)
+
+
+@KINDS
 @pytest.mark.parametrize("at", range(14))
 def test_a_failure_anywhere_leaves_nothing_half_made(fake_link: FakeLink, kind: str, at: int) -> None:
     driver, spec = made(fake_link, kind), VolumeSpec(str(uuid4()), 8 * MIB, BASE)

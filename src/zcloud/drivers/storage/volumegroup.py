@@ -238,9 +238,14 @@ class VolumeGroupPool(_Bases):
             self._shell.run(lvm_tools.rename_argv(self._group, part_of(name), name))
 
     def grow_volume(self, spec: VolumeSpec, *, in_use: bool) -> None:
-        """Grow the volume, in use or not."""
+        """Grow the volume, in use or not; raises PoolFull."""
         del in_use
-        self._grow(volume_name(spec.id), spec.size)
+        try:
+            self._grow(volume_name(spec.id), spec.size)
+        except CommandFailed as error:
+            if _NO_ROOM.search(error.message):
+                raise self.full(f"the volume {spec.id} of {spec.size} bytes") from error
+            raise
 
     def drop_snapshot(self, spec: VolumeSpec, snapshot_id: str) -> None:
         """Remove what was kept; absent is fine."""
