@@ -4,8 +4,8 @@ It has registers of 4 KiB. The first says whose list it is; each LUN has three, 
 take a free LUN, one writes one's name on its door, looks that it is not shut, shuts it with one's name, and has it if
 that name is still on the door: of those who come at once at most one gets through, however slow any of them is (the
 splitter of Lamport's fast mutual exclusion, 1987). Who got through writes the entry, which says from then on whose it
-is. Who did not tries the next LUN; one through which nobody got is free again when the
-volume that shut it is deleted.
+is. Who did not tries the next LUN; one through which nobody got is free again when nobody is left of those
+whose names are on it: as long as one may be about to write his entry, nobody else lets others in.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ REGISTER = 4096
 MOST = 64
 
 _TAKING = threading.Lock()  # within one process nobody need lose a LUN to his neighbour
+_GONE = "-"  # in place of the name of somebody who shut it and is no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,8 @@ class LunList:
 
     def names(self) -> set[str]:
         """Give for what LUNs are taken, wholly or half."""
-        return {unit.entry.name if unit.entry else unit.shut for unit in self.units().values() if not unit.free}
+        units = [unit for unit in self.units().values() if not unit.free]
+        return {name for each in units for name in ([each.entry.name] if each.entry else (each.door, each.shut))}
 
     def take(self, name: str, size: int) -> tuple[int, Entry]:
         """Take the smallest free LUN that is large enough, or find the one that was taken; raises PoolFull."""
@@ -123,16 +125,25 @@ class LunList:
 
     def give_back(self, name: str, only: int | None = None) -> None:
         """Let others take what was taken for something, wholly or half, or ``only`` that LUN of it; absent is fine."""
-        units = self.units()
-        settled = {unit.entry.name for unit in units.values() if unit.entry}
-        for lun, unit in units.items():
-            if unit.entry is not None and unit.entry.name == name and only in (lun, None):
-                for register in (1, 0, 2):  # the entry last: until then it is taken
-                    self._write(self._at(lun) + register * REGISTER, {})
-            elif unit.entry is None and (
-                (unit.shut and unit.door == name) or (unit.shut == name and unit.door in settled | {""})
-            ):  # nobody is left who could still get through
-                self._write(self._at(lun) + REGISTER, {})
+        with _TAKING:
+            units = self.units()
+            settled = {unit.entry.name for unit in units.values() if unit.entry} | {name, "", _GONE}
+            for lun, unit in units.items():
+                if unit.entry is not None and unit.entry.name == name and only in (lun, None):
+                    for register in (1, 0, 2):  # the entry last: until then it is taken
+                        self._write(self._at(lun) + register * REGISTER, {})
+                elif unit.entry is None and unit.shut and name in (unit.door, unit.shut):
+                    self._let_go(lun, unit, name, settled)
+
+    def _let_go(self, lun: int, unit: Unit, name: str, settled: set[str]) -> None:
+        """Take one's name off a LUN, and open it where the other one, who may do the same, did not get through."""
+        if unit.door == name:
+            self._write(self._at(lun), {})
+        if unit.shut == name:
+            self._write(self._at(lun) + REGISTER, {"name": _GONE})
+        now = self._look(lun)
+        if now.entry is None and {now.door, now.shut} <= settled:
+            self._write(self._at(lun) + REGISTER, {})
 
     def _enter(self, lun: int, name: str) -> bool:
         at = self._at(lun)
@@ -140,7 +151,8 @@ class LunList:
         if not self._look(lun).free:
             return False
         self._write(at + REGISTER, {"name": name})
-        return self._look(lun).door == name
+        now = self._look(lun)
+        return now.door == name and now.entry is None
 
     def _look(self, lun: int) -> Unit:
         return _unit(self._target.read(self._place, self._at(lun), 3 * REGISTER))

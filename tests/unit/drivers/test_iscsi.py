@@ -134,6 +134,31 @@ def test_one_through_which_nobody_got_is_free_when_who_shut_it_is_gone() -> None
     assert all(unit.free for unit in luns.units().values())
 
 
+def test_who_got_through_keeps_it_though_one_who_came_too_late_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lunlist, "_TAKING", contextlib.nullcontext())
+    memory = Memory()
+    luns, late = LunList(memory, (0, 1)), LunList(memory, (0, 1))  # type: ignore[arg-type]
+    monkeypatch.setattr(late, "_enter", lambda lun, name: luns._enter(lun, "slow") and LunList._enter(late, lun, name))
+    with pytest.raises(PoolFull):
+        late.take("late", 1)  # between its look and the door "slow" gets through, and writes no entry yet
+    late.give_back("late")
+    with pytest.raises(PoolFull):
+        LunList(memory, (0, 1)).take("third", 1)  # type: ignore[arg-type]
+    luns.give_back("slow")
+    assert luns.units()[1].free
+
+
+@pytest.mark.parametrize("order", [("shut", "door"), ("door", "shut")])
+def test_one_that_two_lost_is_free_when_both_are_gone(order: tuple[str, str]) -> None:
+    luns = LunList(Memory(), (0, 1))  # type: ignore[arg-type]
+    luns._write(luns._at(1), {"name": "door"})
+    luns._write(luns._at(1) + lunlist.REGISTER, {"name": "shut"})
+    luns.give_back(order[0])
+    assert not luns.units()[1].free
+    luns.give_back(order[1])
+    assert luns.units()[1].free
+
+
 def test_who_was_stopped_after_getting_through_has_it() -> None:
     luns = LunList(Memory(), (0, 1, 2))  # type: ignore[arg-type]
     for register in (0, 1):
