@@ -42,8 +42,9 @@ def make_pool(run: Run) -> None:
     _join_on(run, pool, others)
 
 
-def _join_on(run: Run, pool: Pool, hosts: Iterable[Host]) -> None:
-    """Make a shared pool usable on more hosts; where it cannot be is written down, and the observer tries again."""
+def _join_on(run: Run, pool: Pool, hosts: Iterable[Host]) -> list[ZcloudError]:
+    """Make a shared pool usable on more hosts; gives why it cannot be on some, where the observer tries again."""
+    failed: list[ZcloudError] = []
     for host in hosts:
         driver = run.unjoined(pool, host.id)
         try:
@@ -53,6 +54,8 @@ def _join_on(run: Run, pool: Pool, hosts: Iterable[Host]) -> None:
             continue
         except ZcloudError as error:
             _note(run, pool, host.id, error.message)
+            failed.append(error)
+    return failed
 
 
 def _join(run: Run, pool: Pool, host_id: str, driver: StorageDriver) -> None:
@@ -79,10 +82,16 @@ def _measure(run: Run, pool: Pool, driver: StorageDriver) -> int:
 
 
 def measure_again(run: Run) -> None:
-    """Look at the pool now, and join it where it is not."""
+    """Look at the pool now, and join it where it is not; one that no host can use is not waited for."""
     pool = _pool(run)
-    _join_on(run, pool, _users(run, pool) if pool.shared else ())
-    driver = run.storage(pool, run.read(lambda tx: tx.pool_hosts.way_to(pool)))
+    failed = _join_on(run, pool, _users(run, pool) if pool.shared else ())
+    try:
+        host_id = run.read(lambda tx: tx.pool_hosts.way_to(pool))
+    except HostUnreachable:
+        if failed:
+            raise failed[0] from None
+        raise
+    driver = run.storage(pool, host_id)
     driver.check()
     _measure(run, pool, driver)
 

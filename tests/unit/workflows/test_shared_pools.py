@@ -127,6 +127,19 @@ def test_a_host_that_cannot_join_takes_nothing_and_is_tried_again(shared: Shared
     shared.done(shared.launch("one", "beta"))
 
 
+def test_a_look_at_one_that_no_host_can_use_says_why_and_lets_it_go(shared: Shared) -> None:
+    pool = shared.make()
+    for host_id in (shared.alpha, shared.beta):
+        shared.cloud.links.hosts[host_id].shell.disk.mounts.clear()
+        shared.cloud.links.hosts[host_id].shell.fail("mount", DOWN)
+    ended = shared.cloud.wait(shared.pools.refresh(ADMIN, "files"))
+    assert ended.status is OperationStatus.FAILED
+    assert "Connection refused" in str(ended.error)
+    assert set(shared.joined(pool).values()) == {JoinState.ERROR}
+    assert shared.pools.show(ADMIN, "files")[0].operation_id is None
+    shared.done(shared.pools.refresh(ADMIN, "files"))
+
+
 def test_one_that_nobody_can_mount_leaves_nothing(shared: Shared) -> None:
     shared.cloud.links.hosts[shared.alpha].shell.fail("mount", DOWN)
     pool, operation = shared.pools.create(ADMIN, shared.spec())
