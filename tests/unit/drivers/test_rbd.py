@@ -6,11 +6,14 @@ import json
 from typing import Any
 
 import pytest
+from tests.conformance.records import new_pool
+from tests.conformance.test_storage import BASE, open_image
 
 from zcloud.domain.errors import InvalidInput, PoolFull, PoolUnusable, StorageFailed, ZcloudError
 from zcloud.drivers.rbd import Rbd, RbdImage
-from zcloud.drivers.storage.rbd import parse_monitors
+from zcloud.drivers.storage.rbd import RbdPool, parse_monitors
 from zcloud.ports import Completed
+from zcloud.testing.fakes import FakeLink
 
 ID = "00000000-0000-4000-8000-000000000001"
 
@@ -63,6 +66,26 @@ def test_answers_are_read() -> None:
     assert _rbd(Said(0, {"images": images})).used() == {"a": 3}
     with pytest.raises(StorageFailed, match="cannot be read"):
         _rbd(Said(0, ["odd"])).look(ID)
+
+
+class Killed(BaseException):
+    """A worker's end, in the middle of a command: nothing is tidied up."""
+
+
+def test_what_a_killed_worker_was_uploading_keeps_no_host_in_the_pool() -> None:
+    link = FakeLink()
+    driver = RbdPool(new_pool("rbd"), link)
+    driver.join()
+    driver.ensure_pool()
+    link.shell.fail("sha256sum", Killed())  # type: ignore[arg-type]
+    remove, link.shell.remove = link.shell.remove, lambda *_: None  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        driver.ensure_base(BASE, open_image)
+    link.shell.remove = remove  # type: ignore[method-assign]
+    assert driver._files.entries("base")
+    driver.remove_pool()
+    driver.leave()
+    assert driver._files.entries() is None
 
 
 def test_monitors() -> None:

@@ -79,7 +79,8 @@ class _Joined(FileArtifacts):
     def leave(self) -> None:
         """Remove them; raises InUse where guests' files are left."""
         self._hypervisor.drop_secret(self._id)
-        self._shell.remove(self._config, self._keyring)
+        uploads = [self._files.at(f"base/{name}") for name in self._files.entries("base") or []]  # of killed workers
+        self._shell.remove(self._config, self._keyring, *uploads)
         self._files.dissolve()
 
     def _has(self, path: str, data: bytes) -> bool:
