@@ -79,6 +79,26 @@ def test_a_refused_one_comes_back_as_it_was_filled_in(web: Web) -> None:
     assert web.get(path, user="viewer").status_code == 403
 
 
+def test_linked_is_offered_of_any_instance_where_pools_keep_what_clones_need(web: Web) -> None:
+    furnish(web, web.cloud.instance)
+    path = f"/instances/{web.cloud.instance.id}/clone"
+    assert 'value="linked"' not in web.get(path).text
+    with web.cloud.store.write() as tx:
+        ceph = tx.pools.add(builders.pool(name="ceph", host_id=web.cloud.host.id, driver="rbd"))
+        tx.claims.set_capacity(ceph.ref, {BYTES: 100 * GIB})
+        disks = tx.volumes.of_instance(web.cloud.instance.id)
+        tx.volumes.update(disks[0].id, pool_id=ceph.id)
+    assert 'value="linked"' not in web.get(path).text, "one of two disks lies elsewhere"
+    with web.cloud.store.write() as tx:
+        tx.volumes.update(disks[1].id, pool_id=ceph.id)
+    page = web.get(path, user="member").text
+    assert 'name="how" value="linked">' in page
+    assert 'name="how" value="" checked>' in page
+    told = web.post(f"{path}/plan", data={"name": "more", "how": "linked"}).text
+    assert "zcloud clone web more --linked" in told.replace(" \\\n ", "")
+    assert "which its pool keeps" in told
+
+
 def test_the_command_and_the_call_ask_for_the_same() -> None:
     plain = same_clones("web", CloneSpec(names=("a",)))
     assert (plain.command, json.loads(plain.body)) == ("zcloud clone web a", {"names": ["a"]})

@@ -11,7 +11,7 @@ from typing import Any
 from zcloud.domain.driver import Option, OptionType, check_options, without_secrets
 from zcloud.domain.errors import InvalidInput, PoolCannot
 from zcloud.domain.network import Network, Port
-from zcloud.domain.storage import Pool
+from zcloud.domain.storage import Pool, Volume
 from zcloud.drivers.network.base import NetworkDriver, NetworkInfo
 from zcloud.drivers.network.bridge import BridgeNetwork
 from zcloud.drivers.network.guard import Guard, guarded_port
@@ -73,6 +73,16 @@ def check_feature(pool: Pool, feature: Feature, what: str) -> None:
         raise PoolCannot(
             f"The pool {pool.name} is of the kind {info.kind}, which with its options cannot do {what}.",
             hint=f"Kinds that can: {', '.join(able) or 'none'}.",
+        )
+
+
+def check_whole(pool: Pool, volume: Volume) -> None:
+    """Go on only where a copy in a pool is exactly as large as the disk: QEMU copies a running guest's to no other."""
+    whole = whole_size(pool, volume.size)
+    if whole != volume.size:
+        raise PoolCannot(
+            f"The disk {volume.name} has {volume.size} bytes, and the pool {pool.name} would have to make it {whole}.",
+            hint=f"Grow it to {whole} bytes, or stop the guest, first.",
         )
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from zcloud.base.ids import new_id
 from zcloud.domain.claims import running_claims
-from zcloud.domain.errors import InvalidInput, NotFound, PoolCannot, WrongState
+from zcloud.domain.errors import InvalidInput, NotFound, WrongState
 from zcloud.domain.guest import SECRETS, GuestSecrets
 from zcloud.domain.hardware import check_hardware, settle
 from zcloud.domain.instance import Instance, InstanceStatus, NicRequest, Power, Ready
@@ -18,7 +18,7 @@ from zcloud.domain.network import MAX_NICS, Network, Port, port_hostname
 from zcloud.domain.operation import Operation
 from zcloud.domain.people import Actor, Project, Usage
 from zcloud.domain.size import ask_size, check_size
-from zcloud.domain.storage import TIB, Pool, Volume, VolumeState
+from zcloud.domain.storage import TIB, Volume, VolumeState
 from zcloud.drivers import registry
 from zcloud.drivers.storage.base import Feature
 from zcloud.scheduler import Demand
@@ -117,6 +117,13 @@ class Cloning:
             return CloneRehearsal(source, linked, tuple(clones), tuple(order.warnings()))
 
         return rehearse(self._store, work)
+
+    def may_link(self, actor: Actor, project: str, ref: str) -> bool:
+        """Tell whether clones may be linked: over a template's disks, or over marks that pools keep."""
+        with self._store.read() as tx:
+            source = find(tx, actor, project, ref)
+            disks = tx.volumes.of_instance(source.id)
+            return source.template or (bool(disks) and _keep_marks(tx, disks))
 
     def templates(self, actor: Actor, window: Window) -> Page[TemplateView]:
         """List the templates that the actor may see."""
@@ -247,7 +254,7 @@ class _Order:
                 registry.check_feature(
                     pool, Feature.COPY_LIVE, "copies of disks while their guest runs (stop it first)"
                 )
-                _check_whole(pool, volume)
+                registry.check_whole(pool, volume)
             if self._stays(volume):
                 registry.check_feature(self._tx.pools.get(volume.pool_id), feature, "clones")
             elif self._pool:
@@ -265,8 +272,7 @@ class _Order:
         source = self._source
         if source.template or (source.status is InstanceStatus.STOPPED and not self._spec.linked):
             return False
-        pools = [self._tx.pools.get(each.pool_id) for each in self._disks if self._stays(each)]
-        return len(pools) == len(self._disks) and all(registry.can(each, Feature.COPY_SNAPSHOT) for each in pools)
+        return all(map(self._stays, self._disks)) and _keep_marks(self._tx, self._disks)
 
     def _stays(self, volume: Volume) -> bool:
         """Tell whether the copy of a disk lies in the same pool."""
@@ -388,11 +394,6 @@ class _Order:
         )
 
 
-def _check_whole(pool: Pool, volume: Volume) -> None:
-    """Go on only where a copy in a pool is exactly as large as the disk: QEMU copies a running guest's to no other."""
-    whole = registry.whole_size(pool, volume.size)
-    if whole != volume.size:
-        raise PoolCannot(
-            f"The disk {volume.name} has {volume.size} bytes, and the pool {pool.name} would have to make it {whole}.",
-            hint=f"Grow it to {whole} bytes, or stop the guest, first.",
-        )
+def _keep_marks(tx: Tx, volumes: Iterable[Volume]) -> bool:
+    """Tell whether the pools of all these volumes can make others of what a mark has, and keep what those need."""
+    return all(registry.can(tx.pools.get(each.pool_id), Feature.COPY_SNAPSHOT) for each in volumes)

@@ -138,6 +138,7 @@ def _form(visit: Visit, view: InstanceView, values: dict[str, list[str]], plan: 
     return visit.show(
         "clone.html", STATUS[plan.error.kind] if plan.error else 200, view=view, plan=plan, given=given,
         nics=given.rows(*NIC_FIELDS), networks=list(dict.fromkeys(here)), flavors=parts.flavors.all(), most=MAX_CLONES,
+        may_link=parts.owner.cloning.may_link(visit.actor, "", view.instance.id),
         pools=sorted(each.name for each in pools if each.takes and each.belongs_to(view.instance.host_id)),
     )  # fmt: skip
 
