@@ -34,6 +34,8 @@ class MountedPool(filepool.FilePool):
         self._shell.run_all([["mkdir", "-p", "-m", "0711", "--", each] for each in (MOUNTS, self.path)])
         done = self._shell.run(self._mount, timeout_s=_MOUNT_S, check=False)
         if done.code:
+            if self._mounted() == self.source:  # another operation was faster
+                return False
             words = done.stderr.decode(errors="replace").strip()[-500:] or f"mount ended with {done.code}"
             raise StorageFailed(f"{self.source} cannot be mounted: {words}", hint=self._hint(words))
         return True
