@@ -75,8 +75,9 @@ class OwnLuns(FileArtifacts):
             return False
         self._files.ensure()
         if key:
-            self._shell.write_file(self._key_file, key, mode=0o600)
+            self._shell.remove(self._key_file)  # once it is there, the secret has its value
             self._hypervisor.keep_secret(self._id, "iscsi", f"zcloud pool {self._id}", key)
+            self._shell.write_file(self._key_file, key, mode=0o600)
         return True
 
     def leave(self) -> None:

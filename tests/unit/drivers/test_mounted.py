@@ -1,4 +1,4 @@
-"""Mounts that several operations want at once, as after a host's boot."""
+"""What a host needs for a pool that hosts share, where several want it at once or somebody is killed meanwhile."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 from tests.conformance.records import new_pool
 
 from zcloud.domain.errors import StorageFailed
+from zcloud.drivers import registry
 from zcloud.drivers.storage.nfs import NfsPool
 from zcloud.ports import Completed
 from zcloud.testing.fakes import FakeLink
@@ -36,3 +37,33 @@ def test_one_that_cannot_be_mounted_says_why(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(link.shell, "run", lambda argv, **rest: refused if argv[0] == "mount" else run(argv, **rest))
     with pytest.raises(StorageFailed, match="Connection refused"):
         driver.join()
+
+
+class Killed(BaseException):
+    """A worker's end, in the middle of a command: nothing is tidied up."""
+
+
+@pytest.mark.parametrize("kind", ["iscsi", "rbd"])
+@pytest.mark.parametrize("again", [False, True])
+def test_a_secret_that_was_left_without_its_value_gets_it(
+    kind: str, again: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = FakeLink()
+    driver = registry.storage(new_pool(kind), link)
+    if again:
+        driver.join()
+        for uuid in list(link.hypervisor.secrets):
+            link.hypervisor.drop_secret(uuid)
+    keep = link.hypervisor.keep_secret
+
+    def define_only(uuid: str, kind: str, name: str, value: bytes) -> None:
+        keep(uuid, kind, name, b"")
+        raise Killed
+
+    monkeypatch.setattr(link.hypervisor, "keep_secret", define_only)
+    with pytest.raises(Killed):
+        driver.join()
+    monkeypatch.undo()
+    assert driver.join() is True
+    assert all(value for value in link.hypervisor.secrets.values())
+    assert driver.join() is False

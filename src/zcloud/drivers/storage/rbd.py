@@ -70,10 +70,11 @@ class _Joined(FileArtifacts):
         if all(self._has(path, data) for path, data in files.items()) and self._hypervisor.has_secret(self._id):
             return False
         self._files.ensure()
-        for path, data in files.items():
-            self._shell.write_file(path, data, mode=0o600)
+        self._shell.remove(*files)  # once they are there, the secret has its value
         name = f"zcloud pool {self._id}"
         self._hypervisor.keep_secret(self._id, "ceph", name, base64.b64decode(self._key))
+        for path, data in files.items():
+            self._shell.write_file(path, data, mode=0o600)
         return True
 
     def leave(self) -> None:
