@@ -138,10 +138,13 @@ class Rbd:
 
     def empty_trash(self, ours: Callable[[str], bool]) -> None:
         """Remove from the trash what nothing lies over any more; the rest stays for the next time."""
-        for each in _read(self.run(["trash", "ls", self.pool, "--format", "json"]), list):
-            if ours(str(each["name"])):
-                argv = ["rbd", "trash", "rm", f"{self.pool}/{each['id']}", "--no-progress", *self._signed]
-                self._shell.run(argv, timeout_s=SLOW_S, check=False)
+        removed = kept = True
+        while removed and kept:  # what was removed may have lain over what was kept
+            found = _read(self.run(["trash", "ls", self.pool, "--format", "json"]), list)
+            places = [f"{self.pool}/{each['id']}" for each in found if ours(str(each["name"]))]
+            removing = [["rbd", "trash", "rm", each, "--no-progress", *self._signed] for each in places]
+            codes = [self._shell.run(argv, timeout_s=SLOW_S, check=False).code for argv in removing]
+            removed, kept = 0 in codes, any(codes)
 
     def run(self, words: list[str], *, fine: tuple[int, ...] = (), timeout_s: float = QUICK_S) -> bytes:
         """Run a verb and give what it prints; raises StorageFailed, PoolUnusable, PoolFull."""

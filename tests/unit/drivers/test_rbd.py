@@ -68,6 +68,23 @@ def test_answers_are_read() -> None:
         _rbd(Said(0, ["odd"])).look(ID)
 
 
+def test_the_trash_is_emptied_of_what_lay_over_one_another() -> None:
+    trash = {"1": "", "2": "1", "3": "2", "4": "elsewhere"}  # each lies over another; of the last one somebody needs
+
+    class Trash:
+        def run(self, argv: list[str], **options: Any) -> Completed:
+            if argv[2] == "ls":
+                return Completed(0, json.dumps([{"id": each, "name": ID} for each in trash]).encode(), b"")
+            place = argv[3].partition("/")[2]
+            if place in trash.values() or trash[place] == "elsewhere":
+                return Completed(39, b"", b"image has snapshots")
+            del trash[place]
+            return Completed(0, b"", b"")
+
+    Rbd(Trash(), "vms", "zcloud", "/ceph.conf").empty_trash(lambda name: name == ID)  # type: ignore[arg-type]
+    assert trash == {"4": "elsewhere"}
+
+
 class Killed(BaseException):
     """A worker's end, in the middle of a command: nothing is tidied up."""
 
