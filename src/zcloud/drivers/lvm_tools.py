@@ -144,6 +144,11 @@ def extend_argv(group: str, name: str, size: int) -> list[str]:
     return ["lvextend", "-q", "-L", f"{size}b", "--", f"{group}/{name}"]
 
 
+def reduce_argv(group: str, name: str, size: int) -> list[str]:
+    """Give the command that takes from a volume what it grew by before anybody saw it."""
+    return ["lvreduce", "-q", "-y", "-f", "-L", f"{size}b", "--", f"{group}/{name}"]
+
+
 def extend_pool_argv(group: str, name: str, size: int, metadata: int) -> list[str]:
     """Give the command that makes a thin pool larger, and its metadata where ``metadata`` bytes are given."""
     more = ["--poolmetadatasize", f"{metadata}b"] if metadata else []

@@ -204,6 +204,7 @@ FORMS: tuple[Form, ...] = (
     Form("lvrename -q", operands=(GROUP, LOGICAL, LOGICAL)),
     Form("lvremove -q -f", operands=(IN_GROUP,)),
     Form("lvextend -q", flags(), {"-L": LVM_SIZE, "--poolmetadatasize": LVM_SIZE}, (IN_GROUP,), 0, ("-L",)),
+    Form("lvreduce -q -y -f", flags(), {"-L": LVM_SIZE}, (IN_GROUP,), 0, ("-L",)),
     Form("lvchange -q", flags(), {"-p": Text("r|rw"), "--errorwhenfull": Text("y"), "--addtag": TAG, "--deltag": TAG},
          (IN_GROUP,)),
     Form("thin_check -V"),

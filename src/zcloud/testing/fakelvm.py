@@ -55,7 +55,8 @@ class FakeLvm:
             "vgs": self._vgs, "lvs": self._lvs, "vgcreate": self._vgcreate, "vgchange": self._vgchange,
             "vgremove": self._vgremove, "pvremove": self._nothing, "thin_check": self._nothing,
             "lvcreate": self._lvcreate, "lvrename": self._lvrename, "lvremove": self._lvremove,
-            "lvextend": self._lvextend, "lvchange": self._lvchange, "blkdiscard": self._nothing,
+            "lvextend": self._lvextend, "lvreduce": self._lvreduce, "lvchange": self._lvchange,
+            "blkdiscard": self._nothing,
         }  # fmt: skip
         return {name: partial(_answer, verb) for name, verb in verbs.items()}
 
@@ -140,6 +141,15 @@ class FakeLvm:
         size = int(argv[argv.index("-L") + 1].rstrip("b"))
         if size <= volume.size:
             raise FakeError("New size given is not larger than existing size")
+        volume.size = size
+        self._show(group_name, name, size)
+        return b""
+
+    def _lvreduce(self, argv: Sequence[str]) -> bytes:
+        group_name, _, name, volume = self._find(argv[-1])
+        size = int(argv[argv.index("-L") + 1].rstrip("b"))
+        if size >= volume.size:
+            raise FakeError("New size given is not less than existing size")
         volume.size = size
         self._show(group_name, name, size)
         return b""

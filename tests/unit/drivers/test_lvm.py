@@ -11,6 +11,7 @@ from tests.conformance.records import new_pool
 
 from zcloud.domain.errors import (
     CommandFailed,
+    HostUnreachable,
     InUse,
     InvalidInput,
     PoolCannot,
@@ -61,13 +62,26 @@ def test_a_plain_volume_is_zeroed_before_it_has_its_name(fake_link: FakeLink) ->
 def test_what_a_plain_volume_grew_by_is_zeroed_though_the_worker_died(fake_link: FakeLink) -> None:
     driver, id = made(fake_link, "lvm"), str(uuid4())
     driver.ensure_volume(VolumeSpec(id, 8 * MIB))
-    fake_link.shell.fail("blkdiscard", CommandFailed("The worker died."))
-    with pytest.raises(CommandFailed):
+    fake_link.shell.fail("blkdiscard", HostUnreachable("The worker died."))
+    with pytest.raises(HostUnreachable):
         driver.grow_volume(VolumeSpec(id, 16 * MIB), in_use=True)
     since = len(fake_link.shell.history)
     driver.grow_volume(VolumeSpec(id, 16 * MIB), in_use=True)
     assert f"blkdiscard -z -o {8 * MIB} -l {8 * MIB} -- /dev/vg0/zcloud-{id}" in lines(fake_link)[since:]
     assert fake_link.shell.lvm.groups["vg0"].volumes[f"zcloud-{id}"].tags == set()
+
+
+def test_what_cannot_be_zeroed_is_not_kept(fake_link: FakeLink) -> None:
+    """Its guest would write there once it is started anew, and the next growth would zero that."""
+    driver, id = made(fake_link, "lvm"), str(uuid4())
+    driver.ensure_volume(VolumeSpec(id, 8 * MIB))
+    fake_link.shell.fail("blkdiscard", CommandFailed("blkdiscard: BLKZEROOUT ioctl failed: Input/output error"))
+    with pytest.raises(CommandFailed):
+        driver.grow_volume(VolumeSpec(id, 16 * MIB), in_use=True)
+    volume = fake_link.shell.lvm.groups["vg0"].volumes[f"zcloud-{id}"]
+    assert (volume.size, volume.tags) == (8 * MIB, set())
+    driver.grow_volume(VolumeSpec(id, 32 * MIB), in_use=True)
+    assert lines(fake_link).count(f"blkdiscard -z -o {8 * MIB} -l {24 * MIB} -- /dev/vg0/zcloud-{id}") == 1
 
 
 @KINDS

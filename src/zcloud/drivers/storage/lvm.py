@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from zcloud.domain.driver import Option
+from zcloud.domain.errors import HostUnreachable, ZcloudError
 from zcloud.drivers import lvm_tools, lvmgroup
 from zcloud.drivers.lvm_tools import GROWN_TAG, PREFIX, Logical
 from zcloud.drivers.storage.base import Capacity, Feature, StorageInfo, VolumeSpec
@@ -74,7 +75,11 @@ class LvmPool(VolumeGroupPool):
         return [*self._blank(name, size), lvm_tools.fill_argv(source, "raw", target)]
 
     def _grow(self, name: str, size: int) -> None:
-        """Extend and zero; where it began to be zeroed is on the volume until that is done."""
+        """Extend and zero; where it began to be zeroed is on the volume until that is done.
+
+        What could not be zeroed is given back: a guest that is started anew would see what former owners wrote there,
+        and a later try would zero what it has written since.
+        """
         whole, volume = self._here().whole(size), self._volumes()[name]
         begun = volume.tagged(GROWN_TAG)
         if not begun and volume.size >= whole:
@@ -87,7 +92,21 @@ class LvmPool(VolumeGroupPool):
         end = max(whole, volume.size)
         if end > start:
             commands.append(lvm_tools.zero_argv(self._group, name, start, end - start))
-        self._run([*commands, lvm_tools.tag_argv(self._group, name, "--deltag", start)])
+        try:
+            self._run([*commands, lvm_tools.tag_argv(self._group, name, "--deltag", start)])
+        except HostUnreachable:
+            raise  # whoever comes next goes on
+        except ZcloudError:
+            self._give_back(name, start)
+            raise
+
+    def _give_back(self, name: str, size: int) -> None:
+        volume = self._volumes()[name]
+        commands = [lvm_tools.reduce_argv(self._group, name, size)] if volume.size > size else []
+        if volume.tagged(GROWN_TAG):
+            commands.append(lvm_tools.tag_argv(self._group, name, "--deltag", size))
+        if commands:
+            self._run(commands)
 
     def _taken(self, volume: Logical) -> int:
         return volume.size
